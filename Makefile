@@ -1,0 +1,87 @@
+# One verb each; `make help` lists them, and CI runs the same ones.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+READY  := $(VENV)/.ready
+
+MEMBERS  := schemas libs/servicekit libs/tailrace services/ingest services/trainer services/predictor services/drift-monitor services/deployer
+LOCKED   := ingest trainer predictor drift-monitor deployer
+EDITABLE := $(foreach m,$(MEMBERS),-e $(m))
+PYPROJECTS := pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
+NAMES    := event-schemas servicekit tailrace $(LOCKED)
+COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status logs test check lint types format generate lock check-lock clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv from the hashed locks
+
+$(READY): locks/bootstrap.txt locks/dev.txt $(PYPROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"Tailrace needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is {sys.version.split()[0]}: choose another with make PYTHON=python3.11")'
+	@echo "Setting up .venv (about a minute; once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bootstrap.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-build-isolation --require-hashes -r locks/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-build-isolation --no-deps $(EDITABLE)
+	@touch $@
+
+demo: $(READY) ## Replay the flights of 2013 and watch the loop turn (ARGS="--speed 0.5")
+	@$(BIN)/tailrace demo $(ARGS)
+
+up: $(READY) ## Start the local stack
+	@$(BIN)/tailrace up $(ARGS)
+
+down: $(READY) ## Stop the local stack
+	@$(BIN)/tailrace down
+
+status: $(READY) ## Show what runs and what the loop does
+	@$(BIN)/tailrace status
+
+logs: $(READY) ## Follow the logs of the local stack (ARGS=predictor for one part)
+	@$(BIN)/tailrace logs $(ARGS)
+
+test: $(READY) ## Run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types check-lock check-generated ## Run every check that is not a test
+
+lint: $(READY) ## ruff and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(READY) ## pyright
+	@$(BIN)/pyright
+
+format: $(READY) ## Format and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+generate: $(READY) ## Write JSON Schema, AsyncAPI and docs/events.md from the models
+	@$(BIN)/python -m event_schemas.generate
+
+.PHONY: check-generated
+check-generated: $(READY) ## Fail if the generated contracts are stale
+	@$(BIN)/python -m event_schemas.generate --check
+
+lock: $(READY) ## Resolve again what changed in the pyprojects (ARGS=--upgrade for all)
+	@$(MAKE) --no-print-directory compile-locks INTO=locks
+
+check-lock: $(READY) ## Fail if locks/ and the pyprojects disagree
+	@rm -rf .tailrace/locks && mkdir -p .tailrace && cp -r locks .tailrace/locks
+	@$(MAKE) --no-print-directory compile-locks INTO=.tailrace/locks
+	@diff -r locks .tailrace/locks || { echo "locks/ is stale: run make lock"; exit 1; }
+
+.PHONY: compile-locks
+compile-locks:
+	@$(UV) $(COMPILE) $(ARGS) locks/bootstrap.in -o $(INTO)/bootstrap.txt
+	@$(UV) $(COMPILE) $(ARGS) --group pyproject.toml:dev -o $(INTO)/dev.txt
+	@for s in $(LOCKED); do $(UV) $(COMPILE) services/$$s/pyproject.toml -c $(INTO)/dev.txt -o $(INTO)/$$s.txt || exit 1; done
+
+clean: ## Remove what setup and the stack made
+	@[ ! -x $(BIN)/tailrace ] || $(BIN)/tailrace down
+	@rm -rf $(VENV) .tailrace report

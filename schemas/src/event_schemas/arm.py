@@ -1,0 +1,59 @@
+"""How each arm did, over one window."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from event_schemas.base import EventBody, Name, Number, Probability, TimeRange, Value
+from event_schemas.prediction import Arm
+
+
+class ScoreSketch(Value):
+    """Distribution of the scores: counts in equal bins over [0, 1]."""
+
+    counts: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of scores."""
+        return sum(self.counts)
+
+
+class RealisedLoss(Value):
+    """Log-loss over the predictions whose label has come, as sufficient statistics."""
+
+    n: int = Field(default=0, ge=0)
+    total: Number = 0.0
+    """Sum of the log-losses, in nats; scores are clipped to [1e-6, 1 - 1e-6]."""
+    total_squared: Number = 0.0
+    """Sum of their squares."""
+    positives: int = Field(default=0, ge=0)
+    """Labels that are 1."""
+
+
+class ArmMeasured(EventBody):
+    """One arm, one version, one window of event time; a higher revision replaces a lower one."""
+
+    type: ClassVar[str] = "arm.measured"
+    key_field: ClassVar[str] = "model"
+
+    model: Name
+    version: str
+    arm: Arm
+    rollout_id: str
+    weight: Probability
+    """Weight of the challenger while these predictions were made."""
+    window: TimeRange
+    revision: int = Field(default=0, ge=0)
+    """Late labels measure a window again."""
+    n: int = Field(ge=0)
+    """Predictions, failed ones included."""
+    errors: int = Field(default=0, ge=0)
+    latency_ms: dict[str, float] = Field(default_factory=dict)
+    """Quantiles of the total latency: `p50`, `p95`, `p99`."""
+    scores: ScoreSketch
+    loss: RealisedLoss = RealisedLoss()
+    label_maturity: Probability = 0.0
+    """Share of the answered predictions whose label has come."""
+    coverage: Probability = 1.0
+    """Received over sent, by the replicas' sequence numbers."""

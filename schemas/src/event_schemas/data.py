@@ -1,0 +1,70 @@
+"""Data that reached the lake, or was kept out of it."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from event_schemas.base import EventBody, Name, Number, TimeRange, Value
+
+
+class ColumnProfile(Value):
+    """What one column of a batch looked like."""
+
+    column: str
+    missing: int = Field(ge=0)
+    """Rows in which the column is absent or null."""
+    minimum: Number | None = None
+    mean: Number | None = None
+    maximum: Number | None = None
+    distinct: int | None = Field(default=None, ge=0)
+    """Number of distinct values; given for columns that are no numbers."""
+
+
+class DataArrived(EventBody):
+    """A batch of checked records is in the lake, exactly once."""
+
+    type: ClassVar[str] = "data.arrived"
+    key_field: ClassVar[str] = "dataset"
+
+    dataset: Name
+    table_uri: str
+    """Where the Delta table lies."""
+    table_version: int = Field(ge=0)
+    """Version of the Delta table that this batch made: the data version."""
+    rows: int = Field(ge=0)
+    """Rows of this batch."""
+    total_rows: int = Field(ge=0)
+    """Rows of the table at this version."""
+    quarantined_rows: int = Field(default=0, ge=0)
+    """Rows of the same batch that broke the contract."""
+    event_time: TimeRange | None = None
+    """Event time of the batch's rows, when there are any."""
+    contract_version: str
+    """Version of the dataset's contract that the rows were checked against."""
+    profile: tuple[ColumnProfile, ...] = ()
+
+
+class QuarantineReason(Value):
+    """One way in which rows broke the contract."""
+
+    column: str | None = None
+    rule: str
+    """The rule of the contract, e.g. `required`, `type`, `minimum`."""
+    example: str
+    """The first offending value, as text."""
+    rows: int = Field(ge=1)
+
+
+class DataQuarantined(EventBody):
+    """Rows broke the contract of their dataset and lie in quarantine."""
+
+    type: ClassVar[str] = "data.quarantined"
+    key_field: ClassVar[str] = "dataset"
+
+    dataset: Name
+    rows: int = Field(ge=1)
+    reasons: tuple[QuarantineReason, ...]
+    quarantine_uri: str
+    """Delta table that holds the rows as they came in, each with its reason."""
+    contract_version: str | None = None
+    """None when the dataset itself is unknown."""

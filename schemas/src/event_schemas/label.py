@@ -1,0 +1,21 @@
+"""The truth about a prediction, which comes late."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from event_schemas.base import EventBody, Name, Timestamp
+
+
+class LabelArrived(EventBody):
+    """What really happened; a later label of the same prediction corrects an earlier one."""
+
+    type: ClassVar[str] = "label.arrived"
+    key_field: ClassVar[str] = "prediction_id"
+
+    prediction_id: str = Field(min_length=1, max_length=128)
+    model: Name
+    label: float
+    """0 or 1 for a binary classification."""
+    observed_at: Timestamp
+    """Event time at which the truth became known."""

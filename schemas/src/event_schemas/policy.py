@@ -1,0 +1,121 @@
+"""The policies that travel with a model version, so a decision can be replayed under its rules."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from event_schemas.base import FeatureValue, Probability, Value
+
+
+class Feature(Value):
+    """One input of a model, in the order in which the model takes them."""
+
+    name: str = Field(min_length=1, max_length=128)
+    kind: Literal["number", "category"]
+    source: Literal["request", "store"]
+    """Whether the caller sends it or the feature store holds it."""
+    view: str | None = None
+    """Feast feature view, for a feature from the store."""
+    field: str | None = None
+    """Field of that view; None: the feature's own name."""
+    join_key: str | None = None
+    """Request feature whose value finds the row in the store."""
+    required: bool = True
+    """A request without it is refused; otherwise `default` is used."""
+    default: FeatureValue = None
+    max_age_seconds: float | None = Field(default=None, gt=0)
+    """A stored value older than this, in event time, counts as missing."""
+    watch: bool = True
+    """Whether its drift counts towards a verdict; seasonal inputs are better left out."""
+
+
+class GatePolicy(Value):
+    """What a challenger must show before it may be rolled out."""
+
+    metric: Literal["log_loss"] = "log_loss"
+    max_regression: float = 0.0
+    """Largest tolerated increase of the metric over the champion, on the same rows."""
+    min_rows: int = Field(default=500, ge=1)
+    """Fewer held-out rows than this are no evidence, so the gate refuses."""
+    parity_tolerance: float = Field(default=1e-5, gt=0)
+    """Largest tolerated difference between the exported artifact and scikit-learn."""
+
+
+class DriftPolicy(Value):
+    """When the world counts as changed."""
+
+    window: timedelta = timedelta(days=7)
+    """Length of a tumbling window of event time for data and performance drift."""
+    slice: timedelta = timedelta(days=1)
+    """Length of the shorter windows in which arms are measured; divides `window`."""
+    lateness: timedelta = timedelta(hours=12)
+    """How long after its end a window waits for predictions and labels."""
+    label_ttl: timedelta = timedelta(days=30)
+    """How long a prediction waits for its label."""
+    min_rows: int = Field(default=500, ge=1)
+    """A window with fewer rows gives no verdict."""
+    sample_rows: int = Field(default=5000, ge=100)
+    """Rows of a window that are kept for the drift report."""
+    feature_threshold: float = Field(default=0.1, gt=0)
+    """Drift score of a feature (Jensen-Shannon distance) from which it counts as drifted."""
+    feature_thresholds: dict[str, float] = Field(default_factory=dict)
+    """Thresholds of single features that replace `feature_threshold`."""
+    drift_share: Probability = 0.5
+    """Share of the watched features that must drift for a data drift."""
+    consecutive: int = Field(default=2, ge=1)
+    """Windows in a row that must agree before drift is detected or cleared."""
+    loss_tolerance: float = Field(default=0.05, ge=0)
+    """Relative increase of log-loss over the reference that is still fine."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Error rate of the bound on the window's loss."""
+
+
+class RolloutPolicy(Value):
+    """How a challenger takes over."""
+
+    steps: tuple[Probability, ...] = (0.1, 0.5, 1.0)
+    """Weights of the challenger, ascending, ending at 1."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Error rate of the anytime-valid confidence sequences."""
+    loss_margin: float = Field(default=0.05, ge=0)
+    """Increase in mean log-loss over the champion that still counts as not inferior."""
+    error_margin: Probability = 0.01
+    """Increase in the share of failed requests that is still fine."""
+    min_labelled: int = Field(default=200, ge=1)
+    """Labelled predictions that each arm needs before any verdict on the loss."""
+    max_step: timedelta = timedelta(days=30)
+    """A step without a verdict for this long, in event time, is rolled back."""
+    probation_labelled: int = Field(default=1000, ge=0)
+    """Labelled predictions at 100 % during which the old champion stays loaded."""
+    probation_margin: float = Field(default=0.15, ge=0)
+    """Increase over the old champion's loss during the rollout that still rolls back."""
+
+
+class RetrainPolicy(Value):
+    """Which requests for retraining are granted."""
+
+    causes: tuple[Literal["drift", "performance", "volume", "schedule", "manual"], ...] = (
+        "drift",
+        "performance",
+        "manual",
+    )
+    """Causes that may start a training; the first training of a model always may."""
+    cooldown: timedelta = timedelta(days=7)
+    """Shortest time between two accepted requests, in event time."""
+    budget: int = Field(default=20, ge=1)
+    """Accepted requests within `budget_period`."""
+    budget_period: timedelta = timedelta(days=365)
+    min_new_rows: int = Field(default=1000, ge=0)
+    """New rows since the last training that make a retraining worth it."""
+    volume_rows: int | None = Field(default=None, ge=1)
+    """New rows that request a retraining by themselves; None: never."""
+
+
+class Policies(Value):
+    """The policies of one model version, as they were when it was trained."""
+
+    gate: GatePolicy = GatePolicy()
+    drift: DriftPolicy = DriftPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
+    retrain: RetrainPolicy = RetrainPolicy()
