@@ -53,7 +53,7 @@ class RolloutStep(EventBody):
     phase: Phase
     champion: ModelVersion
     challenger: ModelVersion | None = None
-    """The version under trial. On probation it answers everything, and the champion stays loaded."""
+    """The version under trial; on probation it answers everything and the champion is kept warm."""
     weight: Probability
     """Share of the entities that the challenger answers."""
     salt: str
