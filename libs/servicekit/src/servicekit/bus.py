@@ -1,0 +1,170 @@
+"""What a service needs of a message bus; Kafka and the in-memory bus both give it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+Positions = Mapping[tuple[str, int], int]
+"""Next offset to read, by topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message on its way out; a value of None deletes the key of a compacted topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int = 0
+
+
+class TransactionalSession(Protocol):
+    """Reads partitions that belong to one slot and writes with their offsets in one transaction."""
+
+    def open(self) -> None:
+        """Fence an older session of the slot, and stand at the committed offsets."""
+        ...
+
+    def restore(self) -> Iterator[Message]:
+        """The slot's partition of the state topic, from its start to its end."""
+        ...
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """Up to `max_messages`; what is there, or after `timeout` seconds nothing."""
+        ...
+
+    def commit(self, records: Sequence[Record], positions: Positions) -> None:
+        """Publish the records and the positions together, or neither.
+
+        Raises:
+            TransactionAbortedError: nothing was published; `rewind` and read again.
+            FatalBusError: the session was fenced or cannot go on.
+        """
+        ...
+
+    def rewind(self) -> None:
+        """Go back to the committed offsets."""
+        ...
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        ...
+
+
+class GroupSession(Protocol):
+    """Reads as a member of a consumer group, for effects that leave Kafka."""
+
+    def open(self) -> None:
+        """Join the group as a static member."""
+        ...
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """Up to `max_messages`; after `timeout` seconds what has come, maybe nothing."""
+        ...
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Publish all, and return when the broker has acknowledged each.
+
+        Raises:
+            UnavailableError: some were not acknowledged; publish all of them again.
+        """
+        ...
+
+    def commit(self, positions: Positions) -> None:
+        """Record that everything before the positions is done.
+
+        Raises:
+            UnavailableError: not recorded; the messages may come again.
+        """
+        ...
+
+    def rewind(self) -> None:
+        """Go back to the committed offsets."""
+        ...
+
+    def pause(self) -> None:
+        """Hand out no messages, but stay in the group while `poll` is called."""
+        ...
+
+    def resume(self) -> None:
+        """Hand out messages again."""
+        ...
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        ...
+
+
+class Sender(Protocol):
+    """Sends from anywhere, without blocking."""
+
+    def send(self, record: Record) -> "Future[None]":
+        """Queue a record; the future ends when the broker has acknowledged it.
+
+        Raises:
+            OverloadedError: the queue is full.
+        """
+        ...
+
+    def close(self, timeout: float) -> int:
+        """Flush for at most `timeout` seconds; returns how many records were not delivered."""
+        ...
+
+
+class TopicView(Protocol):
+    """Follows all partitions of a topic from its start, without a group."""
+
+    def poll(self, timeout: float) -> list[Message]:
+        """The next messages, maybe none."""
+        ...
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there at the start has been handed out."""
+        ...
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        ...
+
+
+class Bus(Protocol):
+    """Opens what services read and write with."""
+
+    def transactional(
+        self, *, service: str, topics: Sequence[str], slot: int = 0, slots: int = 1
+    ) -> TransactionalSession:
+        """A session of one slot; it reads partitions p with p % slots == slot of every topic.
+
+        Its state topic is `<service>.state`, its transactional id `<service>-<slot>`, its group
+        `<service>`.
+        """
+        ...
+
+    def group(self, *, group: str, topics: Sequence[str], member: str) -> GroupSession:
+        """A static member of a consumer group."""
+        ...
+
+    def sender(self) -> Sender:
+        """An idempotent producer that waits for all in-sync replicas."""
+        ...
+
+    def view(self, *topics: str) -> TopicView:
+        """A reader of whole topics."""
+        ...

@@ -1,0 +1,1 @@
+"""The bus over Apache Kafka, with confluent-kafka."""

@@ -1,0 +1,1 @@
+"""The loops that carry events through a service, over any bus."""

@@ -1,0 +1,251 @@
+"""A bus in memory: the same promises as Kafka's, with no thread, socket or wait.
+
+It keeps every message, so a test can look at whole topics. What is written is encoded as for Kafka.
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+
+from event_schemas import EventBody
+from servicekit.bus import Message, Positions, Record
+from servicekit.clock import Clock, FakeClock
+from servicekit.cloudevents import decode, encode
+from servicekit.errors import FatalBusError, TransactionAbortedError
+from servicekit.event import Event
+
+TopicPartition = tuple[str, int]
+
+
+class MemoryBus:
+    """Topics as lists."""
+
+    def __init__(self, clock: Clock | None = None, partitions: int = 1) -> None:
+        self.clock = clock or FakeClock()
+        self.partitions = partitions
+        self.logs: dict[TopicPartition, list[Message]] = defaultdict(list)
+        self.committed: dict[tuple[str, str, int], int] = {}
+        """Next offset by group, topic and partition."""
+        self.aborts = 0
+        """How many of the next transactions to abort."""
+        self._epochs: dict[str, int] = defaultdict(int)
+
+    def append(self, record: Record) -> Message:
+        """Write one record, as a broker would."""
+        partition = record.partition
+        if partition is None:
+            partition = zlib.crc32(record.key or b"") % self.partitions
+        log = self.logs[record.topic, partition]
+        message = Message(
+            record.topic,
+            partition,
+            len(log),
+            record.key,
+            record.value,
+            record.headers,
+            int(self.clock.now().timestamp() * 1000),
+        )
+        log.append(message)
+        return message
+
+    def publish(self, body: EventBody, *, source: str = "/test") -> Event:
+        """Publish a body as an event of its own."""
+        event = Event(body=body, source=source, time=self.clock.now())
+        self.append(encode(event))
+        return event
+
+    def messages(self, topic: str) -> list[Message]:
+        """All messages of a topic, partition by partition."""
+        return [m for (name, _), log in sorted(self.logs.items()) if name == topic for m in log]
+
+    def events(self, body: type[EventBody]) -> list[Event]:
+        """All events of a type."""
+        return [decode(message) for message in self.messages(body.topic())]
+
+    def transactional(
+        self, *, service: str, topics: Sequence[str], slot: int = 0, slots: int = 1
+    ) -> "MemoryTransactionalSession":
+        """See `Bus.transactional`."""
+        return MemoryTransactionalSession(self, service, topics, slot, slots)
+
+    def group(self, *, group: str, topics: Sequence[str], member: str) -> "MemoryGroupSession":
+        """See `Bus.group`."""
+        return MemoryGroupSession(self, group, topics, member)
+
+    def sender(self) -> "MemorySender":
+        """See `Bus.sender`."""
+        return MemorySender(self)
+
+    def view(self, *topics: str) -> "MemoryView":
+        """See `Bus.view`."""
+        return MemoryView(self, topics)
+
+    def epoch(self, identity: str) -> int:
+        """A new epoch of an identity: sessions of an older one are fenced."""
+        self._epochs[identity] += 1
+        return self._epochs[identity]
+
+    def current(self, identity: str, epoch: int) -> bool:
+        """Whether the epoch is the identity's newest."""
+        return self._epochs[identity] == epoch
+
+
+class _Reader:
+    """Positions in some partitions of the bus."""
+
+    def __init__(self, bus: MemoryBus, group: str, owned: Sequence[TopicPartition]) -> None:
+        self._bus = bus
+        self._group = group
+        self._owned = owned
+        self._positions: dict[TopicPartition, int] = {}
+
+    def rewind(self) -> None:
+        self._positions = {
+            (topic, p): self._bus.committed.get((self._group, topic, p), 0)
+            for topic, p in self._owned
+        }
+
+    def poll(self, max_messages: int) -> list[Message]:
+        batch: list[Message] = []
+        for where in self._owned:
+            start = self._positions[where]
+            taken = self._bus.logs[where][start : start + max_messages - len(batch)]
+            self._positions[where] = start + len(taken)
+            batch.extend(taken)
+        return batch
+
+    def commit(self, positions: Positions) -> None:
+        for (topic, partition), offset in positions.items():
+            self._bus.committed[self._group, topic, partition] = offset
+
+
+class MemoryTransactionalSession:
+    """Reads the partitions of a slot; a commit is one step, so it cannot be half done."""
+
+    def __init__(
+        self, bus: MemoryBus, service: str, topics: Sequence[str], slot: int, slots: int
+    ) -> None:
+        self._bus = bus
+        self._identity = f"{service}-{slot}"
+        self._state = (f"{service}.state", slot)
+        owned = [(t, p) for t in topics for p in range(bus.partitions) if p % slots == slot]
+        self._reader = _Reader(bus, service, owned)
+        self._epoch = 0
+
+    def open(self) -> None:
+        """See `TransactionalSession.open`."""
+        self._epoch = self._bus.epoch(self._identity)
+        self._reader.rewind()
+
+    def restore(self) -> Iterator[Message]:
+        """See `TransactionalSession.restore`."""
+        return iter(list(self._bus.logs[self._state]))
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """See `TransactionalSession.poll`; never waits."""
+        return self._reader.poll(max_messages)
+
+    def commit(self, records: Sequence[Record], positions: Positions) -> None:
+        """See `TransactionalSession.commit`."""
+        if not self._bus.current(self._identity, self._epoch):
+            raise FatalBusError(f"{self._identity} was fenced by a newer session")
+        if self._bus.aborts:
+            self._bus.aborts -= 1
+            raise TransactionAbortedError("the test asked for an abort")
+        for record in records:
+            self._bus.append(record)
+        self._reader.commit(positions)
+
+    def rewind(self) -> None:
+        """See `TransactionalSession.rewind`."""
+        self._reader.rewind()
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class MemoryGroupSession:
+    """The only member of its group."""
+
+    def __init__(self, bus: MemoryBus, group: str, topics: Sequence[str], member: str) -> None:
+        self._bus = bus
+        self._reader = _Reader(bus, group, [(t, p) for t in topics for p in range(bus.partitions)])
+        self._identity = f"{group}/{member}"
+        self._epoch = 0
+        self._paused = False
+
+    def open(self) -> None:
+        """See `GroupSession.open`."""
+        self._epoch = self._bus.epoch(self._identity)
+        self._reader.rewind()
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """See `GroupSession.poll`; never waits."""
+        return [] if self._paused else self._reader.poll(max_messages)
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """See `GroupSession.publish`."""
+        for record in records:
+            self._bus.append(record)
+
+    def commit(self, positions: Positions) -> None:
+        """See `GroupSession.commit`."""
+        if not self._bus.current(self._identity, self._epoch):
+            raise FatalBusError(f"{self._identity} was fenced by a newer member")
+        self._reader.commit(positions)
+
+    def rewind(self) -> None:
+        """See `GroupSession.rewind`."""
+        self._reader.rewind()
+
+    def pause(self) -> None:
+        """See `GroupSession.pause`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See `GroupSession.resume`."""
+        self._paused = False
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class MemorySender:
+    """Writes at once."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    def send(self, record: Record) -> "Future[None]":
+        """See `Sender.send`."""
+        self._bus.append(record)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def close(self, timeout: float) -> int:
+        """Everything was delivered."""
+        return 0
+
+
+class MemoryView:
+    """Follows whole topics."""
+
+    def __init__(self, bus: MemoryBus, topics: Sequence[str]) -> None:
+        self._reader = _Reader(
+            bus, f"view of {topics}", [(t, p) for t in topics for p in range(bus.partitions)]
+        )
+        self._reader.rewind()
+
+    def poll(self, timeout: float) -> list[Message]:
+        """See `TopicView.poll`; never waits."""
+        return self._reader.poll(1000)
+
+    @property
+    def caught_up(self) -> bool:
+        """Always: a poll hands out all there is."""
+        return True
+
+    def close(self) -> None:
+        """Nothing to leave."""

@@ -1,0 +1,13 @@
+"""The kit's own metrics."""
+
+from prometheus_client import Counter
+
+EVENTS_HANDLED = Counter(
+    "tailrace_events_handled_total", "Events that a handler took.", ["service", "type"]
+)
+EVENTS_PUBLISHED = Counter(
+    "tailrace_events_published_total", "Events that a handler made.", ["service", "type"]
+)
+DEAD_LETTERS = Counter(
+    "tailrace_dead_letters_total", "Messages that could not be handled.", ["service", "error"]
+)
