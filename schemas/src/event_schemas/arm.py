@@ -12,6 +12,7 @@ class ScoreSketch(Value):
     """Distribution of the scores: counts in equal bins over [0, 1]."""
 
     counts: tuple[int, ...]
+    """Scores in each bin, lowest bin first; the last bin includes 1."""
 
     @property
     def n(self) -> int:
@@ -23,6 +24,7 @@ class RealisedLoss(Value):
     """Log-loss over the predictions whose label has come, as sufficient statistics."""
 
     n: int = Field(default=0, ge=0)
+    """Predictions whose label has come."""
     total: Number = 0.0
     """Sum of the log-losses, in nats; scores are clipped to [1e-6, 1 - 1e-6]."""
     total_squared: Number = 0.0
@@ -38,21 +40,29 @@ class ArmMeasured(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model under measurement."""
     version: str
+    """The version that answered in this arm."""
     arm: Arm
+    """The arm that was measured."""
     rollout_id: str
+    """The rollout in force."""
     weight: Probability
     """Weight of the challenger while these predictions were made."""
     window: TimeRange
+    """Event time of the predictions."""
     revision: int = Field(default=0, ge=0)
     """Late labels measure a window again."""
     n: int = Field(ge=0)
     """Predictions, failed ones included."""
     errors: int = Field(default=0, ge=0)
+    """Predictions that failed."""
     latency_ms: dict[str, float] = Field(default_factory=dict)
     """Quantiles of the total latency: `p50`, `p95`, `p99`."""
     scores: ScoreSketch
+    """Distribution of the scores of the answered predictions."""
     loss: RealisedLoss = RealisedLoss()
+    """Log-loss as far as the labels have come."""
     label_maturity: Probability = 0.0
     """Share of the answered predictions whose label has come."""
     coverage: Probability = 1.0

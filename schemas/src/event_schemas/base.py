@@ -1,15 +1,32 @@
 """What every event body is: a frozen model that knows its type, topic and key."""
 
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+)
 
 
 class Value(BaseModel):
     """A part of an event: frozen, and tolerant of fields that a newer writer added."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+    # A plain float is finite: NaN needs a type that says what null means, and infinity has none.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        ser_json_inf_nan="null",
+        use_attribute_docstrings=True,
+    )
 
 
 class EventBody(Value):
@@ -36,24 +53,70 @@ class EventBody(Value):
         """Name of the Kafka topic."""
         return cls.type
 
+    @classmethod
+    def data_schema(cls) -> str:
+        """The name of the contract: `ce_dataschema` of the event, `$id` of its JSON Schema."""
+        return f"urn:tailrace:event:{cls.type}:v{cls.schema_version}"
+
     @property
     def key(self) -> str:
         """The Kafka key."""
         return str(getattr(self, self.key_field))
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} lies outside the years 1 to 9999 in UTC") from None
+
+
 def _null_is_nan(value: object) -> object:
-    return float("nan") if value is None else value
+    return math.nan if value is None else value
 
 
-Timestamp = AwareDatetime
-"""A point in time with its offset; written in UTC."""
+def _nan_is_none(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else _finite(value)
 
-Number = Annotated[float, BeforeValidator(_null_is_nan)]
-"""A float whose NaN travels as JSON null, since JSON has no NaN."""
 
-FeatureValue = float | str | None
-"""A feature as a model sees it: a number, a category, or missing."""
+def _finite(value: object) -> object:
+    if isinstance(value, float) and math.isinf(value):
+        raise ValueError("infinity has no place in JSON: send a number, or null for none")
+    return value
+
+
+def _json_columns(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _json_columns(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_columns(part) for part in value]
+    return _nan_is_none(value)
+
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time; it needs an offset, and is held and written in UTC."""
+
+_AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
+_NUMBER_OR_NULL = {"anyOf": [{"type": "number"}, {"type": "null"}]}
+
+Number = Annotated[
+    _AnyFloat,
+    BeforeValidator(_null_is_nan),
+    AfterValidator(_finite),
+    WithJsonSchema(_NUMBER_OR_NULL),
+]
+"""A float whose NaN travels as JSON null, since JSON has no NaN; infinity is refused."""
+
+OptionalNumber = Annotated[
+    _AnyFloat | None, AfterValidator(_nan_is_none), WithJsonSchema(_NUMBER_OR_NULL)
+]
+"""A float that may be missing. NaN becomes None at once: it would come back as None anyway."""
+
+FeatureValue = Annotated[_AnyFloat | str | None, AfterValidator(_nan_is_none)]
+"""A feature as a model sees it: a number, a category, or missing (None; NaN becomes None)."""
+
+Columns = Annotated[dict[str, JsonValue], BeforeValidator(_json_columns)]
+"""Columns of a row, by name: whatever JSON can hold; NaN becomes null, infinity is refused."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -4,18 +4,22 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, Name, Number, TimeRange, Value
+from event_schemas.base import EventBody, Name, OptionalNumber, TimeRange, Value
 
 
 class ColumnProfile(Value):
     """What one column of a batch looked like."""
 
     column: str
+    """Name of the column."""
     missing: int = Field(ge=0)
     """Rows in which the column is absent or null."""
-    minimum: Number | None = None
-    mean: Number | None = None
-    maximum: Number | None = None
+    minimum: OptionalNumber = None
+    """Smallest value; None for a column that holds no numbers."""
+    mean: OptionalNumber = None
+    """Mean of the values; None for a column that holds no numbers."""
+    maximum: OptionalNumber = None
+    """Largest value; None for a column that holds no numbers."""
     distinct: int | None = Field(default=None, ge=0)
     """Number of distinct values; given for columns that are no numbers."""
 
@@ -27,6 +31,7 @@ class DataArrived(EventBody):
     key_field: ClassVar[str] = "dataset"
 
     dataset: Name
+    """The dataset that grew."""
     table_uri: str
     """Where the Delta table lies."""
     table_version: int = Field(ge=0)
@@ -42,17 +47,20 @@ class DataArrived(EventBody):
     contract_version: str
     """Version of the dataset's contract that the rows were checked against."""
     profile: tuple[ColumnProfile, ...] = ()
+    """One entry a column of this batch."""
 
 
 class QuarantineReason(Value):
     """One way in which rows broke the contract."""
 
     column: str | None = None
+    """The offending column; None when the row as a whole offends."""
     rule: str
     """The rule of the contract, e.g. `required`, `type`, `minimum`."""
     example: str
     """The first offending value, as text."""
     rows: int = Field(ge=1)
+    """Rows that broke this rule."""
 
 
 class DataQuarantined(EventBody):
@@ -62,8 +70,11 @@ class DataQuarantined(EventBody):
     key_field: ClassVar[str] = "dataset"
 
     dataset: Name
+    """The dataset that the rows claimed to belong to."""
     rows: int = Field(ge=1)
+    """Rows in quarantine from this batch."""
     reasons: tuple[QuarantineReason, ...]
+    """Every rule that was broken; a row may break several."""
     quarantine_uri: str
     """Delta table that holds the rows as they came in, each with its reason."""
     contract_version: str | None = None

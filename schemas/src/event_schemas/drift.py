@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, Name, Number, TimeRange, Timestamp, Value
+from event_schemas.base import EventBody, Name, Number, OptionalNumber, TimeRange, Timestamp, Value
 
 DriftKind = Literal["data", "prediction", "performance", "broken_feed"]
 
@@ -13,12 +13,16 @@ class FeatureDrift(Value):
     """How far one column moved from the reference."""
 
     feature: str
+    """Name of the column: a feature, `score` or a loss."""
     statistic: str
     """Name of the statistic, e.g. `jensenshannon`, `psi`, `log_loss`."""
     value: Number
+    """The statistic on this window."""
     threshold: Number
+    """Value from which the column counts as drifted."""
     drifted: bool
-    effect: Number | None = None
+    """Whether the value has reached the threshold."""
+    effect: OptionalNumber = None
     """Size of the change in the column's own units, where it has one: difference of the means."""
 
 
@@ -29,10 +33,13 @@ class DriftSuspected(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model under watch."""
     version: str
+    """The version whose predictions the detector saw."""
     detector: str
     """e.g. `adwin`."""
     value: Number
+    """The detector's reading when it fired, in its own units."""
     since: Timestamp
     """Event time since which the detector sees a change."""
 
@@ -44,14 +51,21 @@ class DriftDetected(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model under watch."""
     version: str
+    """The version whose reference the window was compared with."""
     kind: DriftKind
+    """What changed: inputs, scores, loss, or the feed itself."""
     window: TimeRange
+    """Event time of the last window that was looked at."""
     rows: int = Field(ge=0)
+    """Predictions in the window."""
     features: tuple[FeatureDrift, ...] = ()
+    """What was compared, drifted or not."""
     report_uri: str | None = None
     """Evidently report of the window."""
     reason: str
+    """A sentence for people."""
 
 
 class DriftCleared(EventBody):
@@ -61,8 +75,14 @@ class DriftCleared(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model under watch."""
     version: str
+    """The version whose reference the window was compared with."""
     kind: DriftKind
+    """The kind of drift that is over."""
     window: TimeRange
+    """Event time of the last window that was looked at."""
     features: tuple[FeatureDrift, ...] = ()
+    """What was compared."""
     reason: str
+    """A sentence for people."""

@@ -14,7 +14,9 @@ class LabelArrived(EventBody):
     key_field: ClassVar[str] = "prediction_id"
 
     prediction_id: str = Field(min_length=1, max_length=128)
+    """The prediction that this is the truth about."""
     model: Name
+    """The model that made the prediction."""
     label: float
     """0 or 1 for a binary classification."""
     observed_at: Timestamp

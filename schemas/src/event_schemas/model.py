@@ -4,7 +4,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, Name, Number, Sha256, TimeRange, Timestamp, Value
+from event_schemas.base import (
+    EventBody,
+    Name,
+    Number,
+    OptionalNumber,
+    Sha256,
+    TimeRange,
+    Timestamp,
+    Value,
+)
 from event_schemas.policy import Feature, Policies
 
 
@@ -14,17 +23,24 @@ class Artifact(Value):
     uri: str
     """MLflow artifact URI of one file."""
     sha256: Sha256
+    """SHA-256 of the file, in hexadecimal."""
     format: Literal["onnx", "skops", "parquet", "json"]
+    """How the file is to be read."""
 
 
 class DataVersion(Value):
     """One table, at one version, over one range: retraining from it gives the same model."""
 
     dataset: Name
+    """Name of the dataset."""
     table_uri: str
+    """Where the Delta table lies."""
     table_version: int = Field(ge=0)
+    """Version of the Delta table that was read."""
     rows: int = Field(ge=0)
+    """Rows that were read."""
     event_time: TimeRange
+    """Range of event time that was read."""
 
 
 class Metric(Value):
@@ -33,9 +49,10 @@ class Metric(Value):
     name: str
     """e.g. `log_loss`, `auc`, `base_rate`."""
     value: Number
-    low: Number | None = None
+    """The measured value; null when it could not be computed."""
+    low: OptionalNumber = None
     """Lower end of the 95 % interval."""
-    high: Number | None = None
+    high: OptionalNumber = None
     """Upper end of the 95 % interval."""
     n: int = Field(ge=0)
     """Rows that it was measured on."""
@@ -45,23 +62,27 @@ class ModelVersion(Value):
     """All that the other services need to know of one version."""
 
     model: Name
+    """Name of the model."""
     version: str = Field(min_length=1, max_length=64)
     """Version in the model registry, e.g. `3`."""
     run_id: str
     """MLflow run."""
     artifact: Artifact
+    """The file to load and run."""
     reference: Artifact | None = None
     """Sample of the rows that the model was validated on: feature columns, `label`, `score`."""
     task: Literal["binary_classification"] = "binary_classification"
+    """What the score means: the probability of the positive class."""
     features: tuple[Feature, ...]
     """The signature: inputs in the model's order."""
-    reference_loss: Number | None = None
+    reference_loss: OptionalNumber = None
     """Mean log-loss on the held-out rows: what the model promised."""
-    reference_loss_std: Number | None = None
+    reference_loss_std: OptionalNumber = None
     """Standard deviation of the loss of one held-out row."""
     trained_at: Timestamp
     """End of the event time of the training data."""
     policies: Policies = Policies()
+    """The policies of the model as they were at training."""
 
 
 class ModelTrained(EventBody):
@@ -71,25 +92,34 @@ class ModelTrained(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model that was trained."""
     version: ModelVersion
+    """All that others need to know of the version."""
     data: tuple[DataVersion, ...]
     """Every table that the training read."""
     metrics: tuple[Metric, ...]
     """Measured on held-out rows that came after the training rows."""
-    parity: Number | None = None
+    parity: OptionalNumber = None
     """Largest difference between the exported artifact and scikit-learn on held-out rows."""
     seed: int = 0
+    """Seed of every random choice in the training."""
     duration_seconds: float = Field(default=0.0, ge=0)
+    """How long the training took, in seconds of wall time."""
 
 
 class GateResult(Value):
     """One gate: what was measured, what was asked, and the verdict."""
 
     gate: str
-    value: Number | None = None
-    threshold: Number | None = None
+    """Name of the gate, e.g. `log_loss`, `min_rows`, `parity`."""
+    value: OptionalNumber = None
+    """What was measured; None when it could not be."""
+    threshold: OptionalNumber = None
+    """What was asked; None for a gate without a number."""
     verdict: Literal["passed", "failed", "not_measured"]
+    """A gate that could not be measured did not pass."""
     reason: str
+    """A sentence for people."""
 
 
 class ModelApproved(EventBody):
@@ -99,8 +129,11 @@ class ModelApproved(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model that was judged."""
     version: ModelVersion
+    """The version that may be rolled out."""
     gates: tuple[GateResult, ...] = ()
+    """Every gate and its verdict."""
     approved_by: str
     """`policy`, or the person who approved it."""
 
@@ -112,9 +145,13 @@ class ModelRejected(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model that was judged."""
     version: ModelVersion
+    """The version that may not be rolled out."""
     gates: tuple[GateResult, ...]
+    """Every gate and its verdict."""
     rejected_by: str = "policy"
+    """`policy`, or the person who rejected it."""
 
 
 class TrainingFailed(EventBody):
@@ -124,8 +161,12 @@ class TrainingFailed(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model whose training failed."""
     request_id: str
     """Id of the `retrain.requested` that was being served."""
     stage: Literal["read", "prepare", "fit", "export", "evaluate", "register"]
+    """Where it failed."""
     error: str
+    """Class and text of the error."""
     will_retry: bool = False
+    """Whether the trainer tries again by itself."""

@@ -12,7 +12,9 @@ class Feature(Value):
     """One input of a model, in the order in which the model takes them."""
 
     name: str = Field(min_length=1, max_length=128)
+    """Name of the input."""
     kind: Literal["number", "category"]
+    """Whether it is a number or a category (text)."""
     source: Literal["request", "store"]
     """Whether the caller sends it or the feature store holds it."""
     view: str | None = None
@@ -24,6 +26,7 @@ class Feature(Value):
     required: bool = True
     """A request without it is refused; otherwise `default` is used."""
     default: FeatureValue = None
+    """Stands in for a missing value; None: the model sees it as missing."""
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A stored value older than this, in event time, counts as missing."""
     watch: bool = True
@@ -34,6 +37,7 @@ class GatePolicy(Value):
     """What a challenger must show before it may be rolled out."""
 
     metric: Literal["log_loss"] = "log_loss"
+    """The metric that decides."""
     max_regression: float = 0.0
     """Largest tolerated increase of the metric over the champion, on the same rows."""
     min_rows: int = Field(default=500, ge=1)
@@ -106,6 +110,7 @@ class RetrainPolicy(Value):
     budget: int = Field(default=20, ge=1)
     """Accepted requests within `budget_period`."""
     budget_period: timedelta = timedelta(days=365)
+    """Sliding period over which the budget counts, in event time."""
     min_new_rows: int = Field(default=1000, ge=0)
     """New rows since the last training that make a retraining worth it."""
     volume_rows: int | None = Field(default=None, ge=1)
@@ -116,6 +121,10 @@ class Policies(Value):
     """The policies of one model version, as they were when it was trained."""
 
     gate: GatePolicy = GatePolicy()
+    """Before a rollout."""
     drift: DriftPolicy = DriftPolicy()
+    """While it serves."""
     rollout: RolloutPolicy = RolloutPolicy()
+    """While it takes over."""
     retrain: RetrainPolicy = RetrainPolicy()
+    """Before the next training."""

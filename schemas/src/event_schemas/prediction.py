@@ -13,8 +13,11 @@ class Latency(Value):
     """Where the time of one request went, in milliseconds."""
 
     features_ms: float = Field(default=0.0, ge=0)
+    """Reading the features from the store, in milliseconds."""
     inference_ms: float = Field(default=0.0, ge=0)
+    """Running the model, in milliseconds."""
     total_ms: float = Field(default=0.0, ge=0)
+    """From the request's arrival to its score, in milliseconds."""
 
 
 class PredictionLogged(EventBody):
@@ -24,13 +27,19 @@ class PredictionLogged(EventBody):
     key_field: ClassVar[str] = "prediction_id"
 
     prediction_id: str = Field(min_length=1, max_length=128)
+    """Chosen by the caller or made by the predictor; a repeated one is the same prediction."""
     model: Name
+    """The model that was asked."""
     version: str
+    """The version that answered."""
     arm: Arm
+    """The role in which it answered; only a shadow's answer reaches nobody."""
     weight: Probability
     """Weight of the challenger in force."""
     salt: str
+    """Salt of the rollout in force; with `weight` and `entity` it gives the arm again."""
     rollout_id: str
+    """The rollout in force."""
     entity: str
     """What the prediction is about; it chose the arm."""
     features: dict[str, FeatureValue]
@@ -40,8 +49,11 @@ class PredictionLogged(EventBody):
     event_time: Timestamp
     """When the prediction was asked for, in event time."""
     latency: Latency = Latency()
+    """Where the time went."""
     cache_hit: bool = False
+    """Whether the stored features came from the predictor's cache."""
     error: str | None = None
+    """What went wrong; None when the request was answered."""
     replica: str
     """The process that answered; its sequence numbers are its own."""
     sequence: int = Field(ge=0)

@@ -1,10 +1,10 @@
 """Records on their way in."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, Name, Timestamp
+from event_schemas.base import Columns, EventBody, Name, Timestamp
 
 
 class RecordReceived(EventBody):
@@ -19,5 +19,5 @@ class RecordReceived(EventBody):
     """What the record is about; records of one entity keep their order."""
     event_time: Timestamp
     """When it happened in the world."""
-    record: dict[str, Any]
+    record: Columns
     """The columns as they came in."""

@@ -16,7 +16,9 @@ class RetrainRequested(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model to retrain."""
     cause: Cause
+    """Why."""
     evidence: tuple[str, ...] = ()
     """Ids of the events that say why."""
     requested_by: str = Field(min_length=1, max_length=256)
@@ -32,10 +34,14 @@ class RetrainDecided(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model of the request."""
     request_id: str
     """Id of the `retrain.requested`."""
     decision: Literal["accepted", "merged", "deferred", "refused"]
+    """What becomes of it: trained now, covered by the one in flight, put off, or turned down."""
     reason: str
+    """A sentence for people: the rule that decided."""
     cause: Cause
+    """The cause that the request gave."""
     event_time: Timestamp
     """Event time of the request; an accepted training reads data up to here."""

@@ -4,7 +4,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, Name, Number, Probability, TimeRange, Timestamp, Value
+from event_schemas.base import (
+    EventBody,
+    Name,
+    OptionalNumber,
+    Probability,
+    TimeRange,
+    Timestamp,
+    Value,
+)
 from event_schemas.model import ModelVersion
 
 
@@ -15,25 +23,34 @@ class RolloutCommand(EventBody):
     key_field: ClassVar[str] = "model"
 
     model: Name
+    """The model whose rollout is meant."""
     command: Literal["pause", "resume", "promote", "abort", "rollback"]
+    """What to do."""
     commanded_by: str = Field(min_length=1, max_length=256)
+    """The person."""
     reason: str = Field(min_length=1, max_length=1024)
+    """Why; it is kept in the steps that follow."""
 
 
 class Verdict(Value):
     """How the challenger compares, on one metric."""
 
     metric: Literal["log_loss", "errors", "none"]
+    """What was compared; `none` when nothing could be."""
     outcome: Literal["healthy", "unhealthy", "not_enough_evidence"]
-    effect: Number | None = None
+    """No evidence is never a pass."""
+    effect: OptionalNumber = None
     """Challenger minus champion."""
-    low: Number | None = None
-    high: Number | None = None
-    """Ends of the anytime-valid confidence interval of the effect."""
-    margin: Number | None = None
+    low: OptionalNumber = None
+    """Lower end of the anytime-valid confidence interval of the effect."""
+    high: OptionalNumber = None
+    """Upper end of that interval."""
+    margin: OptionalNumber = None
     """Effect from which the challenger counts as worse."""
     n_champion: int = Field(default=0, ge=0)
+    """Predictions of the champion that count in the comparison."""
     n_challenger: int = Field(default=0, ge=0)
+    """Predictions of the challenger that count in the comparison."""
 
 
 Phase = Literal["canary", "probation", "stable", "paused"]
@@ -47,11 +64,15 @@ class RolloutStep(EventBody):
     compacted: ClassVar[bool] = True
 
     model: Name
+    """The model that is routed."""
     rollout_id: str
+    """Names the rollout; every step of it carries the same."""
     sequence: int = Field(ge=0)
     """Counts the steps of a model; a reader ignores a lower one than it has."""
     phase: Phase
+    """Where the rollout stands."""
     champion: ModelVersion
+    """The version that answers whatever the challenger does not."""
     challenger: ModelVersion | None = None
     """The version under trial; on probation it answers everything and the champion is kept warm."""
     weight: Probability
@@ -61,6 +82,7 @@ class RolloutStep(EventBody):
     verdict: Verdict | None = None
     """What the step was decided on; None for the first."""
     reason: str
+    """A sentence for people."""
     outcome: Literal["running", "promoted", "rolled_back", "aborted", "superseded"]
     """What became of the rollout with this step."""
     event_time: Timestamp | None = None
