@@ -1,24 +1,33 @@
-"""Runs a service: its HTTP server on the main thread, each loop on a thread of its own."""
+"""Runs a service: its HTTP server on the main thread, each component on a thread of its own."""
 
+import logging
+import os
+import signal
+import socket
+import sys
 import threading
-from collections.abc import Sequence
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
+import uvicorn
 from fastapi import FastAPI
 
+from servicekit.component import Component
+from servicekit.http import add_ops_routes
 from servicekit.settings import ServiceSettings
+from servicekit.telemetry.logs import configure_logging
+from servicekit.telemetry.tracing import configure_tracing, flush_tracing
 
+__all__ = ["Component", "run"]
 
-class Component(Protocol):
-    """Something that runs until it is told to stop; the loops are components."""
+log = logging.getLogger(__name__)
 
-    name: str
-    ready: bool
-    """Whether it can do its work now; all together make /readyz."""
-
-    def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set; an exception ends the whole process with exit code 1."""
-        ...
+EXIT_FAILED = 1
+"""A component failed: whoever supervises the process starts it again."""
+EXIT_UNUSABLE = 2
+"""A setting or the machine is wrong: starting again does not help."""
 
 
 def run(
@@ -30,6 +39,159 @@ def run(
     """Serve until SIGTERM or SIGINT, then drain.
 
     `api` (default: an empty one) gets /livez, /readyz and /metrics. Components start with the
-    server and stop, all told at once, after the last HTTP request was answered.
+    server, after the api's own start-up, and stop, all told at once, after the last HTTP request
+    was answered. All this has `shutdown_grace_seconds`; a second signal cuts it short.
+
+    Raises:
+        SystemExit: with code 1 when a component failed or did not stop in time, with code 2 when
+            the port cannot be taken.
     """
-    raise NotImplementedError
+    configure_logging(service, settings.log_level)
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.root.level))
+    configure_tracing(service, settings.otel_exporter_otlp_endpoint)
+    listener = _listen(settings.http_host, settings.http_port)
+    api = api or FastAPI(title=service, openapi_url=None)
+    code = _Process(service, settings, components, api).serve(listener)
+    flush_tracing(timeout=2.0)
+    if code:
+        sys.exit(code)
+
+
+class _Process:
+    """The life of one process, from the first request to the last thread."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: ServiceSettings,
+        components: Sequence[Component],
+        api: FastAPI,
+    ) -> None:
+        self._service = service
+        self._grace = settings.shutdown_grace_seconds
+        self._stopping = threading.Event()
+        """No new work from outside: the process is not ready any more."""
+        self._stop = threading.Event()
+        """The components are to end."""
+        self._deadline: float | None = None
+        self._failed = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(c,), name=c.name, daemon=True)
+            for c in components
+        ]
+        add_ops_routes(api, components, self._stopping)
+        self._server = _Server(
+            uvicorn.Config(
+                api,
+                loop="uvloop" if sys.platform != "win32" else "asyncio",
+                http="httptools",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # The rest is for the components, which are told only when HTTP is done.
+                timeout_graceful_shutdown=max(1, int(self._grace * 2 / 3)),
+            ),
+            on_started=self._start,
+        )
+
+    def serve(self, listener: socket.socket) -> int:
+        """Serve on a bound socket until told to stop; returns the exit code."""
+        host, port = listener.getsockname()[:2]
+        log.info("%s starts on http://%s:%d", self._service, host, port)
+        with self._signals():
+            try:
+                self._server.run(sockets=[listener])
+            except SystemExit:
+                log.error("%s did not start: the api's own start-up failed", self._service)
+                self._failed.set()
+            self._begin_to_stop()
+            self._stop.set()
+            stuck = self._join()
+        code = EXIT_FAILED if self._failed.is_set() or stuck else 0
+        log.info("%s stopped with code %d", self._service, code)
+        if stuck:
+            log.error("killed while they ran: %s; their work comes again", ", ".join(stuck))
+            # Their threads may hold locks that the interpreter's end would wait for.
+            flush_tracing(timeout=1.0)
+            logging.shutdown()
+            os._exit(code)
+        return code
+
+    def _start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, component: Component) -> None:
+        try:
+            component.run(self._stop)
+            if not self._stop.is_set():
+                raise RuntimeError(f"{component.name} ended without being told to")
+        except BaseException:
+            log.exception("%s failed, and the process ends with it", component.name)
+            self._failed.set()
+            self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
+        if not self._stopping.is_set():
+            self._deadline = time.monotonic() + self._grace
+            self._stopping.set()
+            self._server.should_exit = True
+
+    def _join(self) -> list[str]:
+        """Wait for the components; returns the names of those that are still at it."""
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < (self._deadline or 0):
+                thread.join(0.05)
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self._told) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _told(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping.is_set():
+            self._server.force_exit = True
+            self._deadline = time.monotonic()
+        self._begin_to_stop()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which leaves signals to us and says when it has started."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        print(  # noqa: T201 - for the person who started it
+            f"HTTP_HOST={host} HTTP_PORT={port}: cannot listen there ({error.strerror});"
+            " stop what listens on it, or set HTTP_PORT to a free port",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_UNUSABLE)
+    return listener

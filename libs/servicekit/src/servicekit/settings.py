@@ -1,9 +1,13 @@
 """Settings that every service has, read from the environment."""
 
-from typing import Literal
+import sys
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class ServiceSettings(BaseSettings):
@@ -26,10 +30,57 @@ class ServiceSettings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector; without it no trace leaves the process."""
     replica_slot: int = Field(default=0, ge=0)
-    """Which replica this is, from 0; it is the static member id and owns its share of partitions."""
+    """Which replica this is, from 0: its static member id, and the partitions it owns."""
     replica_slots: int = Field(default=1, ge=1)
     """How many replicas there are."""
     shutdown_grace_seconds: float = Field(default=15.0, gt=0)
     """Time to finish what was begun when the process is told to stop."""
     max_batch: int = Field(default=500, ge=1, le=100_000)
     """Messages handled in one transaction."""
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load_settings(kind: type[S]) -> S:
+    """The settings from the environment; when one is wrong, say which and how to mend it.
+
+    Raises:
+        SystemExit: with code 2, after a line for each wrong variable on standard error.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = [_problem(kind, problem) for problem in error.errors(include_url=False)]
+    except SettingsError as error:
+        problems = [f"{error}: it takes JSON"]
+    print("\n".join(problems), file=sys.stderr)  # noqa: T201 - for the person who started it
+    sys.exit(2)
+
+
+def _problem(kind: type[ServiceSettings], problem: "ErrorDetails") -> str:
+    """Name, value and remedy, on one line."""
+    if not problem["loc"]:
+        return f"settings: {problem['msg']}"
+    given = str(problem["loc"][0])
+    name, field = next(
+        (
+            (name, field)
+            for name, field in kind.model_fields.items()
+            if given.lower() in (name.lower(), str(field.validation_alias).lower())
+        ),
+        (given, None),
+    )
+    variable = (str(kind.model_config.get("env_prefix", "")) + name).upper()
+    if field is None:
+        return f"{given}: {problem['msg']}"
+    if isinstance(field.validation_alias, str):
+        variable = field.validation_alias.upper()
+    secret = "Secret" in str(field.annotation)
+    shown = "=…" if secret else f"={problem['input']!r}"
+    if problem["type"] == "missing":
+        shown = " is not set"
+    meaning = " ".join((field.description or "").split()).rstrip(".")
+    default = "" if field.is_required() or secret else f" (default: {field.get_default()!r})"
+    remedy = f"; set it to: {meaning}{default}" if meaning else default
+    return f"{variable}{shown}: {problem['msg']}{remedy}"
