@@ -1,0 +1,21 @@
+"""The `tailrace` command: one module a subcommand, under `tailrace.commands`."""
+
+import typer
+
+from tailrace.commands import down, logs, status, up
+
+app = typer.Typer(
+    help="Run the stack, watch the loop, replay the demo.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up.up)
+app.command()(down.down)
+app.command()(status.status)
+app.command()(logs.logs)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,33 @@
+"""`tailrace down`: stop the local stack, and remove its state when asked to."""
+
+from typing import Annotated
+
+import typer
+
+from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.stack.layout import Layout
+from tailrace.stack.settings import stack_settings
+
+
+def down(
+    wipe: Annotated[
+        bool, typer.Option("--wipe", help="Remove events, models, lake and logs as well.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a wipe.")] = False,
+) -> None:
+    """Stop the local stack; what it has stored stays unless --wipe is given."""
+    with errors_end_the_command():
+        from tailrace.stack import local
+
+        layout = Layout(stack_settings().home)
+        if not layout.home.exists():
+            out.print("The stack is down, and has stored nothing.")
+            return
+        if wipe and not yes:
+            typer.confirm(f"Remove all that is stored in {layout.home}?", abort=True)
+        with local.only_one(layout):
+            stopped = local.take_down(layout)
+            out.print(f"Stopped {', '.join(stopped)}." if stopped else "The stack was down.")
+            if wipe:
+                local.wipe(layout)
+                out.print(f"Removed {layout.home}", soft_wrap=True)

@@ -1,0 +1,76 @@
+"""`tailrace status`: a table of the parts; exit code 1 when one is not ready."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.stack.errors import StackError
+from tailrace.stack.layout import Layout
+from tailrace.stack.settings import stack_settings
+
+if TYPE_CHECKING:
+    from tailrace.stack.status import PartStatus
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show what each part of the local stack does; exit code 1 when one is not ready."""
+    with errors_end_the_command():
+        from tailrace.stack import leftovers, local
+        from tailrace.stack.status import of
+
+        layout = Layout(stack_settings().home)
+        stack = local.running(layout)
+        if stack is None:
+            if left := leftovers.find(layout):
+                raise StackError(
+                    f"the supervisor is gone, and {len(left)} processes run without one: "
+                    "tailrace down stops them"
+                )
+            raise StackError("the stack is down: tailrace up starts it")
+        parts = of(stack, layout)
+    if as_json:
+        out.print_json(json.dumps([asdict(part) for part in parts]))
+    else:
+        out.print(_table(parts))
+    if not all(part.state.good for part in parts):
+        raise typer.Exit(1)
+
+
+def _table(parts: "list[PartStatus]") -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("part", "state"):
+        table.add_column(title)
+    for title in ("pid", "restarts", "uptime", "cpu", "memory"):
+        table.add_column(title, justify="right")
+    table.add_column("address", overflow="fold")
+    for part in parts:
+        colour = "green" if part.state.good else "red"
+        table.add_row(
+            part.name,
+            f"[{colour}]{part.state}[/]",
+            _shown(part.pid, "{}"),
+            _shown(part.restarts, "{}"),
+            "–" if part.uptime is None else _duration(part.uptime),
+            _shown(part.cpu, "{:.0%}"),
+            _shown(part.memory and part.memory / 2**20, "{:.0f} MiB"),
+            part.address,
+        )
+    return table
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,63 @@
+"""`tailrace up`: start the local stack and wait until every part is ready."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailrace.commands.terminal import err, errors_end_the_command, out
+from tailrace.stack.layout import Layout
+from tailrace.stack.settings import StackSettings, stack_settings
+
+if TYPE_CHECKING:
+    from tailrace.stack.record import Record
+
+
+def up(
+    only: Annotated[
+        str, typer.Option(help="Start these parts only, separated by commas.", metavar="PARTS")
+    ] = "",
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that all parts together may take.", min=1)
+    ] = 180.0,
+) -> None:
+    """Start the local stack, and wait until every part is ready."""
+    with errors_end_the_command():
+        settings = stack_settings()
+        names = tuple(name.strip() for name in only.split(",") if name.strip())
+        _up(settings, names, timeout)
+
+
+def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
+    from tailrace.stack import leftovers, local
+    from tailrace.stack.parts import plan
+
+    layout = Layout(settings.home)
+    stack = plan(settings, only)
+    with local.only_one(layout):
+        if known := local.running(layout):
+            out.print("The stack is already up (tailrace status shows it, tailrace down stops it).")
+            _addresses(known)
+            return
+        if names := leftovers.stop(layout):
+            out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
+        out.print(f"Starting {len(stack.parts)} parts; logs are in {layout.logs}", soft_wrap=True)
+        begin = time.monotonic()
+        started = local.launch(stack, layout)
+        try:
+            for ready in local.wait_until_ready(started, layout, begin=begin, deadline=timeout):
+                where = ready.part.endpoint.shown
+                out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
+        except BaseException:  # Ctrl-C too must not leave half a stack
+            err.print("Stopping the parts that were started …")
+            local.take_down(layout)
+            raise
+        _addresses(started)
+
+
+def _addresses(record: "Record") -> None:
+    from tailrace.stack.endpoints import Protocol
+
+    for part in record.parts:
+        if part.endpoint.protocol is Protocol.HTTP:
+            out.print(f"  {part.name:<14} {part.endpoint.shown}")

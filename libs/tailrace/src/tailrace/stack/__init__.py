@@ -1,0 +1,1 @@
+"""The local stack: broker, Valkey, MLflow and the services as supervised processes."""

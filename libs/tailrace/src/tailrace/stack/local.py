@@ -1,0 +1,155 @@
+"""Bring the local stack up, and take it down again."""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tailrace.stack import circus_ini, leftovers, logs, preflight, record, supervisor
+from tailrace.stack.errors import StackError
+from tailrace.stack.layout import Layout
+from tailrace.stack.parts import Stack, Stage
+from tailrace.stack.record import Record, Recorded
+
+
+@dataclass(frozen=True)
+class BecameReady:
+    """A part answers as a ready one does, `after` seconds from the launch of the stack."""
+
+    part: Recorded
+    after: float
+
+
+@contextmanager
+def only_one(layout: Layout) -> Iterator[None]:
+    """Keep two commands from starting or stopping the same stack at once.
+
+    Raises:
+        StackError: Another one is at it.
+    """
+    layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with layout.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                f"another tailrace up or down is at work in {layout.home}: wait for it"
+            ) from None
+        yield
+
+
+def running(layout: Layout) -> Record | None:
+    """The record of the stack if its supervisor is alive."""
+    known = record.read(layout)
+    return known if known and supervisor.alive(known) else None
+
+
+def launch(stack: Stack, layout: Layout) -> Record:
+    """Start all parts at once and return without waiting for them.
+
+    Raises:
+        StackError: Something is missing or taken (nothing was started then), or the supervisor
+            did not come up.
+    """
+    preflight.check(stack)
+    for folder in (layout.logs, layout.run, *(layout.data / part.name for part in stack.parts)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runtime = supervisor.runtime_folder(layout.home)
+    control, events = (f"ipc://{runtime / name}.sock" for name in ("control", "events"))
+    layout.circus_ini.write_text(circus_ini.render(stack.parts, layout, control, events))
+    for part in stack.parts:
+        layout.starts(part.name).unlink(missing_ok=True)
+        logs.mark_start(layout.log(part.name))
+    pid = supervisor.start(layout, control)
+    started = Record(control, pid, str(runtime), record.recorded(stack))
+    record.write(started, layout)
+    return started
+
+
+def wait_until_ready(
+    started: Record, layout: Layout, *, begin: float, deadline: float
+) -> Iterator[BecameReady]:
+    """Yield each part when it is ready.
+
+    Args:
+        started: The stack.
+        layout: Where its files lie.
+        begin: When it was launched, on the monotonic clock.
+        deadline: Seconds after `begin` by which all parts must be ready.
+
+    Raises:
+        StackError: A part was given up, or was not ready in time; the message holds the last lines
+            of its log.
+    """
+    waiting = list(started.parts)
+    while waiting:
+        for part in tuple(waiting):
+            if part.endpoint.ready():
+                waiting.remove(part)
+                yield BecameReady(part, time.monotonic() - begin)
+        states = supervisor.states(started)
+        for part in waiting:
+            if states.get(part.name) == "stopped":
+                raise StackError(_last_words(part, "ended again and again", layout))
+        if waiting and time.monotonic() - begin > deadline:
+            late = (_last_words(p, f"was not ready within {deadline:g} s", layout) for p in waiting)
+            raise StackError("\n\n".join(late))
+        time.sleep(0.2)
+
+
+def take_down(layout: Layout) -> list[str]:
+    """Stop what runs, services before their stores before the broker, and leave no process.
+
+    Returns:
+        The names of the parts that were stopped.
+    """
+    known = record.read(layout)
+    stopped: list[str] = []
+    if known and supervisor.alive(known):
+        for stage in Stage:
+            if parts := tuple(part for part in known.own if part.stage is stage):
+                supervisor.stop(known, parts)
+                stopped += [part.name for part in parts]
+        supervisor.leave(known)
+    if known:
+        _ended(known.supervisor, layout)
+    # What the supervisor did not see: it was killed, or a part left a child behind.
+    stopped += [name for name in leftovers.stop(layout) if name not in stopped]
+    if known:
+        leftovers.remove_sockets(Path(known.runtime))
+    shutil.rmtree(layout.run, ignore_errors=True)
+    return stopped
+
+
+def wipe(layout: Layout) -> None:
+    """Remove all that the stack has stored. The stack must be down."""
+    if running(layout):
+        raise StackError("the stack is up: stop it first")
+    shutil.rmtree(layout.home, ignore_errors=True)
+
+
+def _ended(pid: int, layout: Layout) -> None:
+    """Wait until the supervisor has ended; a stuck one is killed."""
+    try:
+        process = psutil.Process(pid)
+        if str(layout.circus_ini) not in process.cmdline():
+            return  # the pid is somebody else's by now
+        try:
+            process.wait(timeout=15.0)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=5.0)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _last_words(part: Recorded, what: str, layout: Layout) -> str:
+    if part.stage is None:
+        return f"{part.name} at {part.endpoint.shown} {what}"
+    lines = logs.since_start(layout.log(part.name))[-15:] or ["(it wrote nothing)"]
+    return "\n".join([f"{part.name} {what}. The end of {layout.log(part.name)}:", *lines])
