@@ -1,0 +1,17 @@
+"""`deployer`: runs the service until it is told to stop."""
+
+from deployer.app import build
+from deployer.settings import DeployerSettings
+from servicekit.kafka import KafkaBus
+from servicekit.run import load_settings, run
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    settings = load_settings(DeployerSettings)
+    bus = KafkaBus(settings.kafka_bootstrap_servers)
+    run("deployer", settings, build(settings, bus))
+
+
+if __name__ == "__main__":
+    main()

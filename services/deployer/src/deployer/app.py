@@ -1,0 +1,21 @@
+"""Wires the deployer."""
+
+from collections.abc import Sequence
+
+from deployer.handlers import Deployer
+from deployer.settings import DeployerSettings
+from servicekit.bus import Bus
+from servicekit.loops.transactional import TransactionalLoop
+from servicekit.run import Component
+
+
+def build(settings: DeployerSettings, bus: Bus) -> Sequence[Component]:
+    """The deployer's loop over a bus."""
+    loop = TransactionalLoop(
+        Deployer().processor,
+        bus,
+        slot=settings.replica_slot,
+        slots=settings.replica_slots,
+        max_batch=settings.max_batch,
+    )
+    return [loop]

@@ -1,0 +1,1 @@
+"""The rules of a rollout, as pure functions on frozen state."""

@@ -1,0 +1,51 @@
+"""What the windows say of a rollout: the newest measurement of each, added up by arm and step."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from deployer.domain.verdict import ArmEvidence
+
+Arm = Literal["champion", "challenger"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One arm over one window, at one weight; a higher revision replaces a lower one."""
+
+    arm: Arm
+    weight: float
+    start: datetime
+    end: datetime
+    revision: int
+    evidence: ArmEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvidence:
+    """Both arms over the windows of one step."""
+
+    champion: ArmEvidence
+    challenger: ArmEvidence
+    start: datetime | None
+    end: datetime | None
+    """Range of event time that was measured; None when nothing was."""
+
+
+def at_weight(measurements: Iterable[Measurement], weight: float) -> StepEvidence:
+    """Add up what was measured while `weight` was in force.
+
+    Steps are not pooled: the arms' shares differ between them, and so would the hours and seasons
+    that each arm saw.
+    """
+    arms = {"champion": ArmEvidence(), "challenger": ArmEvidence()}
+    start: datetime | None = None
+    end: datetime | None = None
+    for m in measurements:
+        if m.weight != weight:
+            continue
+        arms[m.arm] += m.evidence
+        start = m.start if start is None else min(start, m.start)
+        end = m.end if end is None else max(end, m.end)
+    return StepEvidence(arms["champion"], arms["challenger"], start, end)

@@ -1,0 +1,205 @@
+"""The rollout state machine: `begin`, `advance`, `command`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from deployer.domain.evidence import Measurement, StepEvidence, at_weight
+from deployer.domain.policy import Policy
+from deployer.domain.verdict import Outcome, Verdict, judge
+
+Phase = Literal["canary", "probation", "stable", "paused"]
+End = Literal["running", "promoted", "rolled_back", "aborted"]
+Command = Literal["pause", "resume", "promote", "abort", "rollback"]
+
+
+class RefusedCommandError(Exception):
+    """The command makes no sense now; the text says why and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The routing of one model; versions are named, not held."""
+
+    rollout_id: str
+    sequence: int
+    phase: Phase
+    champion: str
+    challenger: str | None = None
+    weight: float = 0.0
+    outcome: End = "running"
+    previous: str | None = None
+    """The champion before this one, to which a command can go back."""
+    waiting: str | None = None
+    """A version that was approved while the rollout ran; the newest wins."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a challenger is under trial."""
+        return self.challenger is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of the rollout, why, and on what evidence."""
+
+    rollout: Rollout
+    reason: str
+    verdict: Verdict | None = None
+    evidence: StepEvidence | None = None
+
+
+def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy) -> Step | None:
+    """A version was approved.
+
+    Returns:
+        The first step of its rollout; a step that only notes that it waits has the same sequence
+        as before; None when the version is already there.
+    """
+    if current is None:
+        first = Rollout(rollout_id, 0, "stable", version, outcome="promoted")
+        return Step(first, f"version {version} is the first of its model, so it serves at once")
+    if version in (current.champion, current.challenger, current.waiting):
+        return None
+    if current.running:
+        return Step(
+            replace(current, waiting=version), f"version {version} waits for the running rollout"
+        )
+    weight = policy.steps[0]
+    started = Rollout(
+        rollout_id,
+        current.sequence + 1,
+        "probation" if weight == 1 else "canary",
+        current.champion,
+        challenger=version,
+        weight=weight,
+        previous=current.previous,
+    )
+    return Step(started, f"version {version} was approved: canary at {weight:.0%}")
+
+
+def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -> Step | None:
+    """Judge the step in force; None when it goes on as it is."""
+    if not rollout.running or rollout.phase == "paused":
+        return None
+    step = at_weight(measured, rollout.weight)
+    if rollout.phase == "probation":
+        return _advance_probation(rollout, step, measured, policy)
+    verdict = judge(
+        step.champion,
+        step.challenger,
+        loss_margin=policy.loss_margin,
+        error_margin=policy.error_margin,
+        min_labelled=policy.min_labelled,
+        alpha=policy.alpha,
+    )
+    if verdict.outcome is Outcome.UNHEALTHY:
+        return _ended(
+            rollout, "rolled_back", f"unhealthy at {rollout.weight:.0%}: {verdict}", verdict, step
+        )
+    if verdict.outcome is Outcome.HEALTHY:
+        weight = policy.after(rollout.weight)
+        following = replace(
+            rollout,
+            sequence=rollout.sequence + 1,
+            weight=weight,
+            phase="probation" if weight == 1 else "canary",
+        )
+        reason = f"healthy at {rollout.weight:.0%}: {verdict}"
+        return Step(following, reason, verdict, step)
+    return _timed_out(rollout, step, policy, verdict)
+
+
+def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> Step:
+    """Carry out what a person asks.
+
+    Raises:
+        RefusedCommandError: the rollout is in no state for it.
+    """
+    if rollout is None:
+        raise RefusedCommandError(f"{order}: the model has no version in service yet")
+    why = f"{order} by {by}: {reason}"
+    if order == "rollback" and not rollout.running:
+        if rollout.previous is None:
+            raise RefusedCommandError("rollback: there is no version before this one")
+        back = replace(
+            rollout,
+            sequence=rollout.sequence + 1,
+            champion=rollout.previous,
+            previous=rollout.champion,
+            outcome="rolled_back",
+        )
+        return Step(back, why)
+    if not rollout.running:
+        raise RefusedCommandError(f"{order}: no rollout is running; approve a version first")
+    if order == "pause":
+        if rollout.phase == "paused":
+            raise RefusedCommandError("pause: the rollout is paused already; resume it")
+        return Step(replace(rollout, sequence=rollout.sequence + 1, phase="paused"), why)
+    if order == "resume":
+        if rollout.phase != "paused":
+            raise RefusedCommandError("resume: the rollout is not paused")
+        phase: Phase = "probation" if rollout.weight == 1 else "canary"
+        return Step(replace(rollout, sequence=rollout.sequence + 1, phase=phase), why)
+    ends: dict[Command, End] = {
+        "promote": "promoted",
+        "abort": "aborted",
+        "rollback": "rolled_back",
+    }
+    return _ended(rollout, ends[order], why)
+
+
+def _advance_probation(
+    rollout: Rollout, step: StepEvidence, measured: Sequence[Measurement], policy: Policy
+) -> Step | None:
+    """Alone at 100 %, the challenger is held against the champion's last canary step.
+
+    The two did not live through the same days, hence a margin of its own.
+    """
+    canary = [weight for weight in policy.steps if weight < 1]
+    before = at_weight(measured, canary[-1]) if canary else step
+    verdict = judge(
+        before.champion,
+        step.challenger,
+        loss_margin=policy.probation_margin,
+        error_margin=policy.error_margin,
+        min_labelled=policy.min_labelled,
+        alpha=policy.alpha,
+    )
+    if verdict.outcome is Outcome.UNHEALTHY:
+        return _ended(rollout, "rolled_back", f"unhealthy on probation: {verdict}", verdict, step)
+    labelled = step.challenger.loss.n
+    if labelled >= policy.probation_labelled:
+        reason = f"{labelled} labels on probation without harm: {verdict}"
+        return _ended(rollout, "promoted", reason, verdict, step)
+    return _timed_out(rollout, step, policy, verdict)
+
+
+def _timed_out(
+    rollout: Rollout, step: StepEvidence, policy: Policy, verdict: Verdict
+) -> Step | None:
+    if step.start is None or step.end is None or step.end - step.start <= policy.max_step:
+        return None
+    reason = f"no verdict within {policy.max_step} at {rollout.weight:.0%}: {verdict}"
+    return _ended(rollout, "rolled_back", reason, verdict, step)
+
+
+def _ended(
+    rollout: Rollout,
+    end: End,
+    reason: str,
+    verdict: Verdict | None = None,
+    evidence: StepEvidence | None = None,
+) -> Step:
+    promoted = end == "promoted" and rollout.challenger is not None
+    ended = replace(
+        rollout,
+        sequence=rollout.sequence + 1,
+        phase="stable",
+        champion=rollout.challenger if promoted else rollout.champion,
+        previous=rollout.champion if promoted else rollout.previous,
+        challenger=None,
+        weight=0.0,
+        outcome=end,
+    )
+    return Step(ended, reason, verdict, evidence)

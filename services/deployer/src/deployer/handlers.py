@@ -1,0 +1,172 @@
+"""Events in, `rollout.step` out."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from deployer.domain.confidence import Sample
+from deployer.domain.evidence import Measurement
+from deployer.domain.policy import Policy
+from deployer.domain.rollout import Rollout, Step, advance, begin, command
+from deployer.domain.verdict import ArmEvidence, Verdict
+from event_schemas import ArmMeasured, EventBody, ModelApproved, RolloutCommand, RolloutStep
+from event_schemas import rollout as rollout_events
+from event_schemas.base import TimeRange
+from event_schemas.model import ModelVersion
+from servicekit.event import Event
+from servicekit.processor import Processor
+from servicekit.table import Table
+
+
+class Deployer:
+    """The rollouts of every model, and the evidence for the one that runs."""
+
+    def __init__(self) -> None:
+        self.rollouts = Table[Rollout].of("rollout", Rollout)
+        self.versions = Table[ModelVersion].of("version", ModelVersion)
+        """Every version that a rollout names, by model and version."""
+        evidence = TypeAdapter(dict[str, Measurement])
+        self.evidence: Table[dict[str, Measurement]] = Table(
+            "evidence", evidence.dump_json, evidence.validate_json
+        )
+        """Newest measurement by arm, weight and window, of each model's running rollout."""
+
+    @property
+    def processor(self) -> Processor:
+        """The deployer as the loops know it."""
+        return Processor(
+            "deployer",
+            {
+                ModelApproved: self.on_model_approved,
+                ArmMeasured: self.on_arm_measured,
+                RolloutCommand: self.on_rollout_command,
+            },
+            (self.rollouts, self.versions, self.evidence),
+        )
+
+    def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
+        """Start a rollout, or let the version wait for the one that runs."""
+        version = event.body.version
+        self.versions.put(f"{version.model}/{version.version}", version)
+        yield from self._begin(event, version)
+
+    def on_arm_measured(self, event: Event[ArmMeasured]) -> Iterator[EventBody]:
+        """Add a measurement to the evidence, and judge."""
+        body = event.body
+        rollout = self.rollouts.get(body.model)
+        if rollout is None or not rollout.running or body.rollout_id != rollout.rollout_id:
+            return
+        if body.arm == "shadow":
+            return
+        measured = dict(self.evidence.get(body.model) or {})
+        window = f"{body.arm}/{body.weight}/{body.window.start.isoformat()}"
+        known = measured.get(window)
+        if known and known.revision >= body.revision:
+            return
+        measured[window] = Measurement(
+            arm=body.arm,
+            weight=body.weight,
+            start=body.window.start,
+            end=body.window.end,
+            revision=body.revision,
+            evidence=ArmEvidence(
+                body.n,
+                body.errors,
+                Sample(body.loss.n, body.loss.total, body.loss.total_squared),
+            ),
+        )
+        self.evidence.put(body.model, measured)
+        step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
+        if step:
+            yield from self._take(event, body.model, step)
+
+    def on_rollout_command(self, event: Event[RolloutCommand]) -> Iterator[EventBody]:
+        """Do as a person says; what makes no sense goes to the dead letters with the reason."""
+        body = event.body
+        step = command(self.rollouts.get(body.model), body.command, body.commanded_by, body.reason)
+        yield from self._take(event, body.model, step)
+
+    def _begin(self, event: Event[Any], version: ModelVersion) -> Iterator[EventBody]:
+        model = version.model
+        rollout_id = f"{model}-{version.version}-{event.id[:8]}"
+        step = begin(self.rollouts.get(model), version.version, rollout_id, _policy(version))
+        if step:
+            yield from self._take(event, model, step)
+
+    def _take(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
+        """Keep the new state; tell the world when the routing changed."""
+        before = self.rollouts.get(model)
+        rollout = step.rollout
+        waiting = rollout.waiting if not rollout.running else None
+        if waiting:
+            rollout = replace(rollout, waiting=None)
+        self.rollouts.put(model, rollout)
+        if before and rollout.sequence == before.sequence:
+            return
+        if not rollout.running:
+            self.evidence.delete(model)
+        yield self._event(model, rollout, step)
+        if waiting:
+            yield from self._begin(event, self.versions[f"{model}/{waiting}"])
+        else:
+            self._forget_versions(model, rollout)
+
+    def _forget_versions(self, model: str, rollout: Rollout) -> None:
+        named = {rollout.champion, rollout.challenger, rollout.previous, rollout.waiting}
+        for key, version in self.versions.items():
+            if version.model == model and version.version not in named:
+                self.versions.delete(key)
+
+    def _event(self, model: str, rollout: Rollout, step: Step) -> RolloutStep:
+        evidence = step.evidence
+        measured = (
+            TimeRange(start=evidence.start, end=evidence.end)
+            if evidence and evidence.start and evidence.end
+            else None
+        )
+        return RolloutStep(
+            model=model,
+            rollout_id=rollout.rollout_id,
+            sequence=rollout.sequence,
+            phase=rollout.phase,
+            champion=self.versions[f"{model}/{rollout.champion}"],
+            challenger=self.versions[f"{model}/{rollout.challenger}"]
+            if rollout.challenger
+            else None,
+            weight=rollout.weight,
+            salt=rollout.rollout_id,
+            verdict=_verdict(step.verdict) if step.verdict else None,
+            reason=step.reason,
+            outcome=rollout.outcome,
+            event_time=measured.end if measured else None,
+            evidence=measured,
+        )
+
+    def _policy(self, model: str, rollout: Rollout) -> Policy:
+        return _policy(self.versions[f"{model}/{rollout.challenger}"])
+
+
+def _policy(version: ModelVersion) -> Policy:
+    return Policy(**version.policies.rollout.model_dump())
+
+
+def _verdict(verdict: Verdict) -> rollout_events.Verdict:
+    return rollout_events.Verdict.model_validate(
+        {
+            "metric": verdict.metric,
+            "outcome": verdict.outcome.value,
+            "effect": _finite(verdict.effect.estimate),
+            "low": _finite(verdict.effect.low),
+            "high": _finite(verdict.effect.high),
+            "margin": verdict.margin,
+            "n_champion": verdict.n_champion,
+            "n_challenger": verdict.n_challenger,
+        }
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,243 @@
+"""Rollouts from event to event."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployer.domain.rollout import RefusedCommandError
+from deployer.handlers import Deployer
+from event_schemas import EventBody, RolloutCommand, RolloutStep
+from servicekit.event import Event
+
+Take = Callable[[EventBody], list[RolloutStep]]
+
+
+@pytest.fixture
+def deployer() -> Deployer:
+    return Deployer()
+
+
+def taker(deployer: Deployer) -> Take:
+    handlers = deployer.processor.handlers
+
+    def take(body: EventBody) -> list[RolloutStep]:
+        event: Event[Any] = Event(body, "/test", datetime(2013, 4, 1, tzinfo=UTC))
+        out: Iterable[EventBody] = handlers[type(body)](event)
+        return [step for step in out if isinstance(step, RolloutStep)]
+
+    return take
+
+
+@pytest.fixture
+def take(deployer: Deployer) -> Take:
+    return taker(deployer)
+
+
+def order(command: str) -> RolloutCommand:
+    return RolloutCommand.model_validate(
+        {"model": "flight_delay", "command": command, "commanded_by": "ada", "reason": "a drill"}
+    )
+
+
+@pytest.fixture
+def canary(take: Take, approve: Any) -> RolloutStep:
+    """The first step of version 2, after version 1 went into service."""
+    take(approve("1"))
+    (step,) = take(approve("2"))
+    return step
+
+
+def test_the_first_version_serves_at_once(take: Take, approve: Any) -> None:
+    (step,) = take(approve("1"))
+    assert (step.phase, step.outcome, step.champion.version) == ("stable", "promoted", "1")
+    assert (step.challenger, step.weight, step.sequence) == (None, 0, 0)
+
+
+def test_the_second_version_begins_as_a_canary(canary: RolloutStep) -> None:
+    assert canary.challenger
+    assert (canary.phase, canary.champion.version, canary.challenger.version) == (
+        "canary",
+        "1",
+        "2",
+    )
+    assert (canary.weight, canary.sequence, canary.outcome) == (0.1, 1, "running")
+
+
+def test_an_approval_that_comes_twice_changes_nothing(
+    take: Take, approve: Any, canary: RolloutStep
+) -> None:
+    assert take(approve("2")) == []
+    assert take(approve("1")) == []
+
+
+def test_a_healthy_challenger_goes_from_10_to_50_to_100_and_is_promoted(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    seen = [canary]
+    for day, weight in enumerate((0.1, 0.5, 1.0)):
+        for arm in ("champion", "challenger") if weight < 1 else ("challenger",):
+            seen += take(
+                measure(arm, rollout_id=canary.rollout_id, weight=weight, day=day, n=10_000)
+            )
+    assert [(s.phase, s.weight, s.outcome) for s in seen] == [
+        ("canary", 0.1, "running"),
+        ("canary", 0.5, "running"),
+        ("probation", 1.0, "running"),
+        ("stable", 0.0, "promoted"),
+    ]
+    assert [s.sequence for s in seen] == [1, 2, 3, 4]
+    assert seen[-1].champion.version == "2"
+    assert seen[-1].challenger is None
+    assert "labels on probation" in seen[-1].reason
+    assert seen[1].verdict
+    assert seen[1].verdict.outcome == "healthy"
+    assert seen[1].evidence
+    assert seen[1].evidence.start.day == 1
+
+
+def test_a_worse_challenger_is_rolled_back_with_the_evidence(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    assert take(measure("champion", rollout_id=canary.rollout_id, weight=0.1)) == []
+    (step,) = take(measure("challenger", rollout_id=canary.rollout_id, weight=0.1, n=500, loss=1.5))
+    assert (step.outcome, step.champion.version, step.weight) == ("rolled_back", "1", 0)
+    assert step.verdict
+    assert step.verdict.outcome == "unhealthy"
+    assert step.verdict.metric == "log_loss"
+    assert step.verdict.effect == pytest.approx(1.05)
+
+
+def test_late_labels_roll_back_on_probation(take: Take, measure: Any, canary: RolloutStep) -> None:
+    for weight in (0.1, 0.5):
+        for arm in ("champion", "challenger"):
+            take(measure(arm, rollout_id=canary.rollout_id, weight=weight, n=10_000))
+    (step,) = take(
+        measure("challenger", rollout_id=canary.rollout_id, weight=1.0, day=3, n=900, loss=1.5)
+    )
+    assert (step.outcome, step.champion.version) == ("rolled_back", "1")
+
+
+def test_a_revision_replaces_what_the_window_said_before(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    take(measure("champion", rollout_id=canary.rollout_id, weight=0.1))
+    few = {"rollout_id": canary.rollout_id, "weight": 0.1, "n": 150}
+    assert take(measure("challenger", **few, loss=1.5)) == []
+    assert take(measure("challenger", **few, loss=1.5, revision=1)) == [], "150 are still 150"
+
+
+def test_the_evidence_of_another_rollout_does_not_count(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    take(measure("champion", rollout_id="another", weight=0.1))
+    assert take(measure("challenger", rollout_id="another", weight=0.1, loss=3.0)) == []
+
+
+def test_a_step_without_a_verdict_is_rolled_back_in_the_end(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    steps: list[RolloutStep] = []
+    for day in range(32):
+        steps += take(measure("champion", rollout_id=canary.rollout_id, weight=0.1, day=day, n=2))
+    (step,) = steps
+    assert step.outcome == "rolled_back"
+    assert "no verdict within 30 days" in step.reason
+
+
+def test_a_version_approved_meanwhile_waits_for_the_end(
+    take: Take, approve: Any, measure: Any, canary: RolloutStep
+) -> None:
+    assert take(approve("3")) == []
+    ended, begun = take(order("abort"))
+    assert (ended.outcome, ended.challenger) == ("aborted", None)
+    assert begun.challenger
+    assert (begun.challenger.version, begun.weight) == ("3", 0.1)
+    assert begun.sequence == ended.sequence + 1
+
+
+def test_a_paused_rollout_collects_evidence_and_decides_when_resumed(
+    take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    (paused,) = take(order("pause"))
+    assert (paused.phase, paused.weight) == ("paused", 0.1)
+    for arm in ("champion", "challenger"):
+        assert take(measure(arm, rollout_id=canary.rollout_id, weight=0.1, n=10_000)) == []
+    (resumed,) = take(order("resume"))
+    assert (resumed.phase, resumed.weight) == ("canary", 0.1)
+    (step,) = take(measure("champion", rollout_id=canary.rollout_id, weight=0.1, day=1))
+    assert step.weight == 0.5
+
+
+def test_a_person_can_promote_and_go_back_to_the_version_before(
+    take: Take, canary: RolloutStep
+) -> None:
+    (promoted,) = take(order("promote"))
+    assert (promoted.champion.version, promoted.outcome) == ("2", "promoted")
+    assert promoted.reason == "promote by ada: a drill"
+    (back,) = take(order("rollback"))
+    assert (back.champion.version, back.outcome) == ("1", "rolled_back")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "promote", "abort"])
+def test_a_command_without_a_rollout_is_refused_with_a_remedy(
+    take: Take, approve: Any, command: str
+) -> None:
+    take(approve("1"))
+    with pytest.raises(RefusedCommandError, match=f"{command}: .*approve a version first"):
+        take(order(command))
+
+
+def test_a_command_for_an_unknown_model_is_refused(take: Take) -> None:
+    with pytest.raises(RefusedCommandError, match="no version in service"):
+        take(order("promote"))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["pause", "resume", "promote", "abort", "rollback"]),
+            st.tuples(
+                st.sampled_from(["champion", "challenger"]),
+                st.sampled_from([0.1, 0.5, 1.0]),
+                st.floats(0.2, 2.0),
+                st.integers(1, 5000),
+            ),
+            st.integers(1, 6),
+        ),
+        max_size=25,
+    )
+)
+def test_whatever_happens_there_is_one_champion_and_the_sequence_counts_up(
+    approve: Any, measure: Any, script: list[Any]
+) -> None:
+    take = taker(Deployer())
+    steps = take(approve("0"))
+    for number, act in enumerate(script):
+        try:
+            if isinstance(act, str):
+                steps += take(order(act))
+            elif isinstance(act, int):
+                steps += take(approve(str(act)))
+            else:
+                arm, weight, loss, n = act
+                steps += take(
+                    measure(
+                        arm,
+                        rollout_id=steps[-1].rollout_id,
+                        weight=weight,
+                        day=number,
+                        loss=loss,
+                        n=n,
+                    )
+                )
+        except RefusedCommandError:
+            continue
+    assert [s.sequence for s in steps] == list(range(len(steps)))
+    for step in steps:
+        assert (step.challenger is None) == (step.weight == 0) == (step.phase == "stable")
+        assert (step.outcome == "running") == (step.challenger is not None)
