@@ -157,8 +157,7 @@ def test_a_second_signal_does_not_wait(start: Callable[..., Child], tmp_path: Pa
         eventually(lambda: not child_listens(child))
         child.process.send_signal(signal.SIGTERM)
         assert child.end()[0] == 1
-        with pytest.raises(ConnectionError):
-            answer.result(timeout=15)
+        assert answer.exception(timeout=15) or answer.result()[0] == 500
 
 
 def test_a_taken_port_is_one_line_and_code_2(start: Callable[..., Child]) -> None:

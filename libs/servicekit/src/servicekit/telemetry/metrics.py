@@ -11,3 +11,11 @@ EVENTS_PUBLISHED = Counter(
 DEAD_LETTERS = Counter(
     "tailrace_dead_letters_total", "Messages that could not be handled.", ["service", "error"]
 )
+UNREADABLE = Counter(
+    "tailrace_unreadable_messages_total",
+    "Messages of a compacted topic that a view could not read.",
+    ["service", "topic"],
+)
+OUTAGES = Counter(
+    "tailrace_outages_total", "Times that a component had to wait and try again.", ["component"]
+)

@@ -1,0 +1,80 @@
+"""Opens sessions, senders and views on a Kafka cluster; nothing waits for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from servicekit.kafka.client import Clients
+from servicekit.kafka.group import KafkaGroupSession
+from servicekit.kafka.sender import KafkaSender
+from servicekit.kafka.topics import Topics
+from servicekit.kafka.transactional import KafkaTransactionalSession
+from servicekit.kafka.view import KafkaView
+
+
+class KafkaBus:
+    """See `Bus`."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        partitions: int = 1,
+        replication: int = -1,
+        options: Mapping[str, Any] | None = None,
+        sender_queue: int = 10_000,
+        sender_linger_seconds: float = 0.002,
+        sender_delivery_seconds: float = 10.0,
+    ) -> None:
+        """Knows where the brokers are.
+
+        Args:
+            bootstrap_servers: comma-separated `host:port` of some brokers.
+            partitions: of the topics that carry volume, when they are created.
+            replication: copies of a topic that is created; -1 leaves it to the brokers.
+            options: more settings of librdkafka, such as `security.protocol`.
+            sender_queue: records that a sender keeps while they are not acknowledged.
+            sender_linger_seconds: how long a sender waits for more records to send together.
+            sender_delivery_seconds: after which a record that no broker took has failed.
+        """
+        self._clients = Clients(bootstrap_servers, options)
+        self._topics = Topics(self._clients, partitions, replication)
+        self._sender_queue = sender_queue
+        self._sender_linger_seconds = sender_linger_seconds
+        self._sender_delivery_seconds = sender_delivery_seconds
+
+    def transactional(
+        self, *, service: str, topics: Sequence[str], slot: int = 0, slots: int = 1
+    ) -> KafkaTransactionalSession:
+        """See `Bus.transactional`.
+
+        Raises:
+            ValueError: there is no such slot.
+        """
+        if not 0 <= slot < slots:
+            raise ValueError(
+                f"slot {slot} of {slots} does not exist: REPLICA_SLOT counts from 0 to"
+                f" REPLICA_SLOTS - 1"
+            )
+        return KafkaTransactionalSession(
+            self._clients, self._topics, service=service, inputs=topics, slot=slot, slots=slots
+        )
+
+    def group(self, *, group: str, topics: Sequence[str], member: str) -> KafkaGroupSession:
+        """See `Bus.group`."""
+        return KafkaGroupSession(
+            self._clients, self._topics, group=group, inputs=topics, member=member
+        )
+
+    def sender(self) -> KafkaSender:
+        """See `Bus.sender`."""
+        return KafkaSender(
+            self._clients,
+            self._topics,
+            max_queue=self._sender_queue,
+            linger_seconds=self._sender_linger_seconds,
+            delivery_seconds=self._sender_delivery_seconds,
+        )
+
+    def view(self, *topics: str) -> KafkaView:
+        """See `Bus.view`."""
+        return KafkaView(self._clients, self._topics, topics)

@@ -1,0 +1,95 @@
+"""What all Kafka clients of a process share: where the brokers are, and where the logs go."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+
+from servicekit.bus import Message
+
+log = logging.getLogger("servicekit.kafka")
+_client_log = logging.getLogger("servicekit.kafka.client")
+
+REQUEST_SECONDS = 5.0
+"""Longest wait for one answer of the brokers; then it is an outage, which the loops retry."""
+
+
+class Clients:
+    """Makes clients; librdkafka's own words go to `logging`, never to standard error."""
+
+    def __init__(self, bootstrap_servers: str, options: Mapping[str, Any] | None = None) -> None:
+        self._common: dict[str, Any] = {
+            "bootstrap.servers": bootstrap_servers,
+            # A broker that comes back is found within two seconds.
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 2000,
+            "log.connection.close": False,
+            "error_cb": _on_error,
+            **(options or {}),
+        }
+
+    def consumer(self, group: str, **options: Any) -> Consumer:
+        """A consumer of committed messages that commits nothing by itself.
+
+        Only one thread may touch it: in confluent-kafka 2.16 a second one's calls never return.
+        """
+        return Consumer(
+            {
+                **self._common,
+                "group.id": group,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                **_dotted(options),
+            },
+            logger=_client_log,
+        )
+
+    def producer(self, **options: Any) -> Producer:
+        """An idempotent producer that waits for all in-sync replicas."""
+        return Producer(
+            {
+                **self._common,
+                "enable.idempotence": True,
+                "acks": "all",
+                # murmur2 of the key is what Java clients use, so both agree on the partition.
+                "partitioner": "murmur2_random",
+                # Dead letters are a bit larger than the largest message.
+                "message.max.bytes": 2 * 1024 * 1024,
+                **_dotted(options),
+            },
+            logger=_client_log,
+        )
+
+    def admin(self) -> AdminClient:
+        """A client that creates topics."""
+        return AdminClient(dict(self._common), logger=_client_log)
+
+
+def read(message: KafkaMessage) -> Message:
+    """The kit's message for the client's."""
+    headers: Any = message.headers() or ()
+    if any(value is None for _, value in headers):
+        headers = [(name, value or b"") for name, value in headers]
+    return Message(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.key(),  # pyright: ignore[reportArgumentType] - bytes, as nothing deserialises
+        message.value(),  # pyright: ignore[reportArgumentType]
+        tuple(headers),
+        message.timestamp()[1],
+    )
+
+
+def _dotted(options: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "."): value for name, value in options.items()}
+
+
+def _on_error(error: KafkaError) -> None:
+    # Every call that fails for it raises as well; this is for whoever reads the logs.
+    log.log(logging.ERROR if error.fatal() else logging.WARNING, "%s", error.str())

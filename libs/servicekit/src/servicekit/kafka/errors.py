@@ -1,0 +1,38 @@
+"""What the Kafka client's errors mean to a loop."""
+
+from confluent_kafka import KafkaError, KafkaException
+
+from servicekit.errors import FatalBusError, ServicekitError, UnavailableError
+
+_NO_RETRY_HELPS = {
+    KafkaError._FATAL,
+    KafkaError._FENCED,
+    KafkaError._INVALID_ARG,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.UNSUPPORTED_VERSION,
+}
+
+
+def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
+    """The client's error inside its exception."""
+    return error if isinstance(error, KafkaError) else error.args[0]
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether this client, or any with its settings, can never succeed."""
+    return error.fatal() or error.code() in _NO_RETRY_HELPS
+
+
+def translate(error: KafkaException | KafkaError, doing: str) -> ServicekitError:
+    """The kit's error for one of the client's; `doing` completes "while …".
+
+    What is neither fatal nor named by the client as final is an outage: a missing topic or a
+    refused permission is mended outside of the process, which goes on when it is.
+    """
+    inner = kafka_error(error)
+    text = f"Kafka, while {doing}: {inner.str()} ({inner.name()})"
+    return FatalBusError(text) if is_fatal(inner) else UnavailableError(text)

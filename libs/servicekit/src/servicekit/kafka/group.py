@@ -1,0 +1,128 @@
+"""A static member of a consumer group over Kafka, for effects that leave Kafka."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from servicekit.bus import Message, Positions, Record
+from servicekit.errors import UnavailableError
+from servicekit.kafka.client import Clients, log
+from servicekit.kafka.errors import translate
+from servicekit.kafka.publishing import AckedProducer
+from servicekit.kafka.reading import BatchReader
+from servicekit.kafka.topics import Topics
+
+LONGEST_BATCH_SECONDS = 600
+"""A member that does not poll for so long loses its partitions, and gets its batch again."""
+
+
+class KafkaGroupSession:
+    """Reads with a group, publishes, and commits when its caller says so."""
+
+    def __init__(
+        self, clients: Clients, topics: Topics, *, group: str, inputs: Sequence[str], member: str
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._group = group
+        self._inputs = list(inputs)
+        self._member = f"{group}-{member}"
+        self._consumer: Consumer | None = None
+        self._reader: BatchReader | None = None
+        self._producer = AckedProducer(clients)
+        self._paused = False
+
+    def open(self) -> None:
+        """See `GroupSession.open`; after an outage it may be called again."""
+        self.close()
+        self._topics.ensure([*self._inputs, f"{self._group}.dead"])
+        self._producer.connect()
+        try:
+            consumer = self._clients.consumer(
+                self._group,
+                # A restarted member takes its own partitions back, without a rebalance.
+                group_instance_id=self._member,
+                partition_assignment_strategy="cooperative-sticky",
+                max_poll_interval_ms=LONGEST_BATCH_SECONDS * 1000,
+            )
+            self._consumer, self._reader = consumer, BatchReader(consumer)
+            consumer.subscribe(
+                self._inputs,
+                on_assign=self._on_assign,
+                on_revoke=self._on_gone,
+                on_lost=self._on_gone,
+            )
+        except KafkaException as error:
+            raise translate(error, f"joining {self._group}") from error
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        if self._paused:
+            consumer.pause(partitions)
+        log.info("%s has %s", self._member, [f"{p.topic}[{p.partition}]" for p in partitions])
+
+    def _on_gone(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Called by close() as well, when there is no reader any more.
+        if self._reader is not None:
+            for partition in partitions:
+                self._reader.forget(partition.topic, partition.partition)
+        consumer.incremental_unassign(partitions)
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """See `GroupSession.poll`."""
+        _, reader = self._opened()
+        messages = reader.poll(max_messages, timeout)
+        if self._paused and messages:
+            # They were under way already when the pause began.
+            reader.give_back(messages)
+            return []
+        return messages
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """See `GroupSession.publish`."""
+        self._topics.ensure({record.topic for record in records})
+        self._producer.publish(records)
+
+    def commit(self, positions: Positions) -> None:
+        """See `GroupSession.commit`."""
+        consumer, reader = self._opened()
+        offsets = [TopicPartition(t, p, offset) for (t, p), offset in positions.items()]
+        if not offsets:
+            return
+        try:
+            for answer in consumer.commit(offsets=offsets, asynchronous=False) or ():
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+        except KafkaException as error:
+            raise translate(error, f"committing offsets of {self._group}") from error
+        reader.committed(positions)
+
+    def rewind(self) -> None:
+        """See `GroupSession.rewind`."""
+        self._opened()[1].rewind()
+
+    def pause(self) -> None:
+        """See `GroupSession.pause`."""
+        consumer, _ = self._opened()
+        consumer.pause(consumer.assignment())
+        self._paused = True
+
+    def resume(self) -> None:
+        """See `GroupSession.resume`."""
+        self._paused = False
+        consumer, _ = self._opened()
+        consumer.resume(consumer.assignment())
+
+    def close(self) -> None:
+        """See `GroupSession.close`."""
+        consumer, self._consumer, self._reader = self._consumer, None, None
+        if consumer is not None:
+            try:
+                consumer.close()
+            except (KafkaException, RuntimeError) as error:
+                log.warning("closing the consumer of %s: %s", self._member, error)
+
+    def _opened(self) -> tuple[Consumer, BatchReader]:
+        if self._consumer is None or self._reader is None:
+            raise UnavailableError(f"the session {self._member} is not open")
+        return self._consumer, self._reader

@@ -1,0 +1,89 @@
+"""Publishes a batch and waits until each record is acknowledged."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from servicekit.bus import Record
+from servicekit.errors import UnavailableError
+from servicekit.kafka.client import Clients
+from servicekit.kafka.errors import translate
+
+DELIVERY_SECONDS = 20.0
+
+
+class AckedProducer:
+    """A producer for loops, which have nothing to do until all is written."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._producer: Producer | None = None
+
+    def connect(self) -> Producer:
+        """Begin to connect, without waiting: a new producer needs a second for its identity."""
+        if self._producer is None:
+            self._producer = self._clients.producer(
+                delivery_timeout_ms=int(DELIVERY_SECONDS * 1000), linger_ms=5
+            )
+        return self._producer
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Publish all, and return when the broker has acknowledged each.
+
+        Raises:
+            UnavailableError: some were not acknowledged in time.
+            FatalBusError: a record can never be written, for it is larger than the topic takes.
+        """
+        if not records:
+            return
+        producer = self.connect()
+        failures: list[KafkaError] = []
+        try:
+            for record in records:
+                produce(producer, record, partial(_note, failures))
+            left = producer.flush(DELIVERY_SECONDS + 5)
+        except KafkaException as error:
+            raise translate(error, "publishing") from error
+        if failures or left:
+            producer.purge()
+            # A new one next time: an idempotent producer that lost a record cannot go on.
+            self._producer = None
+        if failures:
+            raise _worst(failures)
+        if left:
+            raise UnavailableError(f"{left} of {len(records)} records were not acknowledged")
+
+
+def produce(producer: Producer, record: Record, on_delivery: Any = None) -> None:
+    """Hand a record to a producer; when its queue is full, wait until it is not."""
+    options = {} if on_delivery is None else {"on_delivery": on_delivery}
+    while True:
+        try:
+            producer.produce(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=-1 if record.partition is None else record.partition,
+                **options,
+            )
+            return
+        except BufferError:
+            producer.poll(0.1)
+
+
+def _note(failures: list[KafkaError], error: KafkaError | None, message: object) -> None:
+    if error is not None:
+        failures.append(error)
+
+
+def _worst(failures: list[KafkaError]) -> Exception:
+    # A broken idempotent producer is no reason to exit: the next one starts afresh.
+    lasting = [f for f in failures if f.code() == KafkaError.MSG_SIZE_TOO_LARGE]
+    if lasting:
+        return translate(lasting[0], "publishing")
+    return UnavailableError(
+        f"{len(failures)} records were not acknowledged: {failures[0].str()} ({failures[0].name()})"
+    )

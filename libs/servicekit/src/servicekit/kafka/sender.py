@@ -1,0 +1,138 @@
+"""Sends from any thread or event loop without blocking; one thread hears the acknowledgements."""
+
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from servicekit.bus import Record
+from servicekit.errors import OverloadedError, UnavailableError
+from servicekit.kafka.client import Clients, log
+from servicekit.kafka.errors import is_fatal, translate
+from servicekit.kafka.topics import Topics
+
+
+class KafkaSender:
+    """An idempotent producer with a bounded queue.
+
+    It connects in the background, and takes records while the brokers are away, until its queue is
+    full. A producer that fails for good is replaced: nothing but its own queue depends on it.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        topics: Topics,
+        *,
+        max_queue: int,
+        linger_seconds: float,
+        delivery_seconds: float,
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._options: dict[str, Any] = {
+            "queue_buffering_max_messages": max_queue,
+            "linger_ms": linger_seconds * 1000,
+            "delivery_timeout_ms": int(delivery_seconds * 1000),
+        }
+        self._max_queue = max_queue
+        self._delivery_seconds = delivery_seconds
+        self._lock = threading.Lock()
+        self._closed = False
+        # A new producer needs a second for its identity: not at the first request's cost.
+        self._line: _Line | None = None
+        self._begin()
+
+    def send(self, record: Record) -> "Future[None]":
+        """See `Sender.send`; the future fails with UnavailableError when no broker took it.
+
+        Raises:
+            OverloadedError: the queue is full, or the sender is closed.
+            FatalBusError: the record is larger than any topic takes.
+        """
+        line = self._line or self._begin()
+        future: Future[None] = Future()
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is None:
+                future.set_result(None)
+                return
+            if is_fatal(error):
+                self._replace(line)
+            what = f"sending to {record.topic}"
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                future.set_exception(translate(error, what))
+            else:
+                text = f"Kafka, while {what}: {error.str()} ({error.name()})"
+                future.set_exception(UnavailableError(text))
+
+        try:
+            line.producer.produce(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=-1 if record.partition is None else record.partition,
+                on_delivery=delivered,
+            )
+        except BufferError:
+            raise OverloadedError(
+                f"{self._max_queue} records wait for Kafka: send again in a moment"
+            ) from None
+        except KafkaException as error:
+            raise translate(error, f"sending to {record.topic}") from error
+        return future
+
+    def close(self, timeout: float) -> int:
+        """See `Sender.close`; what is left then fails with UnavailableError."""
+        with self._lock:
+            self._closed = True
+            line, self._line = self._line, None
+        return line.close(timeout) if line else 0
+
+    def _begin(self) -> "_Line":
+        with self._lock:
+            if self._closed:
+                raise OverloadedError("the sender is closed: this process is stopping")
+            if self._line is None:
+                self._line = _Line(self._clients.producer(**self._options), self._topics)
+            return self._line
+
+    def _replace(self, broken: "_Line") -> None:
+        with self._lock:
+            if self._line is broken:
+                log.error("the producer is broken, and is replaced by a new one")
+                self._line = None
+        broken.end()
+
+
+class _Line:
+    """One producer, and the thread that hears its acknowledgements until the last."""
+
+    def __init__(self, producer: Producer, topics: Topics) -> None:
+        self.producer = producer
+        self._topics = topics
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="kafka-sender", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Listen only until nothing is under way any more."""
+        self._ended.set()
+
+    def close(self, timeout: float) -> int:
+        left = self.producer.flush(timeout)
+        if left:
+            self.producer.purge()
+        self._ended.set()
+        self._thread.join(5.0)
+        return left
+
+    def _listen(self) -> None:
+        try:
+            self._topics.ensure(())
+        except Exception as error:  # the topics may exist; if not, each delivery will tell
+            log.warning("topics are not ensured: %s", error)
+        while not self._ended.is_set() or len(self.producer):
+            self.producer.poll(0.05)

@@ -1,0 +1,198 @@
+"""One slot of a transactional processor over Kafka."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+
+from servicekit.bus import Message, Positions, Record
+from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
+from servicekit.kafka.client import REQUEST_SECONDS, Clients, log, read
+from servicekit.kafka.errors import is_fatal, kafka_error, translate
+from servicekit.kafka.publishing import produce
+from servicekit.kafka.reading import BatchReader
+from servicekit.kafka.topics import Topics
+
+COMMIT_SECONDS = 20.0
+"""How long a commit may stay without an answer before the slot is opened anew."""
+
+
+class KafkaTransactionalSession:
+    """Reads the partitions of a slot, and writes with their offsets in one transaction.
+
+    The partitions are assigned, not subscribed to, so no rebalance ever happens; an older session
+    of the slot is fenced by the transactional id.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        topics: Topics,
+        *,
+        service: str,
+        inputs: Sequence[str],
+        slot: int,
+        slots: int,
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._service = service
+        self._inputs = inputs
+        self._slot = slot
+        self._slots = slots
+        self._state = f"{service}.state"
+        self._consumer: Consumer | None = None
+        self._reader: BatchReader | None = None
+        self._producer: Producer | None = None
+        self._group: object = None
+
+    def open(self) -> None:
+        """See `TransactionalSession.open`; after an outage it may be called again."""
+        self.close()
+        self._topics.ensure([*self._inputs, f"{self._service}.dead"])
+        self._topics.ensure_state(self._state, self._slots)
+        try:
+            # First of all: it ends what an older session left open, and with it its offsets.
+            self._producer = self._clients.producer(
+                transactional_id=f"{self._service}-{self._slot}", linger_ms=5
+            )
+            self._producer.init_transactions(REQUEST_SECONDS)
+            self._consumer = self._clients.consumer(self._service)
+            self._reader = BatchReader(self._consumer)
+            self._consumer.assign(self._committed(self._consumer))
+            self._group = self._consumer.consumer_group_metadata()
+        except KafkaException as error:
+            raise translate(error, f"opening {self._service}-{self._slot}") from error
+
+    def _committed(self, consumer: Consumer) -> list[TopicPartition]:
+        owned = [
+            TopicPartition(topic, partition)
+            for topic in self._inputs
+            for partition in range(self._topics.partitions(topic))
+            if partition % self._slots == self._slot
+        ]
+        if not owned:
+            return []
+        positions = consumer.committed(owned, timeout=REQUEST_SECONDS)
+        for position in positions:
+            if position.error is not None:
+                raise KafkaException(position.error)
+            if position.offset < 0:
+                position.offset = OFFSET_BEGINNING
+        return positions
+
+    def restore(self) -> Iterator[Message]:
+        """See `TransactionalSession.restore`.
+
+        Raises:
+            UnavailableError: the end was not reached.
+        """
+        consumer = self._clients.consumer(f"{self._service}.restore", enable_partition_eof=True)
+        partition = TopicPartition(self._state, self._slot, OFFSET_BEGINNING)
+        try:
+            _, end = consumer.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
+            if end == 0:
+                return
+            consumer.assign([partition])
+            last = time.monotonic()
+            while True:
+                for item in consumer.consume(1000, 0.05):
+                    last = time.monotonic()
+                    error = item.error()
+                    if error is None:
+                        yield read(item)
+                    elif error.code() != KafkaError._PARTITION_EOF:
+                        raise KafkaException(error)
+                    # Markers of transactions fill offsets too, so the end is a place, not a count.
+                    elif (item.offset() or 0) >= end:
+                        return
+                if time.monotonic() - last > 2 * REQUEST_SECONDS:
+                    raise UnavailableError(
+                        f"{self._state}[{self._slot}] gave nothing more before its end at {end}"
+                    )
+        except KafkaException as error:
+            raise translate(error, f"restoring {self._state}") from error
+        finally:
+            consumer.close()
+
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """See `TransactionalSession.poll`."""
+        return self._opened()[1].poll(max_messages, timeout)
+
+    def commit(self, records: Sequence[Record], positions: Positions) -> None:
+        """See `TransactionalSession.commit`."""
+        producer, reader = self._opened()
+        try:
+            self._topics.ensure({record.topic for record in records})
+        except UnavailableError as error:
+            raise TransactionAbortedError(str(error)) from error
+        offsets = [TopicPartition(t, p, offset) for (t, p), offset in positions.items()]
+        try:
+            producer.begin_transaction()
+            for record in records:
+                produce(producer, record)
+            if offsets:
+                producer.send_offsets_to_transaction(offsets, self._group, REQUEST_SECONDS)
+        except KafkaException as error:
+            self._abort(producer, error)
+        self._commit(producer)
+        reader.committed(positions)
+
+    def _commit(self, producer: Producer) -> None:
+        until = time.monotonic() + COMMIT_SECONDS
+        while True:
+            try:
+                producer.commit_transaction(REQUEST_SECONDS)
+                return
+            except KafkaException as error:
+                inner = kafka_error(error)
+                if inner.txn_requires_abort():
+                    self._abort(producer, error)
+                if is_fatal(inner):
+                    raise translate(error, "committing a transaction") from error
+                if not inner.retriable() or time.monotonic() > until:
+                    # It may have been committed or not: only a new session can find out.
+                    self.close()
+                    raise translate(error, "committing a transaction") from error
+
+    def _abort(self, producer: Producer, cause: KafkaException) -> None:
+        """Give the transaction up; always raises."""
+        translated = translate(cause, "writing a transaction")
+        if isinstance(translated, FatalBusError):
+            raise translated from cause
+        try:
+            producer.abort_transaction(REQUEST_SECONDS)
+        except KafkaException as error:
+            # The next session's first act is to end this transaction.
+            self.close()
+            raise translate(error, "aborting a transaction") from cause
+        raise TransactionAbortedError(str(translated)) from cause
+
+    def rewind(self) -> None:
+        """See `TransactionalSession.rewind`."""
+        self._opened()[1].rewind()
+
+    def close(self) -> None:
+        """See `TransactionalSession.close`."""
+        consumer, self._consumer, self._reader = self._consumer, None, None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            # An open transaction is ended by the next session, or by the broker's time-out.
+            producer.purge()
+        if consumer is not None:
+            try:
+                consumer.close()
+            except (KafkaException, RuntimeError) as error:
+                log.warning("closing the consumer of %s: %s", self._service, error)
+
+    def _opened(self) -> tuple[Producer, BatchReader]:
+        if self._producer is None or self._reader is None:
+            raise UnavailableError(f"the session {self._service}-{self._slot} is not open")
+        return self._producer, self._reader
