@@ -29,7 +29,7 @@ def up(
 
 
 def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
-    from tailrace.stack import leftovers, local
+    from tailrace.stack import leftovers, local, preflight
     from tailrace.stack.parts import plan
 
     layout = Layout(settings.home)
@@ -41,6 +41,7 @@ def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
             return
         if names := leftovers.stop(layout):
             out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
+        preflight.check(stack)
         out.print(f"Starting {len(stack.parts)} parts; logs are in {layout.logs}", soft_wrap=True)
         begin = time.monotonic()
         started = local.launch(stack, layout)

@@ -26,6 +26,21 @@ class Layout:
         return self.home / "run"
 
     @property
+    def lake(self) -> Path:
+        """The lake, unless LAKE_URI puts it elsewhere."""
+        return self.home / "lake"
+
+    @property
+    def feast(self) -> Path:
+        """The feature repository, unless FEAST_REPO puts it elsewhere."""
+        return self.home / "feast"
+
+    @property
+    def owned(self) -> tuple[Path, ...]:
+        """What a wipe removes. The home folder may hold things of others."""
+        return (self.data, self.logs, self.run, self.lake, self.feast)
+
+    @property
     def circus_ini(self) -> Path:
         """The supervisor's generated configuration."""
         return self.run / "circus.ini"

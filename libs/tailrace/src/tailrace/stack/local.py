@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tailrace.stack import circus_ini, leftovers, logs, preflight, record, supervisor
+from tailrace.stack import circus_ini, leftovers, logs, record, supervisor
 from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
 from tailrace.stack.parts import Stack, Stage
@@ -50,13 +50,11 @@ def running(layout: Layout) -> Record | None:
 
 
 def launch(stack: Stack, layout: Layout) -> Record:
-    """Start all parts at once and return without waiting for them.
+    """Start all parts at once and return without waiting for them; `preflight` comes before it.
 
     Raises:
-        StackError: Something is missing or taken (nothing was started then), or the supervisor
-            did not come up.
+        StackError: The supervisor did not come up.
     """
-    preflight.check(stack)
     for folder in (layout.logs, layout.run, *(layout.data / part.name for part in stack.parts)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     runtime = supervisor.runtime_folder(layout.home)
@@ -127,10 +125,18 @@ def take_down(layout: Layout) -> list[str]:
 
 
 def wipe(layout: Layout) -> None:
-    """Remove all that the stack has stored. The stack must be down."""
+    """Remove all that the stack has stored, and its home folder if nothing else is in it.
+
+    Raises:
+        StackError: The stack is up.
+    """
     if running(layout):
         raise StackError("the stack is up: stop it first")
-    shutil.rmtree(layout.home, ignore_errors=True)
+    for folder in layout.owned:
+        shutil.rmtree(folder, ignore_errors=True)
+    layout.lock.unlink(missing_ok=True)
+    if not any(layout.home.iterdir()):
+        layout.home.rmdir()
 
 
 def _ended(pid: int, layout: Layout) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -37,20 +38,26 @@ def last_lines(log: Path, count: int) -> list[str]:
     return text.decode(errors="replace").splitlines()[-count:]
 
 
-def follow(logs: dict[str, Path], *, poll: float = 0.2) -> Iterator[tuple[str, str]]:
-    """Yield (part, line) for each line that is written from now on; it never ends.
+def follow(logs: dict[str, Path], *, poll: float = 0.2) -> Generator[tuple[str, str], None, None]:
+    """Yield (part, line) for each line that is written after this call; it never ends.
 
     A log that is rotated away is read to its end, then the new one from its beginning.
     """
-    tails = {part: _Tail(path) for part, path in logs.items()}
-    while True:
-        for part, tail in tails.items():
-            for line in tail.new_lines():
-                yield part, line
-        time.sleep(poll)
+    return _follow({part: Tail(path) for part, path in logs.items()}, poll)
 
 
-class _Tail:
+def _follow(tails: dict[str, "Tail"], poll: float) -> Generator[tuple[str, str], None, None]:
+    with ExitStack() as stack:
+        for tail in tails.values():
+            stack.enter_context(closing(tail))
+        while True:
+            for part, tail in tails.items():
+                for line in tail.new_lines():
+                    yield part, line
+            time.sleep(poll)
+
+
+class Tail:
     """What comes after the present end of a log file."""
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +68,13 @@ class _Tail:
             self._file = path.open("rb")
             self._file.seek(0, 2)
 
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
     def new_lines(self) -> list[str]:
+        """The whole lines since the last call."""
         text = self._read()
         if self._rotated():
             text += self._reopened()
@@ -82,7 +95,6 @@ class _Tail:
         return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
 
     def _reopened(self) -> bytes:
-        if self._file:
-            self._file.close()
+        self.close()
         self._file = self._path.open("rb")
         return self._read()

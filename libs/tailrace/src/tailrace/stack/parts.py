@@ -84,6 +84,14 @@ class Stack:
     external: dict[str, Endpoint]
 
 
+EXTERNAL = {
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "valkey": "REDIS_URL",
+    "mlflow": "MLFLOW_TRACKING_URI",
+}
+"""The variables that put something of your own in the place of a part."""
+
+
 def plan(settings: StackSettings, only: tuple[str, ...] = ()) -> Stack:
     """What `tailrace up` starts under these settings.
 
@@ -150,6 +158,8 @@ def _valkey(settings: StackSettings) -> Part:
         command=(
             *(_executable(get_binary_path()), "--bind", LOOPBACK),
             *("--port", str(settings.valkey_port), "--daemonize", "no"),
+            # Its title would be written over its environment, by which a stray one is known.
+            *("--set-proc-title", "no"),
             *("--appendonly", "yes", "--dir", str(Layout(settings.home).data / "valkey")),
         ),
         host=LOOPBACK,
@@ -185,7 +195,7 @@ def _mlflow(settings: StackSettings) -> Part:
 
 def _service(service: Service, settings: StackSettings) -> Part:
     port = int(getattr(settings, service.port_variable.lower()))
-    home = settings.home
+    layout = Layout(settings.home)
     reached = {
         "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{settings.kafka_port}",
         "REDIS_URL": f"redis://{LOOPBACK}:{settings.valkey_port}/0",
@@ -205,8 +215,8 @@ def _service(service: Service, settings: StackSettings) -> Part:
             **_threads(service.threads),
             **QUIET,
             **local,
-            "LAKE_URI": settings.lake_uri or str(home / "lake"),
-            "FEAST_REPO": str((settings.feast_repo or home / "feast").absolute()),
+            "LAKE_URI": settings.lake_uri or str(layout.lake),
+            "FEAST_REPO": str((settings.feast_repo or layout.feast).absolute()),
             "MODELS_DIR": str(settings.models_dir.absolute()),
             "HTTP_HOST": settings.http_host,
             "HTTP_PORT": str(port),

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from tailrace.stack.errors import StackError
-from tailrace.stack.parts import Part, Stack
+from tailrace.stack.parts import EXTERNAL, Part, Stack
 
 
 def check(stack: Stack) -> None:
@@ -15,12 +15,14 @@ def check(stack: Stack) -> None:
     Raises:
         StackError: One line for each thing that is wrong, with the remedy.
     """
+    if not stack.parts:
+        raise StackError("there is nothing to start: all that was asked for runs elsewhere")
     wrong = [
         *(line for part in stack.parts if (line := _missing(part))),
         *(line for part in stack.parts if (line := _taken(part))),
         *(
-            f"{name} at {endpoint.shown} does not answer: start it, or unset its variable to have "
-            "a local one"
+            f"{name} at {endpoint.shown} does not answer: start it, or unset {EXTERNAL[name]} to "
+            "have a local one"
             for name, endpoint in stack.external.items()
             if not endpoint.ready()
         ),
@@ -49,7 +51,7 @@ def _taken(part: Part) -> str | None:
             return (
                 f"{part.name} cannot listen on {part.host}:{part.port} "
                 f"({error.strerror}{_holder(part.port)}): free it, or choose another port with "
-                f"{part.port_variable}={part.port + 1000}"
+                f"{part.port_variable}"
             )
     return None
 
