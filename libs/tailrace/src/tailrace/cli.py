@@ -2,7 +2,7 @@
 
 import typer
 
-from tailrace.commands import down, logs, status, up
+from tailrace.commands import demo, down, events, logs, status, up
 
 app = typer.Typer(
     help="Run the stack, watch the loop, replay the demo.",
@@ -14,6 +14,8 @@ app.command()(up.up)
 app.command()(down.down)
 app.command()(status.status)
 app.command()(logs.logs)
+app.command()(demo.demo)
+app.add_typer(events.app, name="events")
 
 
 def main() -> None:

@@ -25,10 +25,17 @@ def up(
     with errors_end_the_command():
         settings = stack_settings()
         names = tuple(name.strip() for name in only.split(",") if name.strip())
-        _up(settings, names, timeout)
+        bring_up(settings, names, timeout)
 
 
-def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
+def bring_up(
+    settings: StackSettings, only: tuple[str, ...] = (), timeout: float = 180.0
+) -> "Record":
+    """Start the stack with a line of progress a part, or tell that it is up.
+
+    Raises:
+        StackError: A part did not get ready; the others were stopped again.
+    """
     from tailrace.stack import leftovers, local, preflight
     from tailrace.stack.parts import plan
 
@@ -38,7 +45,7 @@ def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
         if known := local.running(layout):
             out.print("The stack is already up (tailrace status shows it, tailrace down stops it).")
             _addresses(known)
-            return
+            return known
         if names := leftovers.stop(layout):
             out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
         preflight.check(stack)
@@ -54,6 +61,7 @@ def _up(settings: StackSettings, only: tuple[str, ...], timeout: float) -> None:
             local.take_down(layout)
             raise
         _addresses(started)
+        return started
 
 
 def _addresses(record: "Record") -> None:

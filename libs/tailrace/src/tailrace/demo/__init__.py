@@ -1,0 +1,1 @@
+"""The demo: a year of flights, replayed against the running platform."""
