@@ -36,12 +36,12 @@ up: $(READY) ## Start the local stack
 	@$(BIN)/tailrace up $(ARGS)
 
 down: $(READY) ## Stop the local stack
-	@$(BIN)/tailrace down
+	@$(BIN)/tailrace down $(ARGS)
 
 status: $(READY) ## Show what runs and what the loop does
-	@$(BIN)/tailrace status
+	@$(BIN)/tailrace status $(ARGS)
 
-logs: $(READY) ## Follow the logs of the local stack (ARGS=predictor for one part)
+logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows one part)
 	@$(BIN)/tailrace logs $(ARGS)
 
 test: $(READY) ## Run every test
