@@ -9,6 +9,9 @@ Headers = tuple[tuple[str, bytes], ...]
 Positions = Mapping[tuple[str, int], int]
 """Next offset to read, by topic and partition."""
 
+MAX_VALUE_BYTES = 1_000_000
+"""Largest value: Kafka takes 1,048,588 bytes with key and headers, unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -38,7 +41,13 @@ class TransactionalSession(Protocol):
     """Reads partitions that belong to one slot and writes with their offsets in one transaction."""
 
     def open(self) -> None:
-        """Fence an older session of the slot, and stand at the committed offsets."""
+        """Fence an older session of the slot, and stand at the committed offsets.
+
+        It may be called again, after an outage.
+
+        Raises:
+            UnavailableError: open again later.
+        """
         ...
 
     def restore(self) -> Iterator[Message]:
@@ -54,12 +63,17 @@ class TransactionalSession(Protocol):
 
         Raises:
             TransactionAbortedError: nothing was published; `rewind` and read again.
+            UnavailableError: nobody knows whether it was published; `open` again, which tells.
             FatalBusError: the session was fenced or cannot go on.
         """
         ...
 
     def rewind(self) -> None:
-        """Go back to the committed offsets."""
+        """Go back to what was handed out first of all that is not committed.
+
+        Raises:
+            UnavailableError: open the session again instead.
+        """
         ...
 
     def close(self) -> None:
@@ -71,7 +85,11 @@ class GroupSession(Protocol):
     """Reads as a member of a consumer group, for effects that leave Kafka."""
 
     def open(self) -> None:
-        """Join the group as a static member."""
+        """Join the group as a static member; it may be called again, after an outage.
+
+        Raises:
+            UnavailableError: open again later.
+        """
         ...
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
@@ -95,7 +113,11 @@ class GroupSession(Protocol):
         ...
 
     def rewind(self) -> None:
-        """Go back to the committed offsets."""
+        """Go back to what was handed out first of all that is not committed.
+
+        Raises:
+            UnavailableError: open the session again instead.
+        """
         ...
 
     def pause(self) -> None:

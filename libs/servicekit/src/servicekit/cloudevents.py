@@ -4,14 +4,21 @@ Binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/binding
 """
 
 import json
+from base64 import b64decode
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from event_schemas import BY_TYPE, EventBody
-from servicekit.bus import Message, Record
-from servicekit.errors import InvalidBodyError, UndecodableError, UnknownEventError
+from servicekit.bus import MAX_VALUE_BYTES, Headers, Message, Record
+from servicekit.errors import (
+    InvalidBodyError,
+    TooLargeError,
+    UndecodableError,
+    UnknownEventError,
+)
 from servicekit.event import Event
 
 SPEC_VERSION = "1.0"
@@ -23,31 +30,47 @@ def data_schema(body: type[EventBody]) -> str:
     return f"urn:tailrace:event:{body.type}:v{body.schema_version}"
 
 
+@cache
+def _fixed_headers(body: type[EventBody]) -> Headers:
+    """The headers that all events of a type share."""
+    headers = {
+        "ce_specversion": SPEC_VERSION,
+        "ce_type": body.type,
+        "ce_dataschema": data_schema(body),
+        "content-type": "application/json",
+    }
+    return tuple((name, value.encode()) for name, value in headers.items())
+
+
 def encode(event: Event) -> Record:
-    """The Kafka record of an event, in binary mode."""
+    """The Kafka record of an event, in binary mode.
+
+    Raises:
+        TooLargeError: the body is larger than a topic takes.
+    """
     body: EventBody = event.body
-    headers = [
-        ("ce_specversion", SPEC_VERSION),
-        ("ce_id", event.id),
-        ("ce_type", body.type),
-        ("ce_source", event.source),
-        ("ce_time", event.time.astimezone(UTC).isoformat().replace("+00:00", "Z")),
-        ("ce_subject", body.key),
-        ("ce_dataschema", data_schema(type(body))),
-        ("content-type", "application/json"),
-        ("ce_correlationid", event.turn),
-        ("ce_hops", str(event.hops)),
-    ]
-    if event.causation_id:
-        headers.append(("ce_causationid", event.causation_id))
-    if event.traceparent:
-        headers.append(("traceparent", event.traceparent))
-    return Record(
-        topic=body.topic(),
-        key=body.key.encode(),
-        value=body.model_dump_json().encode(),
-        headers=tuple((name, value.encode()) for name, value in headers),
+    key = body.key.encode()
+    value = body.model_dump_json().encode()
+    if len(value) > MAX_VALUE_BYTES:
+        raise TooLargeError(
+            f"{body.type} of {body.key!r} takes {len(value)} bytes, more than {MAX_VALUE_BYTES}:"
+            " put the data where it can be fetched, and its address into the event"
+        )
+    time = event.time.astimezone(UTC).isoformat()
+    headers: Headers = (
+        *_fixed_headers(type(body)),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_time", f"{time[:-6]}Z".encode()),
+        ("ce_subject", key),
+        ("ce_correlationid", event.turn.encode()),
+        ("ce_hops", str(event.hops).encode()),
     )
+    if event.causation_id:
+        headers += (("ce_causationid", event.causation_id.encode()),)
+    if event.traceparent:
+        headers += (("traceparent", event.traceparent.encode()),)
+    return Record(body.topic(), key, value, headers)
 
 
 def decode(message: Message) -> Event:
@@ -59,37 +82,37 @@ def decode(message: Message) -> Event:
         InvalidBodyError: a body that breaks its contract.
     """
     headers = dict(message.headers)
+    data = message.value
     if headers.get("content-type", b"").startswith(STRUCTURED):
-        attributes, data = _structured(message)
-    else:
-        attributes = {
-            name.removeprefix("ce_"): value.decode("utf-8", "replace")
-            for name, value in message.headers
-            if name.startswith("ce_") or name == "traceparent"
-        }
-        data = message.value
+        headers, data = _structured(message)
     if data is None:
         raise UndecodableError("the message has no value")
-    for name in ("id", "type", "source"):
-        if not attributes.get(name):
-            raise UndecodableError(
-                f"the header ce_{name} is missing: send CloudEvents 1.0 in binary mode"
-                " (headers ce_id, ce_type, ce_source, ce_specversion) or in structured mode"
-            )
-    contract = BY_TYPE.get(attributes["type"])
+
+    def attribute(name: str) -> str | None:
+        value = headers.get(name)
+        return None if value is None else value.decode("utf-8", "replace")
+
+    identity, kind, source = attribute("ce_id"), attribute("ce_type"), attribute("ce_source")
+    if not (identity and kind and source):
+        name = "ce_id" if not identity else "ce_source" if kind else "ce_type"
+        raise UndecodableError(
+            f"the header {name} is missing: send CloudEvents 1.0 in binary mode"
+            " (headers ce_id, ce_type, ce_source, ce_specversion) or in structured mode"
+        )
+    contract = BY_TYPE.get(kind)
     if contract is None:
         raise UnknownEventError(
-            f"ce_type {attributes['type']!r} is in no contract; known are {', '.join(BY_TYPE)}"
+            f"ce_type {kind!r} is in no contract; known are {', '.join(BY_TYPE)}"
         )
     return Event(
         body=_body(contract, data),
-        id=attributes["id"],
-        source=attributes["source"],
-        time=_time(attributes.get("time"), message.timestamp_ms),
-        causation_id=attributes.get("causationid"),
-        correlation_id=attributes.get("correlationid", ""),
-        hops=_hops(attributes.get("hops", "0")),
-        traceparent=attributes.get("traceparent"),
+        id=identity,
+        source=source,
+        time=_time(attribute("ce_time"), message.timestamp_ms),
+        causation_id=attribute("ce_causationid"),
+        correlation_id=attribute("ce_correlationid") or "",
+        hops=_hops(attribute("ce_hops") or "0"),
+        traceparent=attribute("traceparent"),
     )
 
 
@@ -107,16 +130,25 @@ def _body(contract: type[EventBody], data: bytes) -> EventBody:
         raise InvalidBodyError(f"{contract.type}: {text}") from error
 
 
-def _structured(message: Message) -> tuple[dict[str, str], bytes | None]:
+def _structured(message: Message) -> tuple[dict[str, bytes], bytes | None]:
+    """The attributes as the headers of binary mode, and the data."""
     try:
         document: Any = json.loads(message.value or b"")
-    except ValueError as error:
+        if not isinstance(document, dict):
+            raise UndecodableError("the structured CloudEvent is no JSON object")
+        data = document.pop("data", None)
+        encoded = document.pop("data_base64", None)
+        headers = {
+            name if name == "traceparent" else f"ce_{name}": str(value).encode("utf-8", "replace")
+            for name, value in document.items()
+            if value is not None
+        }
+        if encoded is not None:
+            return headers, b64decode(str(encoded), validate=True)
+        # ASCII, so that half of a surrogate pair is refused by the contract and not by the codec.
+        return headers, None if data is None else json.dumps(data).encode("ascii")
+    except (ValueError, RecursionError) as error:
         raise UndecodableError(f"the structured CloudEvent is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UndecodableError("the structured CloudEvent is no JSON object")
-    data = document.pop("data", None)
-    attributes = {name: str(value) for name, value in document.items() if value is not None}
-    return attributes, None if data is None else json.dumps(data).encode()
 
 
 def _time(text: str | None, timestamp_ms: int) -> datetime:

@@ -11,6 +11,7 @@ from servicekit.cloudevents import decode
 from servicekit.errors import UnavailableError
 from servicekit.event import B, Event
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.outages import keep_turning
 from servicekit.telemetry.metrics import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class CompactedView(Generic[B]):
         """What the view has shown so far."""
         self._taken: dict[str, Event[Any]] = {}
         """What `on_change` has taken."""
-        self._pending: set[str] = set()
+        self._pending: dict[str, None] = {}
+        """Keys that changed, in the order in which they did."""
         self._caught_up = False
 
     def get(self, key: str) -> Event[B] | None:
@@ -62,14 +64,7 @@ class CompactedView(Generic[B]):
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set; an outage is waited out, and then all is read again."""
         try:
-            while not stop.is_set():
-                try:
-                    self.step()
-                    self._backoff.reset()
-                except UnavailableError as error:
-                    wait = self._backoff.next()
-                    log.warning("%s: outage, trying again in %.1f s: %s", self.name, wait, error)
-                    stop.wait(wait)
+            keep_turning(self.name, self.step, stop, self._backoff)
         finally:
             self.ready = False
             self.close()
@@ -98,7 +93,7 @@ class CompactedView(Generic[B]):
             if not self._caught_up:
                 self._caught_up = True
                 # A key that is in no message any more was deleted while nobody looked.
-                self._pending |= self._taken.keys() - self._reading.keys()
+                self._pending |= dict.fromkeys(self._taken.keys() - self._reading.keys())
             self._take()
             self.ready = True
         return len(messages)
@@ -126,7 +121,7 @@ class CompactedView(Generic[B]):
                 )
                 return
             self._reading[key] = event
-        self._pending.add(key)
+        self._pending[key] = None
 
     def _take(self) -> None:
         outage: UnavailableError | None = None
@@ -140,9 +135,9 @@ class CompactedView(Generic[B]):
                     continue
                 except Exception:
                     log.exception("%s: a change of %r was not taken", self.name, key)
-                    self._pending.discard(key)
+                    self._pending.pop(key)
                     continue
-            self._pending.discard(key)
+            self._pending.pop(key)
             if event is None:
                 self._taken.pop(key, None)
             else:

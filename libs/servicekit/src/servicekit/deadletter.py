@@ -1,8 +1,11 @@
-"""Dead letters: messages that could not be handled, kept as they came, with the reason."""
+"""Dead letters: messages that could not be handled, kept as they came, with the reason.
+
+What was wrong can be mended, and the letter sent again to where it came from.
+"""
 
 from datetime import datetime
 
-from servicekit.bus import Message, Record
+from servicekit.bus import Headers, Message, Record
 
 MAX_ERROR_CHARACTERS = 2000
 
@@ -21,6 +24,26 @@ def dead_letter(topic: str, message: Message, error: BaseException, now: datetim
         "dead_text": str(error)[:MAX_ERROR_CHARACTERS],
         "dead_at": now.isoformat(),
     }
-    kept = tuple(header for header in message.headers if not header[0].startswith("dead_"))
-    added = tuple((name, text.encode()) for name, text in reason.items())
-    return Record(topic, message.key, message.value, kept + added)
+    added = tuple((name, text.encode("utf-8", "replace")) for name, text in reason.items())
+    return Record(topic, message.key, message.value, _without_reason(message) + added)
+
+
+def resend(message: Message) -> Record:
+    """The record that sends a dead letter again: the original, to its own topic.
+
+    The event keeps its id, so effects that it had already are not repeated.
+
+    Raises:
+        ValueError: the message is no dead letter.
+    """
+    topic = dict(message.headers).get("dead_topic")
+    if not topic:
+        raise ValueError(
+            f"{message.topic}[{message.partition}]@{message.offset} has no header dead_topic:"
+            " it is no dead letter, so nobody knows where it came from"
+        )
+    return Record(topic.decode(), message.key, message.value, _without_reason(message))
+
+
+def _without_reason(message: Message) -> Headers:
+    return tuple(header for header in message.headers if not header[0].startswith("dead_"))

@@ -5,7 +5,8 @@
     │   ├── UndecodableError     not a CloudEvent, or not JSON
     │   ├── UnknownEventError    a CloudEvent of a type that no contract names
     │   ├── InvalidBodyError     breaks the contract of its type
-    │   └── TooManyHopsError     events that cause each other without end
+    │   ├── TooManyHopsError     events that cause each other without end
+    │   └── TooLargeError        larger than a topic takes
     ├── UnavailableError         an outage: wait, and try the same message again
     │   └── TransactionAbortedError  nothing was published; the batch is read again
     ├── OverloadedError          a bounded queue is full: the caller is told to come back
@@ -38,6 +39,10 @@ class InvalidBodyError(PoisonMessageError):
 
 class TooManyHopsError(PoisonMessageError):
     """The chain of causes is longer than any turn of the loop."""
+
+
+class TooLargeError(PoisonMessageError):
+    """A body or a value of the state is larger than a topic takes."""
 
 
 class UnavailableError(ServicekitError):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha1
 from typing import Generic, TypeVar
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from event_schemas import EventBody
 from servicekit.errors import TooManyHopsError
@@ -22,7 +23,10 @@ def derived_id(cause: str, event_type: str, index: int = 0) -> str:
 
     It is the same however often the cause is handled, so that a repeated effect is recognised.
     """
-    return str(uuid5(NAMESPACE, f"{cause}|{event_type}|{index}"))
+    # The uuid5 of RFC 9562, section 5.5; made by hand, since uuid.uuid5 takes four times as long.
+    name = NAMESPACE.bytes + f"{cause}|{event_type}|{index}".encode()
+    d = sha1(name, usedforsecurity=False).hexdigest()
+    return f"{d[:8]}-{d[8:12]}-5{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:32]}"
 
 
 @dataclass(frozen=True, slots=True)

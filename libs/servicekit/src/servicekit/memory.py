@@ -12,7 +12,7 @@ from event_schemas import EventBody
 from servicekit.bus import Message, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
-from servicekit.errors import FatalBusError, TransactionAbortedError
+from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.event import Event
 
 TopicPartition = tuple[str, int]
@@ -108,6 +108,8 @@ class _Reader:
 
     def poll(self, max_messages: int) -> list[Message]:
         batch: list[Message] = []
+        if self._owned and not self._positions:
+            raise UnavailableError("the session is not open")
         for where in self._owned:
             start = self._positions[where]
             taken = self._bus.logs[where][start : start + max_messages - len(batch)]

@@ -52,6 +52,10 @@ class Table(Generic[V]):
         """All keys and values, as they are now; changing the table meanwhile is fine."""
         return iter(list(self._rows.items()))
 
+    def scan(self) -> Iterator[tuple[str, V]]:
+        """All keys and values without a copy; the table must not change meanwhile."""
+        return iter(self._rows.items())
+
     def put(self, key: str, value: V) -> None:
         """Set the value of a key."""
         self._journal.append((key, self._rows.get(key, _ABSENT)))
@@ -83,6 +87,8 @@ class Table(Generic[V]):
             first.setdefault(key, before)
         for key, before in first.items():
             if key in self._rows:
+                if self._rows[key] is before:
+                    continue
                 changed[f"{self.name}/{key}"] = self._encode(self._rows[key])
             elif before is not _ABSENT:
                 changed[f"{self.name}/{key}"] = None

@@ -2,30 +2,32 @@
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 
 from event_schemas import EventBody
 from servicekit.bus import Bus, GroupSession, Message, Record
 from servicekit.clock import Clock, SystemClock
-from servicekit.cloudevents import decode, encode
+from servicekit.cloudevents import decode
 from servicekit.deadletter import dead_letter
-from servicekit.errors import UnavailableError
-from servicekit.event import Event, caused_by
+from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.outages import keep_turning
+from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
-from servicekit.telemetry.metrics import DEAD_LETTERS, EVENTS_HANDLED, EVENTS_PUBLISHED
-from servicekit.telemetry.tracing import handling
 
 log = logging.getLogger(__name__)
+
+_NEVER = threading.Event()
 
 
 class JobLoop:
     """Runs a job for each event, publishes what it yields, and only then commits.
 
     A job may be run again after a crash, so it is idempotent by the event's id. What it yields has
-    ids derived from that event: a repeated result is recognised.
+    ids derived from that event: a repeated result is recognised. An outage of Kafka after the job
+    does not run it again: its outcome is kept until it is published and committed.
     """
 
     def __init__(
@@ -49,7 +51,8 @@ class JobLoop:
         self._clock = clock or SystemClock()
         self._poll_seconds = poll_seconds
         self._backoff = backoff or Backoff()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{service}-job")
+        self._done: tuple[Message, list[Record], Tally] | None = None
+        """The last message whose job ended, until its offset is committed."""
         self.ready = False
 
     def run(self, stop: threading.Event) -> None:
@@ -61,19 +64,14 @@ class JobLoop:
         Raises:
             FatalBusError: the process has to be started again.
         """
+
+        def turn() -> None:
+            if not self.ready:
+                self.open()
+            self.step(stop)
+
         try:
-            while not stop.is_set():
-                try:
-                    if not self.ready:
-                        self._session.open()
-                        self.ready = True
-                    self.step(stop)
-                    self._backoff.reset()
-                except UnavailableError as error:
-                    self._session.rewind()
-                    wait = self._backoff.next()
-                    log.warning("outage, trying again in %.1f s: %s", wait, error)
-                    stop.wait(wait)
+            keep_turning(self.name, turn, stop, self._backoff)
         finally:
             self.close()
 
@@ -85,7 +83,6 @@ class JobLoop:
     def close(self) -> None:
         """Leave, without waiting for a job that runs."""
         self.ready = False
-        self._executor.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
     def step(self, stop: threading.Event | None = None) -> int:
@@ -94,73 +91,88 @@ class JobLoop:
         Raises:
             UnavailableError: the message has to be read again.
         """
-        messages = self._session.poll(1, self._poll_seconds)
-        for message in messages:
-            records = self._handle(message, stop or threading.Event())
-            if records is None:
-                return 0
-            self._session.publish(records)
-            self._session.commit({(message.topic, message.partition): message.offset + 1})
+        try:
+            messages = self._session.poll(1, self._poll_seconds)
+            for message in messages:
+                if not self._do(message, stop or _NEVER):
+                    return 0
+        except UnavailableError:
+            self._rewind()
+            raise
         return len(messages)
 
-    def _handle(self, message: Message, stop: threading.Event) -> list[Record] | None:
+    def _rewind(self) -> None:
+        try:
+            self._session.rewind()
+        except UnavailableError:
+            self.ready = False
+
+    def _do(self, message: Message, stop: threading.Event) -> bool:
+        """Run, publish and commit; False when the service stops before the job ends."""
+        done = self._done
+        if done is None or _place(done[0]) != _place(message):
+            tally = Tally()
+            records = self._handle(message, tally, stop)
+            if records is None:
+                return False
+            self._done = done = (message, records, tally)
+        _, records, tally = done
+        self._session.publish(records)
+        self._session.commit({(message.topic, message.partition): message.offset + 1})
+        self._done = None
+        tally.report(self._service, records)
+        return True
+
+    def _handle(self, message: Message, tally: Tally, stop: threading.Event) -> list[Record] | None:
         """What a message makes; None when the service stops before its job ends."""
         try:
             event = decode(message)
             job = self._jobs.get(event.body.type)
             if job is None:
                 return []
-            bodies = self._await(self._executor.submit(self._call, job, event), stop)
-            if bodies is None:
+            future = self._start(job, event)
+            if not self._await(future, stop):
                 return None
-            records = self._encode(event, *bodies)
-        except UnavailableError:
+            records = future.result()
+        except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
             log.exception(
                 "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
             )
-            DEAD_LETTERS.labels(self._service, type(error).__name__).inc()
+            tally.dead[type(error).__name__] += 1
             return [dead_letter(f"{self._service}.dead", message, error, self._clock.now())]
-        EVENTS_HANDLED.labels(self._service, event.body.type).inc()
+        tally.handled[event.body.type] += 1
         return records
 
-    def _call(self, job: Handler, event: Event) -> tuple[list[EventBody], str | None]:
-        with handling(event, self._service) as traceparent:
-            return list(job(event)), traceparent
+    def _start(self, job: Handler, event: Event) -> "Future[list[Record]]":
+        """Run the job on a thread that does not keep the process from ending."""
+        future: Future[list[Record]] = Future()
 
-    def _await(
-        self, future: "Future[tuple[list[EventBody], str | None]]", stop: threading.Event
-    ) -> tuple[list[EventBody], str | None] | None:
+        def work() -> None:
+            try:
+                future.set_result(handle(event, job, service=self._service, clock=self._clock))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=work, name=f"{self.name}-job", daemon=True).start()
+        return future
+
+    def _await(self, future: "Future[list[Record]]", stop: threading.Event) -> bool:
         """Keep polling, paused, so that the group does not take the partitions away."""
         self._session.pause()
         try:
             while not stop.is_set():
+                if wait([future], timeout=self._poll_seconds).done:
+                    return True
                 try:
-                    return future.result(timeout=self._poll_seconds)
-                except TimeoutError:
-                    if future.done():
-                        raise
                     self._session.poll(1, 0)
+                except UnavailableError as error:
+                    log.warning("%s: outage while a job runs: %s", self.name, error)
         finally:
             self._session.resume()
-        return None
+        return False
 
-    def _encode(
-        self, event: Event, bodies: list[EventBody], traceparent: str | None
-    ) -> list[Record]:
-        counts: Counter[str] = Counter()
-        records = []
-        for body in bodies:
-            output = caused_by(
-                event,
-                body,
-                index=counts[body.type],
-                source=f"/tailrace/{self._service}",
-                time=self._clock.now(),
-                traceparent=traceparent,
-            )
-            counts[body.type] += 1
-            EVENTS_PUBLISHED.labels(self._service, body.type).inc()
-            records.append(encode(output))
-        return records
+
+def _place(message: Message) -> tuple[str, int, int]:
+    return message.topic, message.partition, message.offset

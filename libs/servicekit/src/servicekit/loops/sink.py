@@ -10,10 +10,11 @@ from servicekit.bus import Bus, GroupSession, Message, Positions, Record
 from servicekit.clock import Clock, SystemClock
 from servicekit.cloudevents import decode, encode
 from servicekit.deadletter import dead_letter
-from servicekit.errors import UnavailableError
+from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
-from servicekit.telemetry.metrics import DEAD_LETTERS, EVENTS_HANDLED, EVENTS_PUBLISHED
+from servicekit.loops.outages import keep_turning
+from servicekit.loops.outputs import Tally
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,23 @@ class Sink(Protocol):
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
         """Write the batch idempotently, and return what to publish.
 
+        A batch that comes again may be cut differently: what counts is each message, by its place
+        or its event's id.
+
         Raises:
-            UnavailableError: the store is away; the same batch comes again.
+            UnavailableError: the store is away; the same messages come again.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A batch that is in the store, while its events and positions are not in Kafka."""
+
+    records: list[Record]
+    positions: Positions
+    tally: Tally
+    size: int
 
 
 class SinkLoop:
@@ -66,6 +80,7 @@ class SinkLoop:
         self._max_batch = max_batch
         self._linger_seconds = linger_seconds
         self._backoff = backoff or Backoff()
+        self._written: _Written | None = None
         self.ready = False
 
     def run(self, stop: threading.Event) -> None:
@@ -75,19 +90,14 @@ class SinkLoop:
             FatalBusError: the process has to be started again.
         """
         try:
-            while not stop.is_set():
-                try:
-                    if not self.ready:
-                        self.open()
-                    self.step()
-                    self._backoff.reset()
-                except UnavailableError as error:
-                    self._session.rewind()
-                    wait = self._backoff.next()
-                    log.warning("outage, trying again in %.1f s: %s", wait, error)
-                    stop.wait(wait)
+            keep_turning(self.name, self._turn, stop, self._backoff)
         finally:
             self.close()
+
+    def _turn(self) -> None:
+        if not self.ready:
+            self.open()
+        self.step()
 
     def open(self) -> None:
         """Join the group, and publish what an earlier process may have left unsaid."""
@@ -104,53 +114,79 @@ class SinkLoop:
         """Handle one batch; returns the number of messages in it.
 
         Raises:
-            UnavailableError: the batch has to be read again.
+            UnavailableError: call it again: what was written is published then, else read again.
         """
+        try:
+            written = self._written or self._write_batch()
+            if written is None:
+                return 0
+            # The store will not say it again, so it is kept until it is said.
+            self._written = written
+            self._session.publish(written.records)
+            self._written = None
+            self._session.commit(written.positions)
+        except UnavailableError:
+            if self._written is None:
+                self._rewind()
+            raise
+        written.tally.report(self._service, written.records)
+        return written.size
+
+    def _rewind(self) -> None:
+        try:
+            self._session.rewind()
+        except UnavailableError:
+            self.ready = False
+
+    def _write_batch(self) -> _Written | None:
         messages = self._session.poll(self._max_batch, self._linger_seconds)
         if not messages:
-            return 0
-        received, records = self._decode(messages)
+            return None
+        tally = Tally()
+        received, dead = self._decode(messages, tally)
+        events: list[Event] = []
         if received:
-            events, dead = self._write(received)
-            records += [encode(event) for event in events] + dead
-            for event in events:
-                EVENTS_PUBLISHED.labels(self._service, event.body.type).inc()
-        self._session.publish(records)
-        positions: Positions = {(m.topic, m.partition): m.offset + 1 for m in messages}
-        self._session.commit(positions)
-        return len(messages)
+            events, more = self._write(received, tally)
+            dead += more
+        return _Written(
+            [encode(event) for event in events] + dead,
+            {(m.topic, m.partition): m.offset + 1 for m in messages},
+            tally,
+            len(messages),
+        )
 
-    def _decode(self, messages: Sequence[Message]) -> tuple[list[Received], list[Record]]:
+    def _decode(
+        self, messages: Sequence[Message], tally: Tally
+    ) -> tuple[list[Received], list[Record]]:
         received: list[Received] = []
         dead: list[Record] = []
         for message in messages:
             try:
                 received.append(Received(decode(message), message))
             except Exception as error:
-                dead.append(self._dead(message, error))
+                dead.append(self._dead(message, error, tally))
         return received, dead
 
-    def _write(self, batch: Sequence[Received]) -> tuple[list[Event], list[Record]]:
+    def _write(self, batch: Sequence[Received], tally: Tally) -> tuple[list[Event], list[Record]]:
         try:
             events = list(self._sink.write(batch))
-        except UnavailableError:
+        except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
             if len(batch) == 1:
-                return [], [self._dead(batch[0].message, error)]
+                return [], [self._dead(batch[0].message, error, tally)]
             # One event of the batch breaks the sink: halve it until that one is alone.
             log.exception("a batch of %d failed; trying its halves", len(batch))
             middle = len(batch) // 2
-            left, left_dead = self._write(batch[:middle])
-            right, right_dead = self._write(batch[middle:])
+            left, left_dead = self._write(batch[:middle], tally)
+            right, right_dead = self._write(batch[middle:], tally)
             return left + right, left_dead + right_dead
-        for item in batch:
-            EVENTS_HANDLED.labels(self._service, item.event.body.type).inc()
+        tally.handled.update(item.event.body.type for item in batch)
         return events, []
 
-    def _dead(self, message: Message, error: Exception) -> Record:
+    def _dead(self, message: Message, error: Exception, tally: Tally) -> Record:
         log.error(
             "dead letter: %s[%d]@%d: %s", message.topic, message.partition, message.offset, error
         )
-        DEAD_LETTERS.labels(self._service, type(error).__name__).inc()
+        tally.dead[type(error).__name__] += 1
         return dead_letter(f"{self._service}.dead", message, error, self._clock.now())

@@ -2,18 +2,22 @@
 
 import logging
 import threading
-from collections import Counter
+from collections.abc import Sequence
 
-from servicekit.bus import Bus, Message, Record
+from servicekit.bus import MAX_VALUE_BYTES, Bus, Message, Record
 from servicekit.clock import Clock, SystemClock
-from servicekit.cloudevents import decode, encode
+from servicekit.cloudevents import decode
 from servicekit.deadletter import dead_letter
-from servicekit.errors import UnavailableError
-from servicekit.event import caused_by
+from servicekit.errors import (
+    FatalBusError,
+    TooLargeError,
+    TransactionAbortedError,
+    UnavailableError,
+)
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.outages import keep_turning
+from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
-from servicekit.telemetry.metrics import DEAD_LETTERS, EVENTS_HANDLED, EVENTS_PUBLISHED
-from servicekit.telemetry.tracing import handling
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class TransactionalLoop:
     ) -> None:
         self.name = f"{processor.service}-{slot}"
         self._processor = processor
+        self._service = processor.service
         self._clock = clock or SystemClock()
         self._session = bus.transactional(
             service=processor.service, topics=processor.topics, slot=slot, slots=slots
@@ -54,21 +59,22 @@ class TransactionalLoop:
             FatalBusError: the process has to be started again.
         """
         try:
-            while not stop.is_set():
-                try:
-                    if not self.ready:
-                        self.open()
-                    self.step()
-                    self._backoff.reset()
-                except UnavailableError as error:
-                    wait = self._backoff.next()
-                    log.warning("outage, trying again in %.1f s: %s", wait, error)
-                    stop.wait(wait)
+            keep_turning(self.name, self._turn, stop, self._backoff)
         finally:
             self.close()
 
+    def _turn(self) -> None:
+        if not self.ready:
+            self.open()
+        self.step()
+
     def open(self) -> None:
-        """Take over the slot and read its state."""
+        """Take over the slot and read its state.
+
+        Raises:
+            UnavailableError: open again.
+            FatalBusError: the state cannot be read by this version of the service.
+        """
         self._session.open()
         for table in self._tables.values():
             table.clear()
@@ -76,7 +82,14 @@ class TransactionalLoop:
         for message in self._session.restore():
             name, _, key = (message.key or b"").decode().partition("/")
             if table := self._tables.get(name):
-                table.load(key, message.value)
+                try:
+                    table.load(key, message.value)
+                except Exception as error:
+                    raise FatalBusError(
+                        f"{message.topic}[{message.partition}]@{message.offset}: this version"
+                        f" cannot read {key!r} of table {name!r}: {error}; run the version that"
+                        " wrote it, or give the changed field a default"
+                    ) from error
                 count += 1
         log.info("%s restored its state from %d records", self.name, count)
         self.ready = True
@@ -92,63 +105,89 @@ class TransactionalLoop:
         Raises:
             UnavailableError: nothing happened; the batch will be read again.
         """
-        batch = self._session.poll(self._max_batch, self._poll_seconds)
-        if not batch:
-            return 0
+        tally = Tally()
         try:
-            records = [record for message in batch for record in self._handle(message)]
-            records.extend(self._state_records())
-            positions = {(m.topic, m.partition): m.offset + 1 for m in batch}
-            self._session.commit(records, positions)
+            batch = self._session.poll(self._max_batch, self._poll_seconds)
+            if not batch:
+                return 0
+            records = self._handle_all(batch, tally)
         except UnavailableError:
-            for table in self._tables.values():
-                table.rollback()
-            self._session.rewind()
+            self._undo()
+            raise
+        try:
+            self._session.commit(records, {(m.topic, m.partition): m.offset + 1 for m in batch})
+        except TransactionAbortedError:
+            self._undo()
+            raise
+        except UnavailableError:
+            # Nobody knows whether the transaction happened: only the topics do.
+            self.ready = False
             raise
         for table in self._tables.values():
             table.settle()
+        tally.report(self._service, records)
         return len(batch)
 
-    def _handle(self, message: Message) -> list[Record]:
+    def _undo(self) -> None:
+        for table in self._tables.values():
+            table.rollback()
+        try:
+            self._session.rewind()
+        except UnavailableError:
+            self.ready = False
+
+    def _handle_all(self, batch: Sequence[Message], tally: Tally) -> list[Record]:
+        """The records that a batch makes: outputs, dead letters and changes of state."""
+        records = [record for message in batch for record in self._handle(message, tally)]
+        try:
+            return records + self._state_records()
+        except Exception:
+            # Some message left a value in a table that cannot be written. To find it, the state is
+            # written after each message; a batch normally writes a key once, however often it
+            # changes.
+            log.exception("%s: a value of the state cannot be written", self.name)
+            for table in self._tables.values():
+                table.rollback()
+            tally.handled.clear()
+            tally.dead.clear()
+            return [
+                record for message in batch for record in self._handle(message, tally, check=True)
+            ] + self._state_records()
+
+    def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""
-        marks = {name: table.mark() for name, table in self._tables.items()}
+        marks = [(table, table.mark()) for table in self._tables.values()]
         try:
             event = decode(message)
             handler = self._handlers.get(event.body.type)
             if handler is None:
                 return []
-            counts: Counter[str] = Counter()
-            outputs: list[Record] = []
-            with handling(event, self._processor.service) as traceparent:
-                for body in handler(event):
-                    output = caused_by(
-                        event,
-                        body,
-                        index=counts[body.type],
-                        source=self._processor.source,
-                        time=self._clock.now(),
-                        traceparent=traceparent,
-                    )
-                    counts[body.type] += 1
-                    outputs.append(encode(output))
-        except UnavailableError:
+            outputs = handle(event, handler, service=self._service, clock=self._clock)
+            if check:
+                self._state_records()
+        except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
-            for name, table in self._tables.items():
-                table.rollback(marks[name])
+            for table, mark in marks:
+                table.rollback(mark)
             log.exception(
                 "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
             )
-            DEAD_LETTERS.labels(self._processor.service, type(error).__name__).inc()
+            tally.dead[type(error).__name__] += 1
             return [dead_letter(self._processor.dead_topic, message, error, self._clock.now())]
-        EVENTS_HANDLED.labels(self._processor.service, event.body.type).inc()
-        for event_type, count in counts.items():
-            EVENTS_PUBLISHED.labels(self._processor.service, event_type).inc(count)
+        tally.handled[event.body.type] += 1
         return outputs
 
     def _state_records(self) -> list[Record]:
-        return [
-            Record(self._processor.state_topic, key.encode(), value, partition=self._slot)
-            for table in self._tables.values()
-            for key, value in table.changes()
-        ]
+        records = []
+        for table in self._tables.values():
+            for key, value in table.changes():
+                if value is not None and len(value) > MAX_VALUE_BYTES:
+                    raise TooLargeError(
+                        f"{key!r} of table {table.name!r} would take {len(value)} bytes, more than"
+                        f" {MAX_VALUE_BYTES}: keep it under several keys"
+                    )
+                records.append(
+                    Record(self._processor.state_topic, key.encode(), value, partition=self._slot)
+                )
+        return records

@@ -1,0 +1,72 @@
+"""Turns what a handler yields into records."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from event_schemas import EventBody
+from servicekit.bus import Record
+from servicekit.clock import Clock
+from servicekit.cloudevents import encode
+from servicekit.event import Event, caused_by
+from servicekit.telemetry import metrics
+from servicekit.telemetry.tracing import exporting, handling
+
+
+def handle(
+    event: Event[Any],
+    handler: Callable[[Event[Any]], Iterable[EventBody]],
+    *,
+    service: str,
+    clock: Clock,
+) -> list[Record]:
+    """Handle an event, in a span of its own; the outputs are its consequences.
+
+    Raises:
+        TooManyHopsError: events cause each other without end.
+        TooLargeError: an output is larger than a topic takes.
+    """
+    if not exporting():
+        return _outputs(event, handler(event), service, clock, event.traceparent)
+    with handling(event, service) as traceparent:
+        return _outputs(event, handler(event), service, clock, traceparent)
+
+
+def _outputs(
+    event: Event[Any],
+    bodies: Iterable[EventBody],
+    service: str,
+    clock: Clock,
+    traceparent: str | None,
+) -> list[Record]:
+    source = f"/tailrace/{service}"
+    counts: dict[str, int] = {}
+    records = []
+    for body in bodies:
+        index = counts.get(body.type, 0)
+        counts[body.type] = index + 1
+        output = caused_by(
+            event, body, index=index, source=source, time=clock.now(), traceparent=traceparent
+        )
+        records.append(encode(output))
+    return records
+
+
+class Tally:
+    """Counts what one batch did, for the metrics to hear of it once, when it is committed."""
+
+    def __init__(self) -> None:
+        self.handled: Counter[str] = Counter()
+        self.dead: Counter[str] = Counter()
+
+    def report(self, service: str, records: Iterable[Record]) -> None:
+        """Add the batch, and the records that it made, to the metrics."""
+        for event_type, count in self.handled.items():
+            metrics.EVENTS_HANDLED.labels(service, event_type).inc(count)
+        for error, count in self.dead.items():
+            metrics.DEAD_LETTERS.labels(service, error).inc(count)
+        own = (f"{service}.dead", f"{service}.state")
+        published = Counter(record.topic for record in records)
+        for topic, count in published.items():
+            if topic not in own:
+                metrics.EVENTS_PUBLISHED.labels(service, topic).inc(count)
