@@ -1,7 +1,7 @@
 """What every event body is: a frozen model that knows its type, topic and key."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PlainSerializer,
     WithJsonSchema,
 )
 
@@ -71,6 +72,14 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError(f"{moment.isoformat()} lies outside the years 1 to 9999 in UTC") from None
 
 
+def _in_days(duration: timedelta) -> str:
+    hours, rest = divmod(duration.seconds, 3600)
+    seconds = f"{rest}.{duration.microseconds:06d}".rstrip("0").rstrip(".")
+    date = f"{duration.days}D" if duration.days else ""
+    clock = (f"{hours}H" if hours else "") + (f"{seconds}S" if seconds != "0" else "")
+    return f"P{date}T{clock}" if clock else f"P{date or '0D'}"
+
+
 def _null_is_nan(value: object) -> object:
     return math.nan if value is None else value
 
@@ -95,6 +104,15 @@ def _json_columns(value: object) -> object:
 
 Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time; it needs an offset, and is held and written in UTC."""
+
+Duration = Annotated[
+    timedelta,
+    Field(ge=timedelta(0)),
+    # Pydantic would write 365 days as `P1Y`, and a calendar's year has 366 at times.
+    PlainSerializer(_in_days, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "duration"}),
+]
+"""A length of time, never negative; written in ISO 8601 with days, hours and seconds."""
 
 _AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
 _NUMBER_OR_NULL = {"anyOf": [{"type": "number"}, {"type": "null"}]}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from event_schemas.base import FeatureValue, Probability, Value
+from event_schemas.base import Duration, FeatureValue, Probability, Value
 
 
 class Feature(Value):
@@ -49,13 +49,13 @@ class GatePolicy(Value):
 class DriftPolicy(Value):
     """When the world counts as changed."""
 
-    window: timedelta = timedelta(days=7)
+    window: Duration = timedelta(days=7)
     """Length of a tumbling window of event time for data and performance drift."""
-    slice: timedelta = timedelta(days=1)
+    slice: Duration = timedelta(days=1)
     """Length of the shorter windows in which arms are measured; divides `window`."""
-    lateness: timedelta = timedelta(hours=12)
+    lateness: Duration = timedelta(hours=12)
     """How long after its end a window waits for predictions and labels."""
-    label_ttl: timedelta = timedelta(days=30)
+    label_ttl: Duration = timedelta(days=30)
     """How long a prediction waits for its label."""
     min_rows: int = Field(default=500, ge=1)
     """A window with fewer rows gives no verdict."""
@@ -88,7 +88,7 @@ class RolloutPolicy(Value):
     """Increase in the share of failed requests that is still fine."""
     min_labelled: int = Field(default=200, ge=1)
     """Labelled predictions that each arm needs before any verdict on the loss."""
-    max_step: timedelta = timedelta(days=30)
+    max_step: Duration = timedelta(days=30)
     """A step without a verdict for this long, in event time, is rolled back."""
     probation_labelled: int = Field(default=1000, ge=0)
     """Labelled predictions at 100 % during which the old champion stays loaded."""
@@ -105,11 +105,11 @@ class RetrainPolicy(Value):
         "manual",
     )
     """Causes that may start a training; the first training of a model always may."""
-    cooldown: timedelta = timedelta(days=7)
+    cooldown: Duration = timedelta(days=7)
     """Shortest time between two accepted requests, in event time."""
     budget: int = Field(default=20, ge=1)
     """Accepted requests within `budget_period`."""
-    budget_period: timedelta = timedelta(days=365)
+    budget_period: Duration = timedelta(days=365)
     """Sliding period over which the budget counts, in event time."""
     min_new_rows: int = Field(default=1000, ge=0)
     """New rows since the last training that make a retraining worth it."""
