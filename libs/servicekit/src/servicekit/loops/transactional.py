@@ -81,7 +81,8 @@ class TransactionalLoop:
         count = 0
         for message in self._session.restore():
             name, _, key = (message.key or b"").decode().partition("/")
-            if table := self._tables.get(name):
+            # An empty table is false, so it is asked for by identity.
+            if (table := self._tables.get(name)) is not None:
                 try:
                     table.load(key, message.value)
                 except Exception as error:
