@@ -1,0 +1,1 @@
+"""Decides on retraining, trains, gates and registers models."""

@@ -1,0 +1,1 @@
+"""The outside as the trainer meets it: one technology a module."""

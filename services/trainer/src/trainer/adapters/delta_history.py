@@ -1,0 +1,273 @@
+"""The rows of a training: outcomes out of the lake, stored features as they were at the time."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_schemas.model import DataVersion
+from event_schemas.policy import Feature
+from trainer.adapters.delta_table import PinnedTable, pin
+from trainer.domain.failure import TrainingError
+from trainer.domain.measures import Floats
+from trainer.ports import ModelDefinition, TrainingPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+PROJECT = "tailrace"
+"""Name of the project in Feast's registry."""
+
+Stage = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySource:
+    """Where history lies."""
+
+    lake_uri: str
+    feast_repo: Path
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Labelled rows, oldest first."""
+
+    frame: "pd.DataFrame"
+    """A column a feature: float32 for numbers (missing: NaN), str for categories (missing: "")."""
+    labels: Floats
+    times: NDArray[np.int64]
+    """The moment of the prediction, in microseconds since 1970."""
+    versions: tuple[DataVersion, ...]
+
+
+def read_history(
+    source: HistorySource,
+    definition: ModelDefinition,
+    until: datetime,
+    stage: Stage,
+    also: Sequence[Feature] = (),
+) -> History:
+    """The labelled rows of a model up to a moment of event time.
+
+    Args:
+        source: where history lies.
+        definition: the model.
+        until: rows whose event time is later are not read.
+        stage: told which stage begins, to measure it.
+        also: further features that are read if the lake has them (a rival's inputs).
+
+    Raises:
+        TrainingError: a table, column, view or label is missing or of the wrong type.
+        UnavailableError: the lake is away.
+    """
+    plan = definition.training
+    with stage("read"):
+        table = pin(source.lake_uri, plan.dataset)
+        features = [*definition.features, *_extra(definition, also, table)]
+        requested = [f for f in features if f.source == "request"]
+        stored = [f for f in features if f.source == "store"]
+        joins = {f.join_key for f in stored if f.join_key}
+        columns = {plan.label, plan.feature_time, *(f.name for f in requested), *joins}
+        _demand(table, columns)
+        since = {"since": until - plan.window} if plan.window else {}
+        rows = table.read(sorted(columns), until=until, **since)
+        rows = _newest_labelled(rows, plan)
+        versions = [table.data_version(rows)]
+    with stage("join"):
+        moments = _moments(rows, plan)
+        data = {f.name: rows.column(f.name) for f in requested}
+        if stored and len(rows):
+            joined, read = _stored_features(source, rows, moments, stored)
+            data |= joined
+            versions += read
+        frame = _frame(data, features, len(rows))
+    times = moments.astype("datetime64[us]").astype(np.int64)
+    return History(frame, _labels(rows, plan), times, tuple(versions))
+
+
+def _extra(
+    definition: ModelDefinition, also: Iterable[Feature], table: PinnedTable
+) -> list[Feature]:
+    names = {f.name for f in definition.features}
+    views = {f.view for f in definition.features if f.source == "store"}
+    return [
+        f
+        for f in also
+        if f.name not in names
+        and (f.name in table.columns if f.source == "request" else f.view in views)
+    ]
+
+
+def _demand(table: PinnedTable, columns: Iterable[str]) -> None:
+    missing = sorted(set(columns) - table.columns)
+    if missing:
+        raise TrainingError(
+            "read",
+            f"{table.uri} has no column {', '.join(missing)}, which model.yaml asks for;"
+            f" it has {', '.join(sorted(table.columns))}",
+        )
+
+
+def _newest_labelled(rows: "pa.Table", plan: TrainingPlan) -> "pa.Table":
+    import pyarrow.compute as pc
+
+    known = pc.field(plan.label).is_valid() & pc.field(plan.feature_time).is_valid()
+    rows = rows.filter(known)
+    return rows.slice(max(0, len(rows) - plan.max_rows))
+
+
+def _moments(rows: "pa.Table", plan: TrainingPlan) -> Any:
+    import pandas as pd
+    import pyarrow.types
+
+    column = rows.column(plan.feature_time)
+    if not pyarrow.types.is_timestamp(column.type):
+        raise TrainingError(
+            "read",
+            f"training.feature_time: {plan.feature_time} is {column.type} in {plan.dataset}, and"
+            " has to be a timestamp",
+        )
+    return pd.to_datetime(column.to_pandas(), utc=True).dt.tz_localize(None).to_numpy()
+
+
+def _labels(rows: "pa.Table", plan: TrainingPlan) -> Floats:
+    values = rows.column(plan.label).to_pandas()
+    try:
+        numbers = values.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            "read", f"training.label: {plan.label} holds no numbers, e.g. {values.iloc[0]!r}"
+        ) from error
+    if plan.label_above is not None:
+        return (numbers > plan.label_above).astype(np.float64)
+    strange = numbers[(numbers != 0) & (numbers != 1)]
+    if len(strange):
+        raise TrainingError(
+            "read",
+            f"training.label: {plan.label} holds {strange[0]:g}, and has to hold 0 and 1;"
+            " set training.label_above to say from where on a value is positive",
+        )
+    return numbers
+
+
+def _stored_features(
+    source: HistorySource, rows: "pa.Table", moments: Any, features: Sequence[Feature]
+) -> "tuple[dict[str, Any], list[DataVersion]]":
+    """Values of stored features as of each row's moment, through Feast."""
+    import pandas as pd
+
+    groups: dict[tuple[str, str, float | None], list[Feature]] = defaultdict(list)
+    for feature in features:
+        key = feature.view or "", feature.join_key or "", feature.max_age_seconds
+        groups[key].append(feature)
+    registry = source.feast_repo / "registry.db"
+    if not registry.exists():
+        raise TrainingError("read", f"no feature registry {registry}: ingest makes it at its start")
+    data: dict[str, Any] = {}
+    read: dict[str, DataVersion] = {}
+    for (view, join_key, _), members in groups.items():
+        store, key, dataset = _feature_store(source, registry, view, members)
+        entities = pd.DataFrame(
+            {
+                key: rows.column(join_key).to_pandas(),
+                "event_timestamp": pd.to_datetime(moments, utc=True).astype("datetime64[us, UTC]"),
+            }
+        )
+        fields = {f.name: f.field or f.name for f in members}
+        job: Any = store.get_historical_features(
+            entity_df=entities, features=sorted({f"{view}:{field}" for field in fields.values()})
+        )
+        values = job.to_df()
+        data |= {name: values[field] for name, field in fields.items()}
+        read[dataset] = job.read[0]
+    return data, list(read.values())
+
+
+def _feature_store(
+    source: HistorySource, registry: Path, view: str, members: Sequence[Feature]
+) -> tuple[Any, str, str]:
+    """A Feast store for one view, the view's join key, and the dataset behind it."""
+    from feast import FeatureStore
+    from feast.repo_config import RegistryConfig, RepoConfig
+
+    from trainer.adapters.feast_delta_store import DeltaOfflineStoreConfig
+
+    def store(offline: Any) -> FeatureStore:
+        return FeatureStore(
+            config=RepoConfig(
+                project=PROJECT,
+                provider="local",
+                registry=RegistryConfig(path=str(registry), cache_ttl_seconds=0),
+                offline_store=offline,
+                online_store=None,
+                entity_key_serialization_version=3,
+            )
+        )
+
+    found = _view(store(DeltaOfflineStoreConfig(tables={}, max_age={})), view)
+    known = {field.name for field in found.features}
+    missing = sorted({f.field or f.name for f in members} - known)
+    if missing:
+        raise TrainingError(
+            "read",
+            f"the feature view {view} has no field {', '.join(missing)}; it has"
+            f" {', '.join(sorted(known))}",
+        )
+    if len(found.join_keys) != 1:
+        raise TrainingError("read", f"the feature view {view} needs exactly one join key")
+    dataset = Path(str(found.batch_source.path)).name
+    table = pin(source.lake_uri, dataset)
+    _demand(table, known - set(found.batch_source.field_mapping.values()))
+    age = members[0].max_age_seconds
+    max_age = {} if age is None else {view: timedelta(seconds=age)}
+    config = DeltaOfflineStoreConfig(tables={view: table}, max_age=max_age)
+    return store(config), found.join_keys[0], dataset
+
+
+def _view(store: Any, view: str) -> Any:
+    from feast.errors import FeatureViewNotFoundException
+
+    try:
+        return store.get_feature_view(view)
+    except FeatureViewNotFoundException as error:
+        names = ", ".join(sorted(v.name for v in store.list_feature_views())) or "none"
+        raise TrainingError(
+            "read",
+            f"the feature store has no view {view}, which model.yaml asks for; it has {names}:"
+            " features.py defines views, and ingest applies them at its start",
+        ) from error
+
+
+def _frame(data: dict[str, Any], features: Sequence[Feature], rows: int) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for feature in features:
+        if rows == 0:
+            columns[feature.name] = np.empty(0, np.float32 if feature.kind == "number" else object)
+            continue
+        values = data[feature.name]
+        values = values.to_pandas() if hasattr(values, "to_pandas") else values
+        if feature.default is not None:
+            values = values.fillna(feature.default)
+        columns[feature.name] = _typed(values, feature)
+    return pd.DataFrame(columns)
+
+
+def _typed(values: Any, feature: Feature) -> Any:
+    if feature.kind == "category":
+        return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
+    try:
+        return values.to_numpy(dtype=np.float32, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            "read", f"feature {feature.name} is a number, but holds e.g. {values.iloc[0]!r}"
+        ) from error

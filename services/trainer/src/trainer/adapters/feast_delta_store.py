@@ -1,0 +1,137 @@
+"""An offline store for Feast that reads pinned Delta tables; Feast loads it by its name.
+
+Feast's own stores do not serve: `file` ignores the Delta log, `duckdb` needs an extension from the
+network, and its point-in-time join took 15 to 21 s for 327,346 rows where `merge_asof` took 0.24 s
+and found the same values. So the registry, the views and the API are Feast's, and the join is ours.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from feast.feature_view import FeatureView
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+
+from event_schemas.model import DataVersion
+from trainer.adapters.delta_table import TIME, PinnedTable
+
+EVENT_TIMESTAMP = "event_timestamp"
+"""Column of the entity frame with the moment that features are wanted as of."""
+
+
+class DeltaOfflineStoreConfig(FeastConfigBaseModel):
+    """What the store has to know of one training."""
+
+    type: str = "trainer.adapters.feast_delta_store.DeltaOfflineStore"
+    """How Feast finds the store."""
+    tables: dict[str, PinnedTable]
+    """The pinned table of each view."""
+    max_age: dict[str, timedelta]
+    """Age from which a value of a view counts as missing; a view's own ttl holds as well."""
+
+
+class DeltaRetrievalJob(RetrievalJob):
+    """The joined rows, and the versions of the tables that were read for them."""
+
+    def __init__(self, joined: pd.DataFrame, read: list[DataVersion]) -> None:
+        self._joined = joined
+        self.read = read
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Features carry their own names."""
+        return False
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """None: a model's transformations lie in its pipeline."""
+        return []
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return self._joined
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return pa.Table.from_pandas(self._joined, preserve_index=False)
+
+
+class DeltaOfflineStore(OfflineStore):
+    """Point-in-time joins over pinned Delta tables."""
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str | None,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        **_: Any,
+    ) -> DeltaRetrievalJob:
+        """The newest values at or before each row's moment, unless they are too old by then.
+
+        The rows stay in their order.
+        """
+        options: Any = config.offline_store
+        if not isinstance(entity_df, pd.DataFrame) or full_feature_names:
+            raise NotImplementedError("only frames of entities, and short names of features")
+        joined = entity_df.reset_index(drop=True)
+        read = []
+        for view in feature_views:
+            wanted = [
+                name
+                for reference in feature_refs
+                for prefix, _, name in [reference.partition(":")]
+                if prefix == view.projection.name_to_use()
+            ]
+            table = options.tables[view.name]
+            ages = [age for age in (view.ttl or None, options.max_age.get(view.name)) if age]
+            max_age = min(ages, default=None)
+            values, version = _read(view, table, wanted, joined, max_age)
+            joined = _as_of(joined, values, view.join_keys, max_age)
+            read.append(version)
+        return DeltaRetrievalJob(joined, read)
+
+
+def _read(
+    view: FeatureView,
+    table: PinnedTable,
+    wanted: list[str],
+    rows: pd.DataFrame,
+    max_age: timedelta | None,
+) -> tuple[pd.DataFrame, DataVersion]:
+    source = view.batch_source
+    if source is None:
+        raise ValueError(f"the feature view {view.name} has no batch source")
+    column_of = {new: old for old, new in source.field_mapping.items()}
+    names = [*view.join_keys, *wanted]
+    first: datetime = rows[EVENT_TIMESTAMP].min().to_pydatetime()
+    last: datetime = rows[EVENT_TIMESTAMP].max().to_pydatetime()
+    since = {"since": first - max_age} if max_age else {}
+    found = table.read([column_of.get(n, n) for n in names], until=last, **since)
+    version = table.data_version(found)
+    values = found.to_pandas().rename(columns=dict(source.field_mapping))
+    return values[[TIME, *names]], version
+
+
+def _as_of(
+    rows: pd.DataFrame, values: pd.DataFrame, keys: list[str], max_age: timedelta | None
+) -> pd.DataFrame:
+    values = values.rename(columns={TIME: "__known"})
+    values["__known"] = values["__known"].astype(rows[EVENT_TIMESTAMP].dtype)
+    ordered = rows.sort_values(EVENT_TIMESTAMP, kind="stable")
+    tolerance: Any = pd.Timedelta(max_age) if max_age else None
+    found = pd.merge_asof(
+        ordered,
+        values,
+        left_on=EVENT_TIMESTAMP,
+        right_on="__known",
+        by=keys,
+        tolerance=tolerance,
+    )
+    found.index = ordered.index
+    return found.sort_index().drop(columns="__known")

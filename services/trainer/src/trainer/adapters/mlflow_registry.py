@@ -1,0 +1,222 @@
+"""Experiments and model versions in MLflow.
+
+An experiment and a registered model have the model's name. A run serves one request; its files are
+logged as plain artifacts, since readers load ONNX by URI and digest and need no MLflow flavour.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from event_schemas.model import Artifact
+from servicekit.errors import UnavailableError
+from trainer.domain.failure import TrainingError
+from trainer.ports import ModelDefinition, Registered, TrainingResult
+
+ARTIFACT = "model.onnx"
+REFERENCE = "reference.parquet"
+OUTCOME = "outcome.json"
+OUTAGES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+"""Codes of MLflow under which trying again helps; it reports a lost connection as the first."""
+MAX_TAG = 5000
+
+
+class MlflowRegistry:
+    """`Runs` and `Versions` on one tracking server; the client is made at the first call."""
+
+    def __init__(self, tracking_uri: str, work_dir: Path, *, timeout_seconds: float = 30.0) -> None:
+        self._tracking_uri = tracking_uri
+        self._work_dir = work_dir
+        self._timeout_seconds = timeout_seconds
+        self._made: Any = None
+
+    def outcome(self, model: str, request_id: str) -> str | None:
+        """See `Runs.outcome`."""
+        with self._outages():
+            for run in self._runs(model, request_id):
+                if run.data.tags.get("concluded") == "true":
+                    return self._download(f"{run.info.artifact_uri}/{OUTCOME}").read_text()
+        return None
+
+    def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
+        """See `Runs.begin`."""
+        with self._outages():
+            for run in self._runs(definition.model, request_id):
+                self._supersede(run.info.run_id)
+            run = self._client.create_run(
+                self._experiment(definition.model, create=True),
+                run_name=f"{definition.model} {tags.get('cause', '')}".strip(),
+                tags={
+                    **{name: value[:MAX_TAG] for name, value in tags.items()},
+                    "request_id": request_id[:MAX_TAG],
+                    "request_key": _key(request_id),
+                    "definition_sha256": definition.digest,
+                },
+            )
+            return run.info.run_id
+
+    def conclude(self, run_id: str, outcome: str, *, failed: bool) -> None:
+        """See `Runs.conclude`: the tag comes last, so an outcome that has it is whole."""
+        with self._outages():
+            self._client.log_text(run_id, outcome, OUTCOME)
+            self._client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+            self._client.set_tag(run_id, "concluded", "true")
+
+    def register(
+        self, run_id: str, definition: ModelDefinition, result: TrainingResult
+    ) -> Registered:
+        """See `Versions.register`."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        numbers = {
+            **{m.name: m.value for m in result.measures},
+            **{f"{m.name}_low": m.low for m in result.measures},
+            **{f"{m.name}_high": m.high for m in result.measures},
+            "parity": result.parity,
+            "train_rows": result.train_rows,
+            "holdout_rows": result.holdout_rows,
+            **{f"seconds_{stage}": seconds for stage, seconds in result.stages.items()},
+        }
+        plan = definition.training
+        params = {
+            "seed": plan.seed,
+            "dataset": plan.dataset,
+            "holdout": str(plan.holdout),
+            "features": ",".join(f.name for f in definition.features)[:MAX_TAG],
+        }
+        tags = {f"data.{d.dataset}.version": str(d.table_version) for d in result.data}
+        tags |= {f"gate.{g.name}": f"{g.verdict}: {g.reason}"[:MAX_TAG] for g in result.gates}
+        with self._outages():
+            self._client.log_batch(
+                run_id,
+                [Metric(name, float(value), 0, 0) for name, value in numbers.items()],
+                [Param(name, str(value)) for name, value in params.items()],
+                [RunTag(name, value) for name, value in tags.items()],
+            )
+            files = {ARTIFACT: result.artifact, REFERENCE: result.reference}
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in files.items():
+                    (Path(folder) / name).write_bytes(content)
+                    self._client.log_artifact(run_id, str(Path(folder) / name))
+            base = self._client.get_run(run_id).info.artifact_uri
+            self._ensure_model(definition.model)
+            version = self._client.create_model_version(
+                definition.model, source=f"{base}/{ARTIFACT}", run_id=run_id
+            )
+        return Registered(
+            version=str(version.version),
+            artifact=Artifact(
+                uri=f"{base}/{ARTIFACT}", sha256=_sha256(result.artifact), format="onnx"
+            ),
+            reference=Artifact(
+                uri=f"{base}/{REFERENCE}", sha256=_sha256(result.reference), format="parquet"
+            ),
+        )
+
+    def point(self, model: str, alias: str, version: str) -> None:
+        """See `Versions.point`."""
+        with self._outages():
+            self._client.set_registered_model_alias(model, alias, version)
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """See `Versions.fetch`; a file is downloaded once."""
+        kept = self._work_dir / f"{artifact.sha256}.{artifact.format}"
+        if kept.exists() and _sha256(kept.read_bytes()) == artifact.sha256:
+            return kept
+        with self._outages():
+            content = self._download(artifact.uri).read_bytes()
+        found = _sha256(content)
+        if found != artifact.sha256:
+            raise TrainingError(
+                "evaluate",
+                f"{artifact.uri} has the SHA-256 {found}, and {artifact.sha256} was announced",
+            )
+        self._work_dir.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.replace(kept)
+        return kept.resolve()
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+            os.environ.setdefault(
+                "MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(self._timeout_seconds)))
+            )
+            from mlflow import MlflowClient
+
+            self._made = MlflowClient(self._tracking_uri, self._tracking_uri)
+        return self._made
+
+    def _runs(self, model: str, request_id: str) -> list[Any]:
+        experiment = self._experiment(model, create=False)
+        if experiment is None:
+            return []
+        where = f"tags.request_key = '{_key(request_id)}'"
+        return list(self._client.search_runs([experiment], where))
+
+    def _experiment(self, model: str, *, create: bool) -> str | None:
+        found = self._client.get_experiment_by_name(model)
+        if found is not None:
+            return found.experiment_id
+        return self._client.create_experiment(model) if create else None
+
+    def _ensure_model(self, model: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _supersede(self, run_id: str) -> None:
+        """An attempt that was cut off: neither it nor its version counts."""
+        self._client.set_tag(run_id, "superseded", "true")
+        self._client.set_terminated(run_id, "KILLED")
+        for version in self._client.search_model_versions(f"run_id = '{run_id}'"):
+            self._client.set_model_version_tag(version.name, version.version, "superseded", "true")
+
+    def _download(self, uri: str) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        folder = self._work_dir / "downloads"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            found = Path(
+                download_artifacts(
+                    artifact_uri=uri, dst_path=scratch, tracking_uri=self._tracking_uri
+                )
+            )
+            return found.rename(folder / found.name)
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        """Tell outages from refusals."""
+        _ = self._client
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+
+        try:
+            yield
+        except (RequestException, ConnectionError, TimeoutError) as error:
+            raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
+        except MlflowException as error:
+            if error.error_code in OUTAGES:
+                raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
+            raise TrainingError("register", f"MLflow: {error.error_code}: {error}") from error
+
+
+def _key(request_id: str) -> str:
+    """An id that a filter of MLflow can hold, whatever the request's id holds."""
+    return _sha256(request_id.encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

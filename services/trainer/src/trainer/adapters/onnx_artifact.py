@@ -1,0 +1,71 @@
+"""Pipelines as ONNX: one input a feature, and scores out of such a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from event_schemas.policy import Feature
+from trainer.domain.failure import TrainingError
+from trainer.domain.measures import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPSET = 18
+"""Holds all that scikit-learn's converters need, and is old enough for any current runtime."""
+CHUNK = 50_000
+"""Rows scored at once: bounds the memory, not the result."""
+
+
+def export(pipeline: Any, features: Sequence[Feature]) -> bytes:
+    """The ONNX file of a fitted pipeline.
+
+    Inputs are named as the features, in their order, of shape [None, 1]: float32 for numbers,
+    string for categories. Outputs are the label and the probabilities [None, 2].
+
+    Raises:
+        TrainingError: the pipeline holds a step that has no ONNX form.
+    """
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    kinds = {"number": FloatTensorType, "category": StringTensorType}
+    try:
+        model: Any = to_onnx(
+            pipeline,
+            initial_types=[(f.name, kinds[f.kind]([None, 1])) for f in features],
+            options={id(pipeline): {"zipmap": False}},
+            target_opset=OPSET,
+        )
+    except Exception as error:  # the converters raise whatever comes
+        raise TrainingError(
+            "export",
+            f"the pipeline has no ONNX form: {type(error).__name__}: {error}; build it of steps"
+            " that skl2onnx converts",
+        ) from error
+    return model.SerializeToString()
+
+
+def score(artifact: bytes | Path, frame: "pd.DataFrame", features: Sequence[Feature]) -> Floats:
+    """The probability of the positive class for each row of a frame."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    source = artifact if isinstance(artifact, bytes) else str(artifact)
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    output = session.get_outputs()[-1].name
+    columns = {f.name: _column(frame, f) for f in features}
+    parts = []
+    for start in range(0, len(frame), CHUNK):
+        feed = {name: column[start : start + CHUNK] for name, column in columns.items()}
+        probabilities: Any = session.run([output], feed)[0]
+        parts.append(probabilities[:, 1])
+    return np.concatenate(parts).astype(np.float64) if parts else np.empty(0)
+
+
+def _column(frame: "pd.DataFrame", feature: Feature) -> Any:
+    kind = np.float32 if feature.kind == "number" else object
+    return frame[feature.name].to_numpy(dtype=kind).reshape(-1, 1)

@@ -1,0 +1,191 @@
+"""One training from rows to measured artifact; runs in a child process."""
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from event_schemas.policy import Feature
+from trainer.adapters import onnx_artifact
+from trainer.adapters.delta_history import History, read_history
+from trainer.adapters.pipeline_file import build_pipeline
+from trainer.domain import gates, measures
+from trainer.domain.failure import TrainingError
+from trainer.domain.gates import Gate, GateRules
+from trainer.domain.measures import Floats
+from trainer.domain.split import by_period, by_share
+from trainer.ports import TrainingPlan, TrainingResult, TrainingTask
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trainer.adapters.delta_history import HistorySource
+
+REFERENCE_ROWS = 5000
+"""Held-out rows that are kept beside the model."""
+
+
+def warm(threads: int) -> None:
+    """Import what a training needs, so that the first one finds it there, and bound its threads."""
+    import deltalake
+    import feast
+    import onnxruntime
+    import pandas
+    import pyarrow
+    import skl2onnx
+    import sklearn.ensemble
+    import sklearn.pipeline
+
+    import trainer.adapters.feast_delta_store
+
+    pyarrow.set_cpu_count(threads)
+    del trainer, deltalake, feast, onnxruntime, pandas, skl2onnx, sklearn
+
+
+def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
+    """Read, split, fit, export, check and measure.
+
+    Raises:
+        TrainingError: no model can come out of this.
+        UnavailableError: the lake is away.
+    """
+    clock = _Stages()
+    plan, features = task.definition.training, task.definition.features
+    history = read_history(
+        source, task.definition, task.until, clock.stage, also=task.champion_features
+    )
+    names = [feature.name for feature in features]
+    with clock.stage("prepare"):
+        train_rows, held, train_labels, labels = _split(history, plan)
+        pipeline = build_pipeline(task.definition.pipeline, plan.seed)
+    with clock.stage("fit"):
+        _fit(pipeline, train_rows.loc[:, names], train_labels)
+    with clock.stage("export"):
+        artifact = onnx_artifact.export(pipeline, features)
+    with clock.stage("evaluate"):
+        scores = _scores("artifact", artifact, held, features)
+        expected = _sklearn_scores(pipeline, held.loc[:, names])
+        difference = float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
+        losses = measures.log_losses(labels, scores)
+        return TrainingResult(
+            artifact=artifact,
+            reference=_reference(held.loc[:, names], labels, scores),
+            data=history.versions,
+            measures=measures.evaluate(labels, scores),
+            parity=difference,
+            loss_mean=float(np.mean(losses)),
+            loss_std=float(np.std(losses)),
+            train_rows=len(train_rows),
+            holdout_rows=len(held),
+            gates=_judge(task, difference, held, labels, scores, float(np.mean(train_labels))),
+            stages=clock.seconds,
+        )
+
+
+def _split(
+    history: History, plan: TrainingPlan
+) -> "tuple[pd.DataFrame, pd.DataFrame, Floats, Floats]":
+    rows = len(history.labels)
+    if rows < plan.min_rows:
+        raise TrainingError(
+            "prepare", f"{rows} labelled rows, and training.min_rows is {plan.min_rows}"
+        )
+    if isinstance(plan.holdout, timedelta):
+        split = by_period(history.times, plan.holdout // timedelta(microseconds=1))
+    else:
+        split = by_share(history.times, plan.holdout)
+    if not len(split.train) or not len(split.holdout):
+        raise TrainingError(
+            "prepare",
+            f"{rows} rows give {len(split.train)} to train on and {len(split.holdout)} to hold out",
+        )
+    train_labels = history.labels[split.train]
+    if len(np.unique(train_labels)) < 2:
+        raise TrainingError(
+            "prepare", f"all {len(split.train)} training rows have the label {train_labels[0]:.0f}"
+        )
+    return (
+        history.frame.iloc[split.train].reset_index(drop=True),
+        history.frame.iloc[split.holdout].reset_index(drop=True),
+        train_labels,
+        history.labels[split.holdout],
+    )
+
+
+def _fit(pipeline: Any, frame: "pd.DataFrame", labels: Floats) -> None:
+    try:
+        pipeline.fit(frame, labels.astype(np.int64))
+    except Exception as error:  # the user's pipeline may raise anything
+        raise TrainingError("fit", f"{type(error).__name__}: {error}") from error
+
+
+def _sklearn_scores(pipeline: Any, frame: "pd.DataFrame") -> Floats:
+    try:
+        return np.asarray(pipeline.predict_proba(frame))[:, 1].astype(np.float64)
+    except Exception as error:
+        raise TrainingError(
+            "evaluate", f"predict_proba: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _scores(
+    what: str, artifact: Any, frame: "pd.DataFrame", features: tuple[Feature, ...]
+) -> Floats:
+    try:
+        return onnx_artifact.score(artifact, frame, features)
+    except Exception as error:
+        text = f"the {what} does not run: {type(error).__name__}: {error}"
+        raise TrainingError("evaluate", text) from error
+
+
+def _judge(
+    task: TrainingTask,
+    difference: float,
+    held: "pd.DataFrame",
+    labels: Floats,
+    scores: Floats,
+    train_rate: float,
+) -> tuple[Gate, ...]:
+    policy = task.definition.policies.gate
+    rules = GateRules(policy.max_regression, policy.min_rows, policy.parity_tolerance)
+    if task.champion is None:
+        better = gates.beats_base_rate(labels, scores, train_rate)
+    else:
+        missing = [f.name for f in task.champion_features if f.name not in held]
+        rival = None
+        name = task.champion_name
+        if missing:
+            name = f"{name} (its inputs {', '.join(missing)} are no longer features)"
+        else:
+            rival = _scores("champion", task.champion, held, task.champion_features)
+        better = gates.log_loss(labels, scores, rival, name, rules)
+    return (gates.parity(difference, len(held), rules), gates.min_rows(len(held), rules), better)
+
+
+def _reference(held: "pd.DataFrame", labels: Floats, scores: Floats) -> bytes:
+    """At most `REFERENCE_ROWS` held-out rows, evenly spread over their time."""
+    count = min(REFERENCE_ROWS, len(held))
+    rows = np.linspace(0, len(held) - 1, count).astype(np.intp)
+    frame = held.iloc[rows].assign(label=labels[rows], score=scores[rows])
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+class _Stages:
+    """Wall time of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - started

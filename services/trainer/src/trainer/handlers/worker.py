@@ -1,0 +1,187 @@
+"""Trains what was accepted, judges it, registers it, and moves the aliases."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from event_schemas import (
+    BY_TYPE,
+    EventBody,
+    ModelApproved,
+    ModelRejected,
+    ModelTrained,
+    RetrainDecided,
+    RolloutStep,
+    TrainingFailed,
+)
+from event_schemas.model import GateResult, Metric, ModelVersion
+from servicekit.errors import UnavailableError
+from servicekit.event import Event
+from servicekit.processor import Handler
+from trainer.domain.failure import TrainingError
+from trainer.domain.gates import Gate, all_passed
+from trainer.ports import (
+    Catalog,
+    Champions,
+    ModelDefinition,
+    Registered,
+    Runs,
+    Training,
+    TrainingResult,
+    TrainingTask,
+    Versions,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Its effects leave Kafka, so each is idempotent by the id of the request."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        champions: Champions,
+        training: Training,
+        runs: Runs,
+        versions: Versions,
+        *,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._champions = champions
+        self._training = training
+        self._runs = runs
+        self._versions = versions
+        self._stopwatch = stopwatch
+
+    def jobs(self) -> Mapping[type[EventBody], Handler]:
+        """The handlers as the job loop takes them."""
+        return {RetrainDecided: self.on_retrain_decided, RolloutStep: self.on_rollout_step}
+
+    def on_retrain_decided(self, event: Event[RetrainDecided]) -> Iterable[EventBody]:
+        """Train what was accepted; a failure that trying again would not mend is an event."""
+        decided = event.body
+        if decided.decision != "accepted":
+            return ()
+        definition = self._catalog.find(decided.model)
+        if definition is None:
+            return (_failed(decided, TrainingError("prepare", "its model.yaml has gone")),)
+        earlier = self._runs.outcome(decided.model, decided.request_id)
+        if earlier is not None:
+            log.info("request %s was served before; telling it again", decided.request_id)
+            return read_outcome(earlier)
+        return self._serve(definition, decided)
+
+    def on_rollout_step(self, event: Event[RolloutStep]) -> Iterable[EventBody]:
+        """Move the alias when a version has been promoted."""
+        step = event.body
+        if step.outcome == "promoted":
+            self._versions.point(step.model, "champion", step.champion.version)
+        return ()
+
+    def _serve(self, definition: ModelDefinition, decided: RetrainDecided) -> list[EventBody]:
+        tags = {"cause": decided.cause, "until": decided.event_time.isoformat()}
+        run_id = self._runs.begin(definition, decided.request_id, tags)
+        try:
+            bodies: list[EventBody] = self._attempt(definition, decided, run_id)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            # A bug must not leave the request in flight for ever: it is told like any failure.
+            if not isinstance(error, TrainingError):
+                log.exception("training of %s failed", decided.model)
+            bodies = [_failed(decided, error)]
+        failed = isinstance(bodies[0], TrainingFailed)
+        self._runs.conclude(run_id, write_outcome(bodies), failed=failed)
+        return bodies
+
+    def _attempt(
+        self, definition: ModelDefinition, decided: RetrainDecided, run_id: str
+    ) -> list[EventBody]:
+        started = self._stopwatch()
+        champion = self._champions.current(definition.model)
+        task = TrainingTask(
+            definition,
+            until=decided.event_time,
+            champion=self._versions.fetch(champion.artifact) if champion else None,
+            champion_features=champion.features if champion else (),
+            champion_name=f"version {champion.version}" if champion else "",
+        )
+        result = self._training.train(task)
+        registered = self._versions.register(run_id, definition, result)
+        version = _version(definition, decided, run_id, registered, result)
+        trained = ModelTrained(
+            model=definition.model,
+            version=version,
+            data=result.data,
+            metrics=tuple(
+                Metric(name=m.name, value=m.value, low=m.low, high=m.high, n=m.n)
+                for m in result.measures
+            ),
+            parity=result.parity,
+            seed=definition.training.seed,
+            duration_seconds=self._stopwatch() - started,
+        )
+        gates = tuple(map(_gate_result, result.gates))
+        if not all_passed(result.gates):
+            return [trained, ModelRejected(model=definition.model, version=version, gates=gates)]
+        self._versions.point(definition.model, "challenger", version.version)
+        return [
+            trained,
+            ModelApproved(
+                model=definition.model, version=version, gates=gates, approved_by="policy"
+            ),
+        ]
+
+
+def write_outcome(bodies: Sequence[EventBody]) -> str:
+    """The bodies as text, to tell them again."""
+    return json.dumps([{"type": b.type, "body": b.model_dump(mode="json")} for b in bodies])
+
+
+def read_outcome(text: str) -> list[EventBody]:
+    """The bodies that `write_outcome` wrote."""
+    return [BY_TYPE[entry["type"]].model_validate(entry["body"]) for entry in json.loads(text)]
+
+
+def _version(
+    definition: ModelDefinition,
+    decided: RetrainDecided,
+    run_id: str,
+    registered: Registered,
+    result: TrainingResult,
+) -> ModelVersion:
+    return ModelVersion(
+        model=definition.model,
+        version=registered.version,
+        run_id=run_id,
+        artifact=registered.artifact,
+        reference=registered.reference,
+        features=definition.features,
+        reference_loss=result.loss_mean,
+        reference_loss_std=result.loss_std,
+        trained_at=decided.event_time,
+        policies=definition.policies,
+    )
+
+
+def _gate_result(gate: Gate) -> GateResult:
+    return GateResult(
+        gate=gate.name,
+        value=gate.value,
+        threshold=gate.threshold,
+        verdict=gate.verdict,
+        reason=gate.reason,
+    )
+
+
+def _failed(decided: RetrainDecided, error: Exception) -> TrainingFailed:
+    expected = isinstance(error, TrainingError)
+    return TrainingFailed(
+        model=decided.model,
+        request_id=decided.request_id,
+        stage=error.stage if expected else "prepare",
+        error=f"{type(error).__name__}: {error}"[:2000],
+    )

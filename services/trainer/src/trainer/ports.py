@@ -1,0 +1,166 @@
+"""What the trainer needs of the outside: model folders, training, experiments, artifacts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from event_schemas.model import Artifact, DataVersion, ModelVersion
+from event_schemas.policy import Feature, Policies
+from trainer.domain.gates import Gate
+from trainer.domain.measures import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Which rows of which dataset a model is trained on."""
+
+    dataset: str
+    """The dataset whose rows are trained on; it grows by one row a finished case."""
+    label: str
+    """Column that holds the outcome."""
+    label_above: float | None = None
+    """The positive class is an outcome above this; None: the column holds 0 and 1."""
+    feature_time: str = "event_time"
+    """Column with the time at which the prediction would be made: stored features are as of it."""
+    holdout: float | timedelta = 0.2
+    """The newest rows, that the version is judged on: their share, or how far back they reach."""
+    window: timedelta | None = None
+    """How far back rows are read; None: from the beginning."""
+    min_rows: int = 1000
+    """Fewer rows than this are not trained on."""
+    max_rows: int = 500_000
+    """Of more rows than this, the newest are kept."""
+    seed: int = 0
+    """Seed of every random choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDefinition:
+    """A model as its folder describes it."""
+
+    model: str
+    features: tuple[Feature, ...]
+    policies: Policies
+    training: TrainingPlan
+    pipeline: Path
+    """The Python file that holds `build_pipeline(seed)`."""
+    digest: str
+    """SHA-256 over model.yaml and the pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """One training, with all that it needs."""
+
+    definition: ModelDefinition
+    until: datetime
+    """Rows whose event time is later are not read."""
+    champion: Path | None
+    """ONNX file of the version that serves now; None: there is none."""
+    champion_features: tuple[Feature, ...] = ()
+    """Inputs of the champion."""
+    champion_name: str = ""
+    """The champion, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What came out of a training."""
+
+    artifact: bytes
+    """The ONNX file."""
+    reference: bytes
+    """Parquet file of held-out rows: feature columns, `label`, `score`."""
+    data: tuple[DataVersion, ...]
+    measures: tuple[Measure, ...]
+    parity: float
+    """Largest difference between artifact and scikit-learn on the held-out rows."""
+    loss_mean: float
+    loss_std: float
+    train_rows: int
+    holdout_rows: int
+    gates: tuple[Gate, ...]
+    stages: Mapping[str, float]
+    """Wall time of each stage, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version in the registry."""
+
+    version: str
+    artifact: Artifact
+    reference: Artifact
+
+
+class Catalog(Protocol):
+    """The models that users have described."""
+
+    def find(self, model: str) -> ModelDefinition | None:
+        """The definition of a model, or None when nobody has described it."""
+        ...
+
+    def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:
+        """The models that are trained on a dataset."""
+        ...
+
+
+class Training(Protocol):
+    """Trains."""
+
+    def train(self, task: TrainingTask) -> TrainingResult:
+        """Read, fit, export and measure.
+
+        Raises:
+            TrainingError: no model can come out of this.
+            UnavailableError: the lake is away.
+        """
+        ...
+
+
+class Runs(Protocol):
+    """Experiments: one run for each attempt to serve a request."""
+
+    def outcome(self, model: str, request_id: str) -> str | None:
+        """What an earlier attempt concluded, or None."""
+        ...
+
+    def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
+        """Start a run, and mark unfinished ones of the same request as superseded."""
+        ...
+
+    def conclude(self, run_id: str, outcome: str, *, failed: bool) -> None:
+        """Keep the outcome, and end the run."""
+        ...
+
+
+class Versions(Protocol):
+    """The model registry."""
+
+    def register(
+        self, run_id: str, definition: ModelDefinition, result: TrainingResult
+    ) -> Registered:
+        """Log a result to its run, and make it the model's next version."""
+        ...
+
+    def point(self, model: str, alias: str, version: str) -> None:
+        """Move an alias of a model to a version."""
+        ...
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """A local copy of an artifact whose digest was checked.
+
+        Raises:
+            TrainingError: the copy has another digest.
+        """
+        ...
+
+
+class Champions(Protocol):
+    """Who serves."""
+
+    def current(self, model: str) -> ModelVersion | None:
+        """The version that serves a model now, or None before the first rollout."""
+        ...

@@ -1,0 +1,30 @@
+"""Settings of the trainer, read from the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from servicekit.settings import ServiceSettings
+
+
+class TrainerSettings(ServiceSettings):
+    """What the trainer can be told; the environment variable is the name in capitals."""
+
+    http_port: int = Field(default=18082, ge=0, le=65535)
+    """Port for health and metrics; 0 takes a free one."""
+    models_dir: Path = Path("models")
+    """Folder with one folder a model."""
+    lake_uri: str = ".tailrace/lake"
+    """Folder or s3:// URI that holds the Delta tables."""
+    feast_repo: Path = Path(".tailrace/feast")
+    """Folder that holds Feast's registry.db."""
+    mlflow_tracking_uri: str = "http://127.0.0.1:15000"
+    """MLflow tracking server and model registry."""
+    mlflow_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Time that MLflow has to answer one request."""
+    work_dir: Path = Path(".tailrace/trainer")
+    """Folder for copies of champions."""
+    training_timeout_seconds: float = Field(default=1800.0, gt=0)
+    """Time that one training may take."""
+    omp_num_threads: int = Field(default=1, ge=1)
+    """Threads of one training."""

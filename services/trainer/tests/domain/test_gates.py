@@ -1,0 +1,66 @@
+"""What a version must show."""
+
+import math
+
+import numpy as np
+import pytest
+
+from trainer.domain import gates
+from trainer.domain.gates import GateRules
+
+RULES = GateRules(max_regression=0.01, min_rows=4, parity_tolerance=1e-5)
+LABELS = np.array([1.0, 0.0, 1.0, 0.0])
+
+
+def test_parity_passes_up_to_its_tolerance():
+    assert gates.parity(1e-5, 100, RULES).verdict == "passed"
+    gate = gates.parity(1.1e-5, 100, RULES)
+    assert gate.verdict == "failed"
+    assert (
+        gate.reason == "artifact and scikit-learn differ by 1.1e-05, more than 1e-05, on 100 rows"
+    )
+
+
+@pytest.mark.parametrize(("difference", "rows"), [(math.nan, 10), (0.0, 0)])
+def test_parity_that_was_not_measured_is_no_pass(difference, rows):
+    gate = gates.parity(difference, rows, RULES)
+    assert gate.verdict == "not_measured"
+    assert not gates.all_passed([gate])
+
+
+def test_enough_rows_are_those_that_were_asked_for():
+    assert gates.min_rows(4, RULES).verdict == "passed"
+    assert gates.min_rows(3, RULES).verdict == "failed"
+
+
+def test_a_version_as_good_as_the_champion_passes():
+    scores = np.full(4, 0.5)
+    gate = gates.log_loss(LABELS, scores, scores, "version 1", GateRules())
+    assert (gate.verdict, gate.value) == ("passed", 0.0)
+
+
+def test_the_tolerated_regression_is_the_edge():
+    rival = np.full(4, 0.5)
+    loss = math.log(2) + 0.0099
+    better = np.where(LABELS == 1, math.exp(-loss), 1 - math.exp(-loss))
+    assert gates.log_loss(LABELS, better, rival, "version 1", RULES).verdict == "passed"
+    loss += 0.0002
+    worse = np.where(LABELS == 1, math.exp(-loss), 1 - math.exp(-loss))
+    gate = gates.log_loss(LABELS, worse, rival, "version 1", RULES)
+    assert gate.verdict == "failed"
+    assert "version 1: +0.0101 [+0.0101, +0.0101] on 4 rows, at most +0.0100 asked" in gate.reason
+
+
+def test_a_champion_that_could_not_be_scored_is_no_pass():
+    gate = gates.log_loss(LABELS, np.full(4, 0.5), None, "version 1", RULES)
+    assert gate.verdict == "not_measured"
+
+
+def test_a_first_version_has_to_beat_the_base_rate():
+    assert gates.beats_base_rate(LABELS, np.full(4, 0.5), 0.5).verdict == "failed"
+    assert gates.beats_base_rate(LABELS, LABELS * 0.2 + 0.4, 0.5).verdict == "passed"
+    assert gates.beats_base_rate(LABELS, 0.6 - LABELS * 0.2, 0.5).verdict == "failed"
+
+
+def test_no_gates_are_no_pass():
+    assert not gates.all_passed([])

@@ -1,0 +1,78 @@
+"""Measures, against other ways to compute them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.domain import measures
+
+
+def naive_auc(labels, scores):
+    wins = [
+        1.0 if p > n else 0.5 if p == n else 0.0
+        for p in scores[labels == 1]
+        for n in scores[labels == 0]
+    ]
+    return sum(wins) / len(wins)
+
+
+rows = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=40)
+
+
+@given(rows)
+def test_auc_is_the_share_of_pairs_in_the_right_order(pairs):
+    labels = np.array([float(p) for p, _ in pairs])
+    scores = np.array([s / 8 for _, s in pairs])
+    measure = measures.auc(labels, scores)
+    if labels.min() == labels.max():
+        assert math.isnan(measure.value)
+    else:
+        assert measure.value == pytest.approx(naive_auc(labels, scores))
+
+
+def test_delongs_interval_holds_the_true_auc_in_95_of_100_samples():
+    # Two normals one deviation apart: the true area is Phi(1 / sqrt 2) = 0.7602.
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(400):
+        labels = (rng.random(200) < 0.3).astype(float)
+        measure = measures.auc(labels, rng.normal(size=200) + labels)
+        held += measure.low <= 0.7602499389065233 <= measure.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_log_loss_of_a_certain_mistake_is_finite():
+    losses = measures.log_losses(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert losses == pytest.approx([-math.log(1e-7)] * 2)
+
+
+def test_log_loss_of_a_coin_is_ln_2():
+    measure = measures.mean("log_loss", measures.log_losses(np.array([1.0, 0.0]), np.full(2, 0.5)))
+    assert measure.value == pytest.approx(math.log(2))
+
+
+def test_the_interval_of_a_mean_is_two_standard_errors_wide_on_each_side():
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    measure = measures.mean("x", values)
+    half = 1.959964 * np.std(values, ddof=1) / 2
+    assert (measure.low, measure.high) == pytest.approx((2.5 - half, 2.5 + half))
+
+
+def test_wilsons_interval_matches_a_published_example():
+    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263.
+    measure = measures.share("base_rate", 81, 263)
+    assert (measure.low, measure.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_wilsons_interval_stays_inside_0_and_1_at_the_ends():
+    assert measures.share("x", 0, 10).low == pytest.approx(0.0)
+    assert measures.share("x", 10, 10).high == pytest.approx(1.0)
+
+
+def test_no_rows_measure_nothing():
+    empty = np.empty(0)
+    assert [m.n for m in measures.evaluate(empty, empty)] == [0, 0, 0]
+    assert all(math.isnan(m.value) for m in measures.evaluate(empty, empty))

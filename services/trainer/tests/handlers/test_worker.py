@@ -1,0 +1,208 @@
+"""What the worker makes of an accepted request, over a bus in memory."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from event_schemas import (
+    EventBody,
+    ModelApproved,
+    ModelRejected,
+    ModelTrained,
+    RetrainDecided,
+    RolloutStep,
+    TrainingFailed,
+)
+from servicekit.errors import UnavailableError
+from servicekit.loops.job import JobLoop
+from servicekit.memory import MemoryBus
+from trainer.adapters.rollout_champions import RolloutChampions
+from trainer.domain.failure import TrainingError
+from trainer.handlers.worker import Worker, read_outcome, write_outcome
+
+START = datetime(2013, 4, 1, tzinfo=UTC)
+MODEL = "flight_delay"
+
+
+def decided(decision: Any = "accepted", request_id="r1"):
+    return RetrainDecided(
+        model=MODEL,
+        request_id=request_id,
+        decision=decision,
+        reason="because",
+        cause="manual",
+        event_time=START,
+    )
+
+
+@pytest.fixture
+def make_worker(define, memory_catalog, scripted_training, registry, fixed_champion):
+    def build(*answers, champion=None):
+        training = scripted_training(list(answers))
+        worker = Worker(
+            memory_catalog([define()]), fixed_champion(champion), training, registry, registry
+        )
+        return worker, training
+
+    return build
+
+
+def test_an_accepted_request_becomes_a_version_with_its_policies(
+    make_worker, make_result, registry, define, wrap
+):
+    worker, training = make_worker(make_result())
+    trained, approved = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(trained, ModelTrained)
+    assert isinstance(approved, ModelApproved)
+    assert approved.version == trained.version
+    assert trained.version.version == "1"
+    assert trained.version.policies == define().policies
+    assert trained.version.trained_at == START
+    assert (trained.version.reference_loss, trained.version.reference_loss_std) == (0.45, 0.6)
+    assert [(d.dataset, d.table_version) for d in trained.data] == [("flights", 7)]
+    assert trained.parity == 1e-7
+    assert approved.gates[0].reason == "a sentence"
+    assert training.tasks[0].until == START
+    assert registry.aliases == {"challenger": "1"}
+
+
+@pytest.mark.parametrize("verdict", ["failed", "not_measured"])
+def test_a_version_that_fails_a_gate_is_registered_and_rejected(
+    make_worker, make_result, registry, wrap, verdict
+):
+    worker, _ = make_worker(make_result(verdict=verdict))
+    trained, rejected = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(trained, ModelTrained)
+    assert isinstance(rejected, ModelRejected)
+    assert registry.aliases == {}
+
+
+@pytest.mark.parametrize("decision", ["merged", "deferred", "refused"])
+def test_only_what_was_accepted_is_trained(make_worker, registry, wrap, decision):
+    worker, training = make_worker()
+    assert list(worker.on_retrain_decided(wrap(decided(decision)))) == []
+    assert not training.tasks
+    assert not registry.runs
+
+
+def test_a_decision_that_comes_again_tells_the_same_and_trains_nothing(
+    make_worker, make_result, registry, wrap
+):
+    worker, training = make_worker(make_result())
+    event = wrap(decided())
+    first = list(worker.on_retrain_decided(event))
+    assert list(worker.on_retrain_decided(event)) == first
+    assert len(training.tasks) == len(registry.runs) == len(registry.versions) == 1
+
+
+def test_an_outage_leaves_an_unfinished_run_that_the_next_attempt_supersedes(
+    make_worker, make_result, registry, wrap
+):
+    worker, _ = make_worker(UnavailableError("the lake is away"), make_result())
+    event = wrap(decided())
+    with pytest.raises(UnavailableError):
+        worker.on_retrain_decided(event)
+    assert [r["status"] for r in registry.runs] == ["RUNNING"]
+    assert len(list(worker.on_retrain_decided(event))) == 2
+    assert [r["status"] for r in registry.runs] == ["KILLED", "FINISHED"]
+
+
+def test_what_the_business_expects_is_an_event(make_worker, registry, wrap):
+    worker, _ = make_worker(TrainingError("prepare", "3 labelled rows"))
+    event = wrap(decided())
+    (failed,) = worker.on_retrain_decided(event)
+    assert failed == TrainingFailed(
+        model=MODEL, request_id="r1", stage="prepare", error="TrainingError: 3 labelled rows"
+    )
+    assert [r["status"] for r in registry.runs] == ["FAILED"]
+    assert list(worker.on_retrain_decided(event)) == [failed]
+
+
+def test_a_bug_ends_the_training_instead_of_leaving_it_in_flight(make_worker, wrap):
+    worker, _ = make_worker(ZeroDivisionError("oh"))
+    (failed,) = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(failed, TrainingFailed)
+    assert failed.error == "ZeroDivisionError: oh"
+
+
+def test_a_model_that_has_gone_meanwhile_fails(make_worker, wrap):
+    worker, _ = make_worker()
+    gone = decided().model_copy(update={"model": "gone"})
+    (failed,) = worker.on_retrain_decided(wrap(gone))
+    assert isinstance(failed, TrainingFailed)
+
+
+def test_the_champion_is_handed_to_the_training(
+    make_worker, make_result, make_version, tmp_path, wrap
+):
+    path = tmp_path / "champion.onnx"
+    path.write_bytes(b"onnx")
+    champion = make_version("4")
+    artifact = champion.artifact.model_copy(update={"uri": str(path)})
+    champion = champion.model_copy(update={"artifact": artifact})
+    worker, training = make_worker(make_result(), champion=champion)
+    worker.on_retrain_decided(wrap(decided()))
+    (task,) = training.tasks
+    assert (task.champion, task.champion_name) == (path, "version 4")
+    assert task.champion_features == champion.features
+
+
+def step(make_version, champion, outcome, sequence=1):
+    return RolloutStep(
+        model=MODEL,
+        rollout_id="x",
+        sequence=sequence,
+        phase="stable",
+        champion=make_version(champion),
+        weight=0.0,
+        salt="s",
+        reason="r",
+        outcome=outcome,
+    )
+
+
+def test_a_promotion_moves_the_champion_alias(make_worker, make_version, registry, wrap):
+    worker, _ = make_worker()
+    assert list(worker.on_rollout_step(wrap(step(make_version, "2", "promoted")))) == []
+    assert registry.aliases == {"champion": "2"}
+
+
+@pytest.mark.parametrize("outcome", ["running", "rolled_back", "aborted", "superseded"])
+def test_no_other_step_moves_it(make_worker, make_version, registry, wrap, outcome):
+    worker, _ = make_worker()
+    list(worker.on_rollout_step(wrap(step(make_version, "2", outcome))))
+    assert registry.aliases == {}
+
+
+def test_outcomes_read_back_as_they_were_written(make_worker, make_result, wrap):
+    worker, _ = make_worker(make_result())
+    bodies = list(worker.on_retrain_decided(wrap(decided())))
+    assert read_outcome(write_outcome(bodies)) == bodies
+
+
+def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
+    define, memory_catalog, scripted_training, registry, make_result, make_version
+):
+    bus = MemoryBus()
+    path = registry.folder / "two.onnx"
+    path.write_bytes(b"onnx")
+    newest = step(make_version, "2", "promoted", sequence=2)
+    artifact = newest.champion.artifact.model_copy(update={"uri": str(path)})
+    champion = newest.champion.model_copy(update={"artifact": artifact})
+    bus.publish(step(make_version, "1", "promoted", sequence=1))
+    bus.publish(newest.model_copy(update={"champion": champion}))
+    training = scripted_training([replace(make_result(), parity=0.0)])
+    worker = Worker(memory_catalog([define()]), RolloutChampions(bus), training, registry, registry)
+    loop = JobLoop("trainer", worker.jobs(), bus, group="trainer-worker", poll_seconds=0.01)
+    loop.open()
+    bus.publish(decided())
+    while loop.step():
+        pass
+    loop.close()
+    assert not bus.messages("trainer.dead")
+    assert training.tasks[0].champion_name == "version 2"
+    published: list[type[EventBody]] = [ModelTrained, ModelApproved]
+    assert [len(bus.events(body)) for body in published] == [1, 1]
+    assert registry.aliases == {"champion": "2", "challenger": "1"}
