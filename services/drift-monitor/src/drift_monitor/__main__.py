@@ -1,0 +1,70 @@
+"""Starts `drift-monitor windows` or `drift-monitor watch`."""
+
+import argparse
+from collections.abc import Sequence
+
+WINDOWS = """\
+Joins predictions with late labels, measures every arm (arm.measured), and compares each window
+of the version in force with its reference (drift.detected, drift.cleared). Exactly once: state,
+outputs and offsets share a transaction.
+Main variables: KAFKA_BOOTSTRAP_SERVERS, MLFLOW_TRACKING_URI, REPORT_DIR, HTTP_PORT (18084)."""
+
+WATCH = """\
+Watches predictions live: rates and mean scores for Prometheus and /v1/live, and an early warning
+(drift.suspected) when the scores of a version change. Kept in memory; nothing relies on it.
+Main variables: KAFKA_BOOTSTRAP_SERVERS, HTTP_PORT (18085), WATCH_COOLDOWN."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script."""
+    parser = argparse.ArgumentParser(
+        prog="drift-monitor",
+        description="Says how every arm does, and when the world has changed.",
+        epilog="Settings come from the environment; services/drift-monitor/README.md lists them.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="windows|watch")
+    for name, summary, text in (
+        ("windows", "exact: the label join, arms, and drift verdicts", WINDOWS),
+        ("watch", "live: rates, scores, and early warnings", WATCH),
+    ):
+        commands.add_parser(
+            name,
+            help=summary,
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    chosen = parser.parse_args(arguments)
+    # The two share no imports: Faust replaces parts of asyncio that the other does not want.
+    if chosen.command == "windows":
+        _windows()
+    else:
+        _watch()
+
+
+def _windows() -> None:
+    from drift_monitor.app import build
+    from drift_monitor.settings import WindowsSettings
+    from servicekit.kafka import KafkaBus
+    from servicekit.run import run
+    from servicekit.settings import load_settings
+
+    settings = load_settings(WindowsSettings)
+    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    run("drift-monitor", settings, build(settings, bus))
+
+
+def _watch() -> None:
+    from drift_monitor.settings import WatchSettings
+    from drift_monitor.watch.app import build
+    from servicekit.kafka import KafkaBus
+    from servicekit.run import run
+    from servicekit.settings import load_settings
+
+    settings = load_settings(WatchSettings)
+    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    components, api = build(settings, bus)
+    run("drift-monitor", settings, components, api)
+
+
+if __name__ == "__main__":
+    main()

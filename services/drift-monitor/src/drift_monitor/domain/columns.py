@@ -1,0 +1,118 @@
+"""Columns of a reference and of a window, made comparable before a library sees them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = Mapping[str, NDArray[Any]]
+"""Values by column: float64 with NaN for numbers, str with "" for categories."""
+
+OTHER = "(other)"
+RARE_SHARE = 0.01
+"""Categories rarer than this in the reference are one: with many levels, chance alone drifts."""
+BROKEN_SHARE = 0.95
+"""Share of missing values from which a column that was fed counts as broken."""
+FED_SHARE = 0.5
+"""Share of missing values up to which the reference's column counts as fed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An input of the model."""
+
+    name: str
+    number: bool
+    watched: bool = True
+    """Whether its drift counts towards a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingShare:
+    """How much of a column is missing, in the reference and now."""
+
+    column: str
+    reference: float
+    current: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether a column that was fed has gone."""
+        return self.reference <= FED_SHARE and self.current >= BROKEN_SHARE
+
+
+def number_array(values: Iterable[object]) -> NDArray[np.float64]:
+    """Numbers, with NaN where there is none."""
+    return np.array(
+        [v if isinstance(v, (int, float)) else np.nan for v in values], dtype=np.float64
+    )
+
+
+def category_array(values: Iterable[object]) -> NDArray[np.str_]:
+    """Categories as text, with "" where there is none."""
+    return np.array(["" if _absent(v) else str(v) for v in values], dtype=np.str_)
+
+
+def _absent(value: object) -> bool:
+    return value is None or value != value
+
+
+def rows_to_columns(rows: list[dict[str, Any]], wanted: Iterable[Column]) -> Columns:
+    """The columns of rows; a row without the column misses the value."""
+    return {
+        c.name: (number_array if c.number else category_array)(row.get(c.name) for row in rows)
+        for c in wanted
+    }
+
+
+def missing_share(values: NDArray[Any]) -> float:
+    """Share of the values that are missing; 1 when there are no values."""
+    if not len(values):
+        return 1.0
+    if values.dtype.kind == "f":
+        return float(np.isnan(values).mean())
+    return float((values == "").mean())
+
+
+def missing_shares(
+    wanted: Iterable[Column], reference: Columns, current: Columns
+) -> list[MissingShare]:
+    """How much of each column is missing; columns that the reference lacks are left out."""
+    return [
+        MissingShare(c.name, missing_share(reference[c.name]), missing_share(current[c.name]))
+        for c in wanted
+        if c.name in reference
+    ]
+
+
+def comparable(
+    wanted: Iterable[Column], shares: Iterable[MissingShare], reference: Columns, current: Columns
+) -> tuple[list[Column], Columns, Columns]:
+    """The columns that hold values on both sides, with missing values out and rare ones as one."""
+    filled = {s.column for s in shares if s.reference < 1.0 and s.current < 1.0 and not s.broken}
+    kept = [c for c in wanted if c.name in filled]
+    left: dict[str, NDArray[Any]] = {}
+    right: dict[str, NDArray[Any]] = {}
+    for column in kept:
+        a, b = reference[column.name], current[column.name]
+        left[column.name], right[column.name] = (a, b) if column.number else lump(a, b)
+    return kept, left, right
+
+
+def lump(reference: NDArray[Any], current: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both columns with every category that is rare in the reference, or new, made one."""
+    names, counts = np.unique(reference, return_counts=True)
+    frequent = names[counts >= RARE_SHARE * len(reference)]
+    return (
+        np.where(np.isin(reference, frequent), reference, OTHER),
+        np.where(np.isin(current, frequent), current, OTHER),
+    )
+
+
+def mean_difference(reference: NDArray[Any], current: NDArray[Any]) -> float | None:
+    """How far the mean moved, in the column's units; None for categories."""
+    if reference.dtype.kind != "f":
+        return None
+    return float(np.nanmean(current) - np.nanmean(reference))

@@ -1,0 +1,65 @@
+"""Log-loss, and sums of it that come out the same in any order."""
+
+import math
+from dataclasses import dataclass
+
+CLIP = 1e-6
+UNIT = 2**32
+"""Sums are whole multiples of 1/UNIT nats: a loss taken back leaves no rounding behind."""
+
+
+class InvalidLabelError(ValueError):
+    """A label that is neither 0 nor 1."""
+
+
+def log_loss(score: float, label: float) -> float:
+    """Loss of one prediction, in nats, with the score clipped to [1e-6, 1 - 1e-6]."""
+    p = min(max(score, CLIP), 1 - CLIP)
+    return -math.log(p) if label == 1.0 else -math.log1p(-p)
+
+
+def checked_label(label: float) -> float:
+    """The label, if it is one.
+
+    Raises:
+        InvalidLabelError: it is neither 0 nor 1.
+    """
+    if label not in (0.0, 1.0):
+        raise InvalidLabelError(f"label is {label!r}: a binary classification takes 0 or 1")
+    return label
+
+
+@dataclass(frozen=True, slots=True)
+class LossSums:
+    """Sufficient statistics of the realised loss, in units of 1/UNIT."""
+
+    n: int = 0
+    total: int = 0
+    squared: int = 0
+    positives: int = 0
+
+    def changed(self, score: float, label: float, sign: int) -> "LossSums":
+        """With one loss more (`sign` 1) or taken back (`sign` -1)."""
+        loss = log_loss(score, label)
+        return LossSums(
+            self.n + sign,
+            self.total + sign * round(loss * UNIT),
+            self.squared + sign * round(loss * loss * UNIT),
+            self.positives + sign * int(label),
+        )
+
+    @property
+    def mean(self) -> float:
+        """Mean loss in nats; NaN without any."""
+        return self.total / UNIT / self.n if self.n else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of one loss, in nats; NaN below two."""
+        if self.n < 2:
+            return math.nan
+        spread = self.squared / UNIT / self.n - self.mean**2
+        return math.sqrt(max(spread, 0.0) * self.n / (self.n - 1))
+
+
+NO_LOSS = LossSums()

@@ -1,0 +1,184 @@
+"""Judges one closed window against the reference of its version."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drift_monitor.domain.columns import (
+    Column,
+    Columns,
+    comparable,
+    mean_difference,
+    missing_shares,
+    rows_to_columns,
+)
+from drift_monitor.domain.histograms import SCORE_BINS
+from drift_monitor.domain.plan import Plan
+from drift_monitor.domain.verdicts import (
+    Shift,
+    Verdict,
+    judge_data,
+    judge_feed,
+    judge_performance,
+    judge_scores,
+)
+from drift_monitor.domain.windows import Window
+from drift_monitor.handlers import metrics
+from drift_monitor.handlers.bodies import columns_of, moment
+from drift_monitor.handlers.plans import Plans
+from drift_monitor.handlers.tables import RowsTable, State, key_of
+from drift_monitor.ports import (
+    BadReferenceError,
+    DriftReport,
+    DriftReports,
+    References,
+    ReportFailedError,
+)
+from event_schemas.model import ModelVersion
+
+log = logging.getLogger(__name__)
+
+SCORE = "score"
+
+
+@dataclass
+class Seen:
+    """The verdicts of a window, and the report behind them."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    report: DriftReport | None = None
+    name: str = ""
+
+    def save(self, *, html: bool) -> str | None:
+        """Keep the report; a disk that is full costs the report and not the verdict."""
+        if self.report is None:
+            return None
+        try:
+            return self.report.save(self.name, html=html)
+        except OSError as error:
+            log.error("the drift report %s was not kept: %s", self.name, error)
+            return None
+
+
+class Judging:
+    """Compares windows with references; everything it reads is state, so it repeats itself."""
+
+    def __init__(
+        self, state: State, plans: Plans, references: References, reports: DriftReports
+    ) -> None:
+        self._state = state
+        self._plans = plans
+        self._references = references
+        self._reports = reports
+
+    def judge(self, key: str, window: Window) -> Seen:
+        """What the window says; a broken feed first, for it explains the others.
+
+        Raises:
+            UnavailableError: the reference cannot be read now.
+        """
+        seen = Seen()
+        version = self._state.versions.get(key_of(window.model, window.version))
+        if version is None:
+            self._unjudged(window, "nobody has named the version")
+            return seen
+        plan = self._plans.of_version(window.model, window.version)
+        if window.rows < plan.min_rows:
+            self._unjudged(window, "too few rows")
+        else:
+            reference = self._reference(window, version)
+            if reference is not None:
+                self._judge_columns(seen, key, window, version, plan, reference)
+        seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
+        if window.loss.n:
+            metrics.WINDOW_LOSS.labels(window.model, window.version).set(window.loss.mean)
+        return seen
+
+    def _reference(self, window: Window, version: ModelVersion) -> Columns | None:
+        if version.reference is None:
+            self._unjudged(window, "no reference")
+            return None
+        try:
+            return self._references.load(
+                version.reference.uri, version.reference.sha256, columns_of(version)
+            )
+        except BadReferenceError as error:
+            log.error("version %s of %s has no reference: %s", version.version, window.model, error)
+            self._unjudged(window, "bad reference")
+            return None
+
+    def _judge_columns(
+        self,
+        seen: Seen,
+        key: str,
+        window: Window,
+        version: ModelVersion,
+        plan: Plan,
+        reference: Columns,
+    ) -> None:
+        wanted = columns_of(version)
+        current = rows_to_columns(self._sample(key, window, plan), wanted)
+        shares = missing_shares(wanted, reference, current)
+        seen.verdicts.append(judge_feed(shares))
+        kept, before, now = comparable(wanted, shares, reference, current)
+        thresholds = {column.name: plan.threshold_of(column.name) for column in kept}
+        if kept:
+            try:
+                seen.report = self._reports.compare(kept, before, now, thresholds)
+            except ReportFailedError as error:
+                log.error("no drift report of %s version %s: %s", *_who(window), error)
+                self._unjudged(window, "report failed")
+        if seen.report is not None:
+            seen.name = _report_name(window)
+            shifts = list(_shifts(kept, before, now, seen.report, plan))
+            for shift in shifts:
+                metrics.DRIFT_SCORE.labels(window.model, shift.column).set(shift.value)
+            seen.verdicts.append(judge_data(shifts, plan))
+        scores = reference.get(SCORE)
+        if scores is not None and (counts := _score_counts(scores)):
+            middle = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
+            moved = float(middle @ np.array(window.scores)) / window.rows - float(
+                np.nanmean(scores)
+            )
+            verdict = judge_scores(counts, window.scores, plan, moved)
+            metrics.DRIFT_SCORE.labels(window.model, SCORE).set(verdict.shifts[0].value)
+            seen.verdicts.append(verdict)
+
+    def _sample(self, key: str, window: Window, plan: Plan) -> list[dict[str, object]]:
+        rows = sorted(self._state.rows.of_window(key, window.part, window.chunks))
+        return [RowsTable.features_of(row) for row in rows[: plan.sample_rows]]
+
+    def _unjudged(self, window: Window, why: str) -> None:
+        log.info("a window of %s version %s is not compared: %s", *_who(window), why)
+        metrics.WINDOWS_UNJUDGED.labels(window.model, why).inc()
+
+
+def _shifts(
+    kept: Sequence[Column], before: Columns, now: Columns, report: DriftReport, plan: Plan
+) -> Iterator[Shift]:
+    for column in kept:
+        yield Shift(
+            column.name,
+            report.statistic,
+            report.values[column.name],
+            plan.threshold_of(column.name),
+            mean_difference(before[column.name], now[column.name]),
+            column.watched,
+        )
+
+
+def _score_counts(scores: np.ndarray) -> tuple[int, ...]:
+    known = scores[~np.isnan(scores)]
+    bins = np.clip((known * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
+    return tuple(np.bincount(bins, minlength=SCORE_BINS).tolist()) if len(known) else ()
+
+
+def _who(window: Window) -> tuple[str, str]:
+    return window.model, window.version
+
+
+def _report_name(window: Window) -> str:
+    start, end = moment(window.start), moment(window.end)
+    return f"{window.model}/{window.version}/{start:%Y%m%dT%H%M%S}-{end:%Y%m%dT%H%M%S}"

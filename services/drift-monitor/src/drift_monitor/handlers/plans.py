@@ -1,0 +1,35 @@
+"""Which policy holds for which version."""
+
+from drift_monitor.domain.plan import Plan
+from drift_monitor.handlers.bodies import plan_of
+from drift_monitor.handlers.tables import State, key_of
+from event_schemas.model import ModelVersion
+
+_DEFAULT = Plan()
+
+
+class Plans:
+    """The plans of the known versions, translated once each."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._known: dict[str, tuple[ModelVersion, Plan]] = {}
+
+    def of_version(self, model: str, version: str) -> Plan:
+        """The plan of a version; while nobody has named it, that of the version in force."""
+        key = key_of(model, version)
+        facts = self._state.versions.get(key)
+        if facts is None:
+            force = self._state.force.get(model)
+            if force is None or force.version == version:
+                return _DEFAULT
+            return self.of_version(model, force.version)
+        known = self._known.get(key)
+        if known is None or known[0] is not facts:
+            known = self._known[key] = (facts, plan_of(facts.policies.drift))
+        return known[1]
+
+    def of_model(self, model: str) -> Plan:
+        """The plan of the version in force; the default while none is."""
+        force = self._state.force.get(model)
+        return self.of_version(model, force.version) if force else _DEFAULT

@@ -1,0 +1,208 @@
+"""The state of the windows: tables that live in memory and in the state topic."""
+
+import json
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from drift_monitor.domain.join import Waiting
+from drift_monitor.domain.plan import HOUR
+from drift_monitor.domain.sequences import Sequences
+from drift_monitor.domain.slices import Slice
+from drift_monitor.domain.verdicts import Streak
+from drift_monitor.domain.watermark import NOTHING_SEEN, Watermark
+from drift_monitor.domain.windows import Window
+from event_schemas.model import ModelVersion
+from servicekit.table import Table
+
+CHUNK_ROWS = 25
+"""Rows of one record of the state topic: the last chunk is written again while it fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Event time of one model."""
+
+    watermark: Watermark = NOTHING_SEEN
+    due: int | None = None
+    """Watermark at which the next slice or window is due; None: none is open."""
+    expired: int = 0
+    """Hour up to which waiting predictions were let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """Which version of a model is in force, as the rollout's steps say."""
+
+    version: str
+    sequence: int
+    """Of the step."""
+    retired: tuple[str, ...] = ()
+    """Versions that were in force before; their stragglers open no window."""
+
+
+@lru_cache(maxsize=4096)
+def key_of(*parts: str | int) -> str:
+    """A table key; parts are quoted, so no two lists of parts share one."""
+    return "/".join(quote(str(part), safe="") for part in parts)
+
+
+def parts_of(key: str) -> list[str]:
+    """The parts that a key was made of."""
+    return [unquote(part) for part in key.split("/")]
+
+
+_WAITING = struct.Struct("<qqqddq")
+
+
+def _encode_waiting(waiting: Waiting) -> bytes:
+    packed = _WAITING.pack(
+        waiting.time,
+        waiting.window,
+        waiting.part,
+        waiting.score,
+        waiting.label,
+        waiting.labelled,
+    )
+    return packed + waiting.slice.encode()
+
+
+def _decode_waiting(data: bytes) -> Waiting:
+    time, window, part, score, label, labelled = _WAITING.unpack_from(data)
+    return Waiting(time, data[_WAITING.size :].decode(), window, part, score, label, labelled)
+
+
+class JoinTable(Table[Waiting]):
+    """Predictions and labels that may still change a sum, by model and prediction id.
+
+    It knows which fall in which hour, so letting them go costs what goes and not what stays. That
+    index is no state: after a reload or a rollback it is made anew when it is next asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("join", _encode_waiting, _decode_waiting)
+        self._hours: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self._stale = False
+
+    @staticmethod
+    def key(model: str, prediction_id: str) -> str:
+        """The key of a prediction; a model's name has no slash."""
+        return f"{model}/{prediction_id}"
+
+    def put(self, key: str, value: Waiting) -> None:
+        """See `Table.put`."""
+        before = self.get(key)
+        hour = value.time // HOUR
+        if before is None or before.time // HOUR != hour:
+            self._hours[key.partition("/")[0], hour].append(key)
+        super().put(key, value)
+
+    def expired(self, model: str, before: int) -> list[str]:
+        """The keys of a model whose hour ended at or before `before`; each is told once."""
+        if self._stale:
+            self._index()
+        last = before // HOUR
+        over = sorted(hour for hour in self._hours if hour[0] == model and hour[1] < last)
+        gone: dict[str, None] = {}
+        for hour in over:
+            for key in self._hours.pop(hour):
+                waiting = self.get(key)
+                if waiting is not None and waiting.time // HOUR < last:
+                    gone[key] = None
+        return list(gone)
+
+    def rollback(self, mark: int = 0) -> None:
+        """See `Table.rollback`."""
+        self._stale = self._stale or len(self._journal) > mark
+        super().rollback(mark)
+
+    def load(self, key: str, value: bytes | None) -> None:
+        """See `Table.load`."""
+        self._stale = True
+        super().load(key, value)
+
+    def clear(self) -> None:
+        """See `Table.clear`."""
+        self._stale = True
+        super().clear()
+
+    def _index(self) -> None:
+        self._hours.clear()
+        for key, waiting in self.items():
+            self._hours[key.partition("/")[0], waiting.time // HOUR].append(key)
+        self._stale = False
+
+
+class RowsTable(Table[tuple[bytes, ...]]):
+    """Sampled rows of open windows, in chunks to which only the last is still added."""
+
+    def __init__(self) -> None:
+        super().__init__("rows", b"\n".join, lambda data: tuple(data.split(b"\n")))
+
+    @staticmethod
+    def row(hashed: int, features: dict[str, Any]) -> bytes:
+        """One row: its hash, and its features as JSON on one line."""
+        return b"%016x" % hashed + json.dumps(features, separators=(",", ":")).encode()
+
+    @staticmethod
+    def hash_of(row: bytes) -> int:
+        """The hash that a row begins with."""
+        return int(row[:16], 16)
+
+    @staticmethod
+    def features_of(row: bytes) -> dict[str, Any]:
+        """The features of a row."""
+        return json.loads(row[16:])
+
+    def add(self, window: str, part: int, chunks: int, row: bytes) -> int:
+        """Keep a row; returns how many chunks there are now."""
+        if chunks:
+            last = key_of(window, part, chunks - 1)
+            rows = self[last]
+            if len(rows) < CHUNK_ROWS:
+                self.put(last, (*rows, row))
+                return chunks
+        self.put(key_of(window, part, chunks), (row,))
+        return chunks + 1
+
+    def of_window(self, window: str, part: int, chunks: int) -> list[bytes]:
+        """All rows of a part of a window."""
+        return [row for i in range(chunks) for row in self[key_of(window, part, i)]]
+
+    def drop(self, window: str, part: int, chunks: int) -> None:
+        """Forget the rows of a part of a window."""
+        for i in range(chunks):
+            self.delete(key_of(window, part, i))
+
+
+class State:
+    """Every table of the windows."""
+
+    def __init__(self) -> None:
+        self.clocks = Table.of("clocks", Clock)
+        self.force = Table.of("force", Force)
+        self.versions = Table.of("versions", ModelVersion)
+        self.replicas = Table.of("replicas", Sequences)
+        self.join = JoinTable()
+        self.slices = Table.of("slices", Slice)
+        self.windows = Table.of("windows", Window)
+        self.rows = RowsTable()
+        self.streaks = Table.of("streaks", Streak)
+
+    @property
+    def tables(self) -> list[Table[Any]]:
+        """All of them, for the loop."""
+        return [
+            self.clocks,
+            self.force,
+            self.versions,
+            self.replicas,
+            self.join,
+            self.slices,
+            self.windows,
+            self.rows,
+            self.streaks,
+        ]

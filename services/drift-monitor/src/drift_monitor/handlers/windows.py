@@ -1,0 +1,330 @@
+"""Takes predictions, labels and rollouts, and yields measurements and drift."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+from drift_monitor.domain.join import NAN, Waiting, with_label
+from drift_monitor.domain.loss import LossSums, checked_label
+from drift_monitor.domain.plan import HOUR, Plan, floor, in_force
+from drift_monitor.domain.sequences import Sequences
+from drift_monitor.domain.slices import Slice
+from drift_monitor.domain.verdicts import Kind
+from drift_monitor.domain.windows import Window, sample_hash
+from drift_monitor.handlers import metrics
+from drift_monitor.handlers.bodies import micros, moment
+from drift_monitor.handlers.closing import Closing
+from drift_monitor.handlers.plans import Plans
+from drift_monitor.handlers.tables import (
+    Clock,
+    Force,
+    JoinTable,
+    RowsTable,
+    State,
+    key_of,
+    parts_of,
+)
+from drift_monitor.ports import DriftReports, References
+from event_schemas import (
+    DriftCleared,
+    DriftSuspected,
+    EventBody,
+    LabelArrived,
+    ModelTrained,
+    PredictionLogged,
+    RolloutStep,
+)
+from event_schemas.base import TimeRange
+from event_schemas.model import ModelVersion
+from servicekit.event import Event
+from servicekit.processor import Processor
+
+log = logging.getLogger(__name__)
+
+SERVICE = "drift-monitor"
+
+
+class WindowsHandlers:
+    """The handlers and their state."""
+
+    def __init__(
+        self,
+        references: References,
+        reports: DriftReports,
+        *,
+        max_jump: timedelta = timedelta(days=7),
+        jump_votes: int = 3,
+        remind_windows: int = 4,
+    ) -> None:
+        self.state = State()
+        self._plans = Plans(self.state)
+        self._closing = Closing(
+            self.state, self._plans, references, reports, remind_windows=remind_windows
+        )
+        self._max_jump = max_jump // timedelta(microseconds=1)
+        self._jump_votes = jump_votes
+
+    @property
+    def processor(self) -> Processor:
+        """What the loop runs; policies are read before the predictions that they judge."""
+        return Processor(
+            SERVICE,
+            {
+                ModelTrained: self.on_model_trained,
+                RolloutStep: self.on_rollout_step,
+                PredictionLogged: self.on_prediction_logged,
+                LabelArrived: self.on_label_arrived,
+                DriftSuspected: self.on_drift_suspected,
+            },
+            self.state.tables,
+        )
+
+    def on_prediction_logged(self, event: Event[PredictionLogged]) -> Iterator[EventBody]:
+        """Count a prediction, and close what its event time has made due."""
+        body = event.body
+        time = micros(body.event_time)
+        self._note_sequence(body, time)
+        clock = self.state.clocks.get(body.model) or Clock()
+        watermark = clock.watermark.time
+        if time < self._horizon(body.model, watermark):
+            metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc()
+            return
+        key = JoinTable.key(body.model, body.prediction_id)
+        known = self.state.join.get(key)
+        if known is not None and known.predicted:
+            metrics.DROPPED.labels(body.model, "repeated prediction").inc()
+            return
+        plan = self._plans.of_version(body.model, body.version)
+        score = None if body.error is not None else body.score
+        label = known.label if known is not None else NAN
+
+        slice_key, slice_ = self._slice(body, time, plan, watermark)
+        slice_ = slice_.predicted(
+            time=time,
+            weight=body.weight,
+            score=score,
+            latency_ms=body.latency.total_ms,
+            replica=body.replica,
+            sequence=body.sequence,
+        )
+        due = slice_.due if slice_.revision < 0 else None
+        aligned, part, window, window_key = -1, 0, None, ""
+        if score is not None and self._may_open(body):
+            window_key, window = self._window(body, time, plan, watermark)
+        if window is not None and score is not None:
+            aligned, part = window.aligned, window.part
+            due = min(due, window.due) if due is not None else window.due
+            window = self._sampled(window_key, window, body, score, plan)
+        if score is not None and label == label:
+            slice_ = slice_.with_loss(slice_.loss.changed(score, label, 1))
+            if window is not None:
+                window = window.with_loss(window.loss.changed(score, label, 1))
+        self.state.slices.put(slice_key, slice_)
+        if window is not None:
+            self.state.windows.put(window_key, window)
+        self.state.join.put(
+            key,
+            Waiting(
+                time,
+                slice_key,
+                aligned,
+                part,
+                NAN if score is None else score,
+                label,
+                known.labelled if known is not None else 0,
+            ),
+        )
+        yield from self._advance(body.model, clock, time, due)
+
+    def on_label_arrived(self, event: Event[LabelArrived]) -> Iterator[EventBody]:
+        """Count the loss of a prediction whose label has come, or was corrected.
+
+        Raises:
+            InvalidLabelError: the label is neither 0 nor 1.
+        """
+        body = event.body
+        label, observed = checked_label(body.label), micros(body.observed_at)
+        key = JoinTable.key(body.model, body.prediction_id)
+        known = self.state.join.get(key)
+        clock = self.state.clocks.get(body.model)
+        watermark = clock.watermark.time if clock is not None else None
+        if known is None and observed < self._horizon(body.model, watermark):
+            metrics.DROPPED.labels(body.model, "label of no prediction").inc()
+            return
+        after = with_label(known, label, observed)
+        if after is None:
+            return
+        self.state.join.put(key, after)
+        if known is None or not after.complete or known.label == label:
+            return
+        slice_ = self.state.slices.get(after.slice)
+        if slice_ is not None:
+            loss = _corrected(slice_.loss, known, after)
+            self.state.slices.put(after.slice, slice_.with_loss(loss))
+            version = slice_.version
+            window_key = key_of(body.model, version, after.window)
+            window = self.state.windows.get(window_key) if after.window != -1 else None
+            if window is not None and window.part == after.part:
+                loss = _corrected(window.loss, known, after)
+                self.state.windows.put(window_key, window.with_loss(loss))
+        yield from ()
+
+    def on_model_trained(self, event: Event[ModelTrained]) -> Iterator[EventBody]:
+        """Know the version's policies and its reference."""
+        self._know(event.body.version)
+        yield from ()
+
+    def on_rollout_step(self, event: Event[RolloutStep]) -> Iterator[EventBody]:
+        """Know who is in force; what was drifting for an older version is of no more concern."""
+        step = event.body
+        before = self.state.force.get(step.model)
+        if before is not None and step.sequence <= before.sequence:
+            return
+        self._know(step.champion)
+        if step.challenger is not None:
+            self._know(step.challenger)
+        takes_over = step.challenger is not None and in_force("challenger", step.weight)
+        version = (step.challenger if takes_over and step.challenger else step.champion).version
+        retired = [v for v in (before.retired if before else ()) if v != version]
+        if before is not None and before.version != version:
+            retired.append(before.version)
+            log.info(
+                "%s: version %s takes over from %s at step %d",
+                step.model,
+                version,
+                before.version,
+                step.sequence,
+            )
+        self.state.force.put(step.model, Force(version, step.sequence, tuple(retired[-100:])))
+        if before is None or before.version != version:
+            yield from self._forget_others(step.model, version)
+
+    def on_drift_suspected(self, event: Event[DriftSuspected]) -> Iterator[EventBody]:
+        """Judge the current window now, if it holds enough rows for a verdict."""
+        body = event.body
+        clock = self.state.clocks.get(body.model)
+        if clock is None or clock.watermark.time is None:
+            return
+        yield from self._closing.close_early(body.model, body.version, clock.watermark.time)
+
+    def _advance(self, model: str, clock: Clock, time: int, due: int | None) -> Iterator[EventBody]:
+        watermark = clock.watermark.saw(time, self._max_jump, self._jump_votes)
+        if due is None or (clock.due is not None and clock.due <= due):
+            due = clock.due
+        expired = clock.expired
+        if watermark.time is not None:
+            horizon = self._horizon(model, watermark.time)
+            if horizon > expired:
+                for key in self.state.join.expired(model, horizon):
+                    self.state.join.delete(key)
+                expired = horizon
+        if watermark is not clock.watermark or due != clock.due or expired != clock.expired:
+            clock = Clock(watermark, due, expired)
+            self.state.clocks.put(model, clock)
+        if watermark.time is not None and due is not None and watermark.time >= due:
+            yield from self._closing.close_due(model, watermark.time)
+            due = self._closing.next_due(model)
+            self.state.clocks.put(model, replace(clock, due=due))
+            metrics.WATERMARK.labels(model).set(watermark.time / 1e6)
+            metrics.WAITING.set(len(self.state.join))
+
+    def _horizon(self, model: str, watermark: int | None) -> int:
+        """Predictions before this hour have been let go, so a repeat could not be told."""
+        if watermark is None:
+            return -(1 << 62)
+        return floor(watermark - self._plans.of_model(model).label_ttl, HOUR)
+
+    def _note_sequence(self, body: PredictionLogged, time: int) -> None:
+        known = self.state.replicas.get(body.replica)
+        if known is None:
+            after = Sequences(body.sequence, body.sequence, (), time)
+        else:
+            after = known.received(body.sequence, time)
+        if after is not known:
+            self.state.replicas.put(body.replica, after)
+
+    def _slice(
+        self, body: PredictionLogged, time: int, plan: Plan, watermark: int | None
+    ) -> tuple[str, Slice]:
+        start = floor(time, plan.slice)
+        key = key_of(body.model, body.version, body.arm, body.rollout_id, start)
+        known = self.state.slices.get(key)
+        if known is not None:
+            return key, known
+        end = start + plan.slice
+        due = end + plan.lateness
+        if watermark is not None and due <= watermark:
+            # Born late: measured when the next slice is, and not prediction by prediction.
+            due = floor(watermark - plan.lateness, plan.slice) + plan.slice + plan.lateness
+        return key, Slice(body.model, body.version, body.arm, body.rollout_id, start, end, due)
+
+    def _may_open(self, body: PredictionLogged) -> bool:
+        if not in_force(body.arm, body.weight):
+            return False
+        force = self.state.force.get(body.model)
+        return force is None or body.version not in force.retired
+
+    def _window(
+        self, body: PredictionLogged, time: int, plan: Plan, watermark: int | None
+    ) -> tuple[str, Window | None]:
+        aligned = floor(time, plan.window)
+        key = key_of(body.model, body.version, aligned)
+        known = self.state.windows.get(key)
+        if known is not None:
+            return key, known
+        end = aligned + plan.window
+        due = end + plan.lateness
+        if watermark is not None and due <= watermark:
+            metrics.DROPPED.labels(body.model, "prediction later than its window").inc()
+            return key, None
+        force = self.state.force.get(body.model)
+        part = force.sequence << 10 if force is not None else 0
+        return key, Window(body.model, body.version, aligned, aligned, end, due, part)
+
+    def _sampled(
+        self, key: str, window: Window, body: PredictionLogged, score: float, plan: Plan
+    ) -> Window:
+        hashed = sample_hash(body.prediction_id)
+        if hashed >= window.bar:
+            return window.predicted(score, kept=False, chunks=window.chunks)
+        row = RowsTable.row(hashed, body.features)
+        chunks = self.state.rows.add(key, window.part, window.chunks, row)
+        window = window.predicted(score, kept=True, chunks=chunks)
+        if window.kept <= 2 * plan.sample_rows:
+            return window
+        rows = self.state.rows.of_window(key, window.part, chunks)
+        return window.with_bar([RowsTable.hash_of(row) for row in rows], plan.sample_rows)
+
+    def _know(self, version: ModelVersion) -> None:
+        key = key_of(version.model, version.version)
+        if self.state.versions.get(key) != version:
+            self.state.versions.put(key, version)
+
+    def _forget_others(self, model: str, version: str) -> Iterator[EventBody]:
+        for key, window in self.state.windows.items():
+            if window.model == model and window.version != version:
+                self._closing.drop(key, window)
+        clock = self.state.clocks.get(model)
+        now = moment(clock.watermark.time if clock and clock.watermark.time else 0)
+        for key, streak in self.state.streaks.items():
+            of_model, old, kind = parts_of(key)
+            if of_model != model or old == version:
+                continue
+            self.state.streaks.delete(key)
+            if streak.active:
+                metrics.DRIFT_ACTIVE.labels(model, kind).set(0)
+                yield DriftCleared(
+                    model=model,
+                    version=old,
+                    kind=cast(Kind, kind),
+                    window=TimeRange(start=now, end=now),
+                    reason=f"version {version} took over; it is judged by its own reference",
+                )
+
+
+def _corrected(loss: LossSums, known: Waiting, after: Waiting) -> LossSums:
+    if known.complete:
+        loss = loss.changed(known.score, known.label, -1)
+    return loss.changed(after.score, after.label, 1)

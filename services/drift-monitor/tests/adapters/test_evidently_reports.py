@@ -1,0 +1,67 @@
+"""Evidently itself, on small frames; the import takes seconds."""
+
+import json
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+
+from drift_monitor.adapters.evidently_reports import EvidentlyReports
+from drift_monitor.domain.columns import Column
+from drift_monitor.ports import ReportFailedError
+
+pytestmark = pytest.mark.integration
+
+COLUMNS = [Column("distance", True), Column("carrier", False)]
+THRESHOLDS = {"distance": 0.1, "carrier": 0.2}
+
+
+def frame(mean: float, carriers: list[str], rows: int = 600) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(1)
+    distance = generator.normal(mean, 1.0, rows)
+    distance[::10] = np.nan
+    return {"distance": distance, "carrier": np.array(carriers * (rows // len(carriers)))}
+
+
+@pytest.fixture
+def reports(tmp_path):
+    return EvidentlyReports(tmp_path)
+
+
+def test_columns_that_stand_still_and_columns_that_move(reports):
+    same = reports.compare(COLUMNS, frame(0, ["UA", "AA"]), frame(0, ["AA", "UA"]), THRESHOLDS)
+    assert same.values["distance"] < 0.05
+    assert same.values["carrier"] < 0.05
+    moved = reports.compare(COLUMNS, frame(0, ["UA", "AA"]), frame(9, ["B6", "DL"]), THRESHOLDS)
+    assert moved.values["distance"] == pytest.approx(0.83, abs=0.01)
+    assert moved.values["carrier"] == pytest.approx(0.83, abs=0.01)
+
+
+def test_the_same_columns_give_the_same_report(reports):
+    one, two = (
+        reports.compare(COLUMNS, frame(0, ["UA", "AA"]), frame(1, ["UA", "B6"]), THRESHOLDS)
+        for _ in range(2)
+    )
+    assert one.values == two.values
+
+
+def test_reports_are_kept_as_json_and_on_demand_as_a_page(reports, tmp_path):
+    report = reports.compare(COLUMNS, frame(0, ["UA"]), frame(0, ["UA"]), THRESHOLDS)
+    uri = report.save("flight_delay/1/w", html=False)
+    assert Path(urlparse(uri).path) == tmp_path / "flight_delay/1/w.json"
+    assert json.loads((tmp_path / "flight_delay/1/w.json").read_text())["metrics"]
+    assert report.save("flight_delay/1/w", html=True).endswith("w.html")
+    assert "<html" in (tmp_path / "flight_delay/1/w.html").read_text()[:2000].lower()
+
+
+def test_no_report_leaves_its_folder(reports):
+    report = reports.compare(COLUMNS, frame(0, ["UA"]), frame(0, ["UA"]), THRESHOLDS)
+    with pytest.raises(OSError, match="leaves the folder"):
+        report.save("flight_delay/../../../out", html=False)
+
+
+def test_a_column_without_values_is_an_error_of_the_report(reports):
+    empty = {"distance": np.full(10, np.nan), "carrier": np.array(["UA"] * 10)}
+    with pytest.raises(ReportFailedError):
+        reports.compare(COLUMNS, frame(0, ["UA"]), empty, THRESHOLDS)

@@ -1,0 +1,147 @@
+"""Slices: what arm.measured says."""
+
+import math
+from datetime import timedelta
+
+import pytest
+
+from event_schemas import ArmMeasured
+
+
+def test_a_slice_is_measured_when_the_watermark_has_passed_its_end_and_the_lateness(world, make):
+    world.publish(make.prediction(1, make.hour), make.prediction(2, make.day + 11 * make.hour))
+    assert world.out(ArmMeasured) == []
+    world.publish(make.prediction(3, make.day + 12 * make.hour))
+    [measured] = world.out(ArmMeasured)
+    assert (measured.n, measured.revision) == (1, 0)
+    assert measured.window.start == make.start
+    assert measured.window.end == make.start + make.day
+
+
+def test_arms_versions_and_rollouts_are_measured_apart(world, make):
+    world.publish(
+        make.prediction(1, make.hour, arm="champion", version="1", weight=0.1),
+        make.prediction(2, make.hour, arm="challenger", version="2", weight=0.1),
+        make.prediction(3, make.hour, arm="shadow", version="3", weight=0.1),
+        make.prediction(4, make.hour, arm="champion", version="1", rollout_id="r2"),
+        make.prediction(5, 2 * make.day),
+    )
+    arms = [(m.arm, m.version, m.rollout_id, m.weight, m.n) for m in world.out(ArmMeasured)]
+    assert sorted(arms) == [
+        ("challenger", "2", "r1", 0.1, 1),
+        ("champion", "1", "r1", 0.1, 1),
+        ("champion", "1", "r2", 0.0, 1),
+        ("shadow", "3", "r1", 0.1, 1),
+    ]
+
+
+def test_a_measurement_holds_errors_latency_scores_and_the_loss_of_what_is_labelled(world, make):
+    world.publish(
+        make.prediction(1, make.hour, score=0.25, latency={"total_ms": 10.0}),
+        make.prediction(2, make.hour, score=1.0, latency={"total_ms": 10.0}),
+        make.prediction(3, make.hour, score=None, error="timeout", latency={"total_ms": 900.0}),
+        make.label(1, 1.0, 3 * make.hour),
+        make.label(3, 1.0, 3 * make.hour),
+        make.prediction(4, 2 * make.day),
+    )
+    [measured] = world.out(ArmMeasured)
+    assert (measured.n, measured.errors, measured.label_maturity) == (3, 1, 0.5)
+    assert measured.scores.counts[5] == 1
+    assert measured.scores.counts[19] == 1
+    assert measured.loss.n == 1
+    assert measured.loss.positives == 1
+    assert measured.loss.total == pytest.approx(-math.log(0.25), abs=1e-9)
+    assert measured.loss.total_squared == pytest.approx(math.log(0.25) ** 2, abs=1e-9)
+    assert measured.latency_ms["p50"] == pytest.approx(10.0, rel=0.1)
+    assert measured.latency_ms["p99"] == pytest.approx(900.0, rel=0.1)
+
+
+def test_a_repeated_prediction_counts_once(world, make):
+    once = make.prediction(1, make.hour)
+    world.publish(once, once.model_copy(update={"sequence": 1, "score": 0.9}))
+    world.publish(make.prediction(2, 2 * make.day, sequence=2))
+    [measured] = world.out(ArmMeasured)
+    assert measured.n == 1
+    assert measured.scores.counts[5] == 1
+    assert measured.coverage == 1.0
+
+
+def test_late_labels_measure_a_slice_again_once_the_next_slice_closes(world, make):
+    world.publish(make.prediction(1, make.hour), make.prediction(2, 2 * make.day))
+    world.publish(make.label(1, 1.0, 2 * make.day), make.label(1, 0.0, 3 * make.day))
+    assert [m.revision for m in world.out(ArmMeasured)] == [0]
+    world.publish(make.prediction(3, 4 * make.day))
+    again = world.out(ArmMeasured)[1]
+    assert (again.window.start, again.revision) == (make.start, 1)
+    assert (again.loss.n, again.loss.positives) == (1, 0)
+    world.publish(make.prediction(4, 6 * make.day))
+    assert [m.revision for m in world.out(ArmMeasured)].count(1) == 1
+
+
+def test_a_label_that_comes_before_its_prediction_waits_for_it(world, make):
+    world.publish(make.label(1, 1.0, make.hour), make.prediction(1, make.hour))
+    world.publish(make.prediction(2, 2 * make.day))
+    assert world.out(ArmMeasured)[0].loss.n == 1
+
+
+def test_an_older_label_does_not_replace_a_newer_one(world, make):
+    world.publish(make.prediction(1, make.hour))
+    world.publish(make.label(1, 1.0, 5 * make.hour), make.label(1, 0.0, 4 * make.hour))
+    world.publish(make.prediction(2, 2 * make.day))
+    assert world.out(ArmMeasured)[0].loss.positives == 1
+
+
+def test_a_label_that_is_no_label_goes_to_the_dead_letters_with_the_reason(world, make):
+    world.publish(make.prediction(1, make.hour), make.label(1, 0.5, make.hour))
+    [dead] = world.bus.messages("drift-monitor.dead")
+    assert b"label is 0.5" in dict(dead.headers)["dead_text"]
+
+
+def test_what_a_replica_sent_and_nobody_received_lowers_the_coverage(world, make):
+    for number, sequence in enumerate([0, 1, 2, 5, 6, 7, 8, 9]):
+        world.publish(make.prediction(number, make.hour, sequence=sequence))
+    world.publish(make.prediction("later", 2 * make.day, sequence=10))
+    assert world.out(ArmMeasured)[0].coverage == pytest.approx(0.8)
+
+
+def test_the_other_arm_is_no_gap_in_the_coverage(world, make):
+    for number in range(10):
+        arm = "challenger" if number % 2 else "champion"
+        world.publish(make.prediction(number, make.hour, arm=arm, sequence=number, weight=0.5))
+    world.publish(make.prediction("later", 2 * make.day, sequence=10))
+    assert [m.coverage for m in world.out(ArmMeasured)] == [1.0, 1.0]
+
+
+def test_labels_and_predictions_are_let_go_after_their_wait(world, make):
+    drift = make.policy(label_ttl=timedelta(days=2))
+    world.publish(make.step(make.version(drift=drift)))
+    world.publish(make.prediction(1, make.hour), make.label(99, 1.0, make.hour))
+    world.publish(make.prediction(2, 4 * make.day), make.label(1, 1.0, make.hour))
+    world.publish(make.prediction(1, make.hour), make.prediction(3, 6 * make.day))
+    kept = {m.key for m in _state(world) if m.key.startswith(b"join/")}
+    assert kept == {b"join/flight_delay/p2", b"join/flight_delay/p3"}
+    assert [(m.n, m.loss.n) for m in world.out(ArmMeasured)] == [(1, 0), (1, 0)]
+
+
+def test_no_slice_or_sequence_is_kept_for_ever(world, make):
+    for week in range(20):
+        world.publish(make.prediction(week, week * 7 * make.day, replica=f"pod-{week}"))
+    tables = [m.key.split(b"/")[0] for m in _state(world)]
+    assert tables.count(b"slices") <= 6
+    assert tables.count(b"replicas") <= 6
+    assert tables.count(b"join") <= 6
+
+
+def test_one_clock_that_runs_ahead_closes_nothing(worlds, make):
+    world = worlds(jump_votes=3)
+    world.publish(*(make.prediction(i, make.hour) for i in range(5)))
+    world.publish(make.prediction("ahead", 900 * make.day))
+    world.publish(*(make.prediction(f"b{i}", 2 * make.hour) for i in range(5)))
+    assert world.out(ArmMeasured) == []
+    world.publish(*(make.prediction(f"c{i}", 2 * make.day) for i in range(5)))
+    assert [m.n for m in world.out(ArmMeasured)] == [10]
+
+
+def _state(world):
+    kept = {m.key: m for m in world.bus.messages("drift-monitor.state")}
+    return [m for m in kept.values() if m.value is not None]
