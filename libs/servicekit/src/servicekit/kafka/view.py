@@ -66,7 +66,12 @@ class KafkaView:
             for partition in range(self._topics.partitions(name))
         ]
         try:
-            consumer = self._clients.consumer("no-group", enable_partition_eof=True)
+            consumer = self._clients.consumer(
+                "no-group",
+                enable_partition_eof=True,
+                # The end of an idle topic is seen only when a fetch came back empty.
+                fetch_wait_max_ms=100,
+            )
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
