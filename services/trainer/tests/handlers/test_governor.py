@@ -1,6 +1,7 @@
 """What the governor yields, event by event, over a bus in memory."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 

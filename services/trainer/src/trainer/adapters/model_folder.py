@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from event_schemas.base import Name
 from event_schemas.policy import (
@@ -57,6 +57,16 @@ class TrainingSection(BaseModel):
     """Of more labelled rows than this, the newest are kept."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of every random choice."""
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _a_number_is_a_share(cls, value: object) -> object:
+        if isinstance(value, int | float) and not 0 < value < 1:
+            raise ValueError(
+                f"training.holdout: {value!r}: a share lies between 0 and 1; write a time as"
+                " `14 days` or `P14D`"
+            )
+        return value
 
 
 class ModelFile(BaseModel):

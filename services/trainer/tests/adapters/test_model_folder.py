@@ -1,0 +1,138 @@
+"""Models as users describe them, and what they are told when they err."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainer.adapters.model_folder import ModelFolderError, ModelFolders, load_model
+
+DOCUMENT = {
+    "model": "late_ferry",
+    "features": [
+        {"name": "harbour", "kind": "category", "source": "request"},
+        {
+            "name": "wind",
+            "kind": "number",
+            "source": "store",
+            "view": "weather",
+            "join_key": "harbour",
+            "max_age_seconds": 7200,
+        },
+    ],
+    "training": {"dataset": "ferries", "label": "minutes_late", "label_above": 15, "seed": 7},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "late_ferry"
+    path.mkdir()
+    (path / "pipeline.py").write_text("def build_pipeline(seed): ...\n")
+    write(path, DOCUMENT)
+    return path
+
+
+def write(folder: Path, document: object) -> None:
+    (folder / "model.yaml").write_text(yaml.safe_dump(document))
+
+
+def changed(**parts) -> dict:
+    document = yaml.safe_load(yaml.safe_dump(DOCUMENT))
+    for name, part in parts.items():
+        document[name] = {**document.get(name, {}), **part} if isinstance(part, dict) else part
+    return document
+
+
+def test_a_folder_becomes_a_definition_with_all_policies(folder):
+    write(
+        folder,
+        changed(
+            training={"holdout": "14 days", "window": "P56D"},
+            retrain={"cooldown": "P3D"},
+            gate={"min_rows": 9},
+        ),
+    )
+    definition = load_model(folder)
+    assert [f.name for f in definition.features] == ["harbour", "wind"]
+    assert definition.training.seed == 7
+    assert definition.training.holdout == timedelta(days=14)
+    assert definition.training.window == timedelta(days=56)
+    assert definition.policies.retrain.cooldown == timedelta(days=3)
+    assert definition.policies.gate.min_rows == 9
+    assert definition.pipeline == folder / "pipeline.py"
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (changed(gates={"min_rows": 9}), "gates: {'min_rows': 9} has a key that nobody knows"),
+        (changed(gate={"min_row": 9}), "gate.min_row: 9 has a key that nobody knows; known are"),
+        (changed(gate={"min_rows": 0}), "gate.min_rows: 0: Input should be greater than"),
+        (changed(training={"holdout": 1.5}), "training.holdout: 1.5: a share lies"),
+        (changed(training={"label": None}), "training.label: None: Input should be a valid string"),
+        (changed(model="other"), "'other' lies in the folder 'late_ferry'"),
+        (changed(features=[]), "features: []"),
+        (changed(features=DOCUMENT["features"] * 2), "harbour, wind is there twice"),
+        (
+            changed(features=[{"name": "x", "kind": "number", "source": "store"}]),
+            "x comes from the store, and needs view and join_key",
+        ),
+        (
+            changed(features=[{**DOCUMENT["features"][0], "sauce": 1}]),
+            "features[0].sauce: 1 has a key that nobody knows",
+        ),
+        (changed(retrain={"volume_rows": 5}), "volume_rows is 5, but causes lacks volume"),
+        (changed(drift={"feature_thresholds": {"tide": 0.2}}), "tide is no feature"),
+        ({k: v for k, v in DOCUMENT.items() if k != "training"}, "training: is missing; add it"),
+        ("just text", "holds no mapping"),
+    ],
+)
+def test_a_mistake_is_told_with_file_key_and_value(folder, document, told):
+    write(folder, document)
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(folder)
+    assert str(caught.value).startswith(f"{folder / 'model.yaml'}: ")
+    assert told in str(caught.value)
+
+
+def test_a_folder_without_a_pipeline_is_told(folder):
+    (folder / "pipeline.py").unlink()
+    with pytest.raises(ModelFolderError, match=r"pipeline\.py: cannot be read"):
+        load_model(folder)
+
+
+def test_the_folder_of_models_has_to_exist(tmp_path):
+    with pytest.raises(ModelFolderError, match="set MODELS_DIR"):
+        ModelFolders(tmp_path / "nowhere")
+
+
+def test_a_dataset_finds_the_models_that_are_trained_on_it(folder):
+    models = ModelFolders(folder.parent)
+    assert [d.model for d in models.trained_on("ferries")] == ["late_ferry"]
+    assert models.trained_on("flights") == []
+    assert models.find("nobody") is None
+
+
+def test_a_change_takes_effect_and_a_wrong_one_does_not(folder, caplog):
+    models = ModelFolders(folder.parent)
+
+    def change(document: dict, mtime: int) -> None:
+        write(folder, document)
+        os.utime(folder / "model.yaml", (mtime, mtime))
+
+    change(changed(training={"seed": 8}), 2_000_000_000)
+    definition = models.find("late_ferry")
+    assert definition is not None
+    assert definition.training.seed == 8
+    change(changed(training={"seed": -1}), 2_000_000_010)
+    assert models.find("late_ferry") == definition
+    assert "training.seed: -1" in caplog.text
+
+
+def test_the_digest_changes_with_the_pipeline(folder):
+    before = load_model(folder).digest
+    (folder / "pipeline.py").write_text("def build_pipeline(seed): return None\n")
+    assert load_model(folder).digest != before
