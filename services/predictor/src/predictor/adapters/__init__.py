@@ -1,0 +1,1 @@
+"""MLflow, ONNX Runtime, Feast, and the bus."""

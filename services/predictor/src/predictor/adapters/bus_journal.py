@@ -1,0 +1,152 @@
+"""Writes prediction records to the bus, a batch at a time, and waits for no longer than it may."""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+from servicekit.bus import Record, Sender
+from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+
+class BusJournal:
+    """Sends through a `Sender`; one wake-up of the event loop a batch.
+
+    A record that was sent stays this journal's task: when the brokers do not take it within the
+    sender's time it is sent again, so that no number of the sequence is left out unless the process
+    ends first. While a batch waits for longer than the deadline, the journal is `stalled`.
+    """
+
+    def __init__(self, sender: Sender, deadline: float, retry_seconds: float = 0.5) -> None:
+        """Sends when told to.
+
+        Args:
+            sender: where records go.
+            deadline: seconds after which a batch counts as not acknowledged.
+            retry_seconds: wait before a record that failed is sent again.
+        """
+        self._sender = sender
+        self._deadline = deadline
+        self._retry_seconds = retry_seconds
+        self._overdue = 0
+        self._failed: deque[Record] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def stalled(self) -> bool:
+        """See `Journal.stalled`."""
+        return self._overdue > 0 or bool(self._failed)
+
+    @property
+    def unwritten(self) -> int:
+        """Records that failed and wait to be sent again."""
+        return len(self._failed)
+
+    def write(
+        self, records: Sequence[Record], done: Callable[[ServicekitError | None], None]
+    ) -> int:
+        """See `Journal.write`."""
+        return self._send(records, done, self._deadline)
+
+    def _send(
+        self,
+        records: Sequence[Record],
+        done: Callable[[ServicekitError | None], None],
+        deadline: float,
+    ) -> int:
+        futures: list[Future[None]] = []
+        try:
+            for record in records:
+                futures.append(self._sender.send(record))  # noqa: PERF401 - keeps what was sent
+        except OverloadedError as error:
+            log.warning("the log of predictions takes no more: %s", error)
+        if futures:
+            _Batch(self, records, futures, done, deadline)
+        return len(futures)
+
+    def overdue(self, change: int) -> None:
+        """A batch passed its deadline (+1), or such a batch has come in after all (-1)."""
+        self._overdue += change
+
+    def again(self, record: Record) -> None:
+        """Take back a record that the brokers did not take."""
+        self._failed.append(record)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._retry_seconds, self._resend)
+
+    def _resend(self) -> None:
+        self._timer = None
+        records, self._failed = list(self._failed), deque()
+        log.warning("sending %d predictions again that the brokers did not take", len(records))
+        # Late from the start: new predictions wait until the old ones are written.
+        sent = self._send(records, lambda error: None, deadline=0)
+        for record in records[sent:]:
+            self.again(record)
+
+
+class _Batch:
+    """Records under way."""
+
+    def __init__(
+        self,
+        journal: BusJournal,
+        records: Sequence[Record],
+        futures: Sequence["Future[None]"],
+        done: Callable[[ServicekitError | None], None],
+        deadline: float,
+    ) -> None:
+        self._journal = journal
+        self._records = records
+        self._done: Callable[[ServicekitError | None], None] | None = done
+        self._left = len(futures)
+        self._errors: dict[int, BaseException] = {}
+        self._lock = threading.Lock()
+        self._late = False
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        if deadline > 0:
+            self._timer = self._loop.call_later(deadline, self._expire)
+        else:
+            self._expire()
+        for i, future in enumerate(futures):
+            future.add_done_callback(partial(self._delivered, i))
+
+    def _delivered(self, i: int, future: "Future[None]") -> None:
+        """On the sender's thread; the loop is woken by the last one only."""
+        error = future.exception()
+        with self._lock:
+            if error is not None:
+                self._errors[i] = error
+            self._left -= 1
+            last = self._left == 0
+        if last and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._late:
+            self._journal.overdue(-1)
+        error: ServicekitError | None = None
+        for i, cause in self._errors.items():
+            error = UnavailableError(f"the prediction could not be logged: {cause}")
+            if isinstance(cause, UnavailableError):
+                self._journal.again(self._records[i])
+            else:
+                log.error("a prediction can never be logged: %s", cause)
+        self._tell(error)
+
+    def _expire(self) -> None:
+        self._late = True
+        self._journal.overdue(+1)
+        self._tell(UnavailableError("the brokers did not acknowledge the prediction in time"))
+
+    def _tell(self, error: ServicekitError | None) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(error)

@@ -1,0 +1,91 @@
+"""Runs an ONNX file whose inputs are the features of a version."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from predictor.domain.errors import LoadError, ModelFailedError
+from predictor.domain.features import Input, Value
+
+_TYPES = {"number": "tensor(float)", "category": "tensor(string)"}
+
+
+class OnnxModel:
+    """One session, for batches of any size.
+
+    One input a feature, in order, of shape [None, 1]: float32 for a number (missing is NaN), string
+    for a category (missing is ""). The last output holds the probabilities of both classes.
+    """
+
+    def __init__(self, path: Path, inputs: Sequence[Input]) -> None:
+        """Load a file and try it on one row.
+
+        Raises:
+            LoadError: it cannot be read, or takes other inputs.
+        """
+        # A third of a second to import; only whoever loads a model needs it.
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One core answers the requests: threads of the session would only wait for each other.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            session: Any = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise LoadError("unreadable", f"no ONNX file that can be run: {error}") from error
+        self._session = session
+        self._columns = [(each.name, each.kind == "number") for each in inputs]
+        self._output = _check(session, inputs)
+        try:
+            self.scores([[None] * len(inputs)])
+        except ModelFailedError as error:
+            raise LoadError("signature", f"a trial row failed: {error.message}") from error
+
+    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+        """See `Model.scores`."""
+        n = len(rows)
+        feed: dict[str, Any] = {}
+        try:
+            for (name, number), column in zip(self._columns, zip(*rows, strict=True), strict=True):
+                # NumPy turns None into NaN by itself.
+                values = column if number else ["" if value is None else value for value in column]
+                feed[name] = np.array(values, np.float32 if number else object).reshape(n, 1)
+            (probabilities,) = self._session.run(self._output, feed)
+        except Exception as error:
+            raise ModelFailedError("model_failed", f"the model failed: {error}") from error
+        if probabilities.shape != (n, 2):
+            raise ModelFailedError(
+                "model_failed",
+                f"the model gave probabilities of shape {probabilities.shape}, not ({n}, 2)",
+            )
+        return probabilities[:, 1].tolist()
+
+
+def _check(session: Any, inputs: Sequence[Input]) -> list[str]:
+    """The name of the output to read, when all is as it should be."""
+    takes = {each.name: (each.type, each.shape) for each in session.get_inputs()}
+    wanted = {each.name: _TYPES[each.kind] for each in inputs}
+    if missing := sorted(wanted.keys() ^ takes.keys()):
+        where = ["a feature only" if name in wanted else "an ONNX input only" for name in missing]
+        pairs = ", ".join(f"{name} ({w})" for name, w in zip(missing, where, strict=True))
+        raise LoadError("signature", f"features and ONNX inputs differ: {pairs}")
+    for name, kind in wanted.items():
+        found, shape = takes[name]
+        if found != kind or len(shape) != 2 or isinstance(shape[0], int) or shape[1] != 1:
+            raise LoadError(
+                "signature", f"ONNX input {name} is {found} {shape}, not {kind} [None, 1]"
+            )
+    last = session.get_outputs()[-1]
+    if last.type != "tensor(float)":
+        raise LoadError(
+            "signature",
+            f"the last output, {last.name}, is {last.type}, not tensor(float): convert with"
+            " zipmap off",
+        )
+    return [last.name]

@@ -1,0 +1,190 @@
+"""What goes over HTTP: the request, the answer, the error."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from predictor.domain.errors import BadRequestError, shown
+
+PREDICTION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Ask a model about one entity."""
+
+    model: Annotated[str, Meta(description="Name of the model.", examples=["flight_delay"])]
+    entity_id: Annotated[
+        str,
+        Meta(
+            description="What the prediction is about; it chooses the arm of a rollout, the same"
+            " each time. At most 512 characters, unless the service is set otherwise.",
+            examples=["UA1545-EWR-IAH-2013-07-01"],
+        ),
+    ]
+    features: Annotated[
+        dict[str, Any],
+        Meta(
+            description="The request features of the model, by name: JSON numbers, or strings for"
+            " categories. null is the same as leaving it out. GET /v1/models lists them.",
+            extra_json_schema={
+                "additionalProperties": {"type": ["number", "string", "null"]},
+                "examples": [{"carrier": "UA", "origin": "EWR", "dest": "IAH", "hour": 5}],
+            },
+        ),
+    ]
+    event_time: Annotated[
+        datetime | None,
+        Meta(
+            description="When the prediction is asked for, RFC 3339 with an offset; default: now.",
+            examples=["2013-07-01T05:15:00-04:00"],
+        ),
+    ] = None
+    prediction_id: Annotated[
+        str | None,
+        Meta(
+            description="Your key for this prediction: a request that is sent again with the same"
+            " one is logged as the same prediction. Default: a new UUID.",
+            examples=["ua1545-20130701"],
+            extra_json_schema={"pattern": "^[A-Za-z0-9_.:-]{1,128}$"},
+        ),
+    ] = None
+
+
+class PredictAnswer(msgspec.Struct):
+    """The prediction; it was logged before it was sent."""
+
+    prediction_id: Annotated[
+        str, Meta(description="Names the prediction; labels are sent under it.")
+    ]
+    model: Annotated[str, Meta(description="Name of the model.")]
+    version: Annotated[str, Meta(description="The version that answered.")]
+    arm: Annotated[
+        Literal["champion", "challenger"], Meta(description="The role in which it answered.")
+    ]
+    prediction: Annotated[int, Meta(description="The class: 1 from a score of 0.5 on.", ge=0, le=1)]
+    score: Annotated[float, Meta(description="Probability of class 1.", ge=0, le=1)]
+    confidence: Annotated[float, Meta(description="max(score, 1 - score).", ge=0.5, le=1)]
+    latency_ms: Annotated[
+        float, Meta(description="From the request's arrival to this answer, in milliseconds.")
+    ]
+
+
+class ErrorDetail(msgspec.Struct, omit_defaults=True):
+    """What went wrong."""
+
+    code: Annotated[str, Meta(description="For programs.", examples=["missing_feature"])]
+    message: Annotated[str, Meta(description="For people: what, and how to mend it.")]
+    field: Annotated[
+        str | None, Meta(description="Where in the request.", examples=["features.carrier"])
+    ] = None
+
+
+class ErrorAnswer(msgspec.Struct):
+    """Any answer that is not 200."""
+
+    error: ErrorDetail
+
+
+encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(PredictRequest).decode
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PATH = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED = re.compile(r"field `(.+)`")
+
+
+class MalformedError(BadRequestError):
+    """The body is no JSON."""
+
+
+def decode_request(body: bytes) -> PredictRequest:
+    """The request in a body.
+
+    Raises:
+        MalformedError: it is no JSON.
+        BadRequestError: it breaks the contract.
+    """
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        # It was raised as soon as something did not fit: what follows may be no JSON at all.
+        raise _refusal(str(error), _anything(body)) from None
+    except _NO_JSON as error:
+        raise MalformedError("malformed_json", f"the body is no JSON: {error}") from None
+
+
+def _anything(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except _NO_JSON as error:
+        raise MalformedError("malformed_json", f"the body is no JSON: {error}") from None
+
+
+def _refusal(text: str, given: Any) -> BadRequestError:
+    """Says field, value and remedy; msgspec itself leaves the value out."""
+    path = _PATH.search(text)
+    message = _PATH.sub("", text)
+    if path is None:
+        named = _NAMED.search(text)
+        return BadRequestError("invalid_request", message, named.group(1) if named else None)
+    field = path.group(1)
+    name = field.partition(".")[0].partition("[")[0]
+    if isinstance(given, dict) and name in given:
+        message = f"{message}, got {shown(given[name])}"
+    return BadRequestError("invalid_request", f"{field}: {message}", field)
+
+
+def check(request: PredictRequest, now: datetime, ahead: float, max_entity: int) -> None:
+    """Hold a request against the limits that a type cannot state; its time is then in UTC.
+
+    Args:
+        request: changed in place.
+        now: wall time.
+        ahead: seconds by which its event time may lie in the future.
+        max_entity: characters of its entity.
+
+    Raises:
+        BadRequestError: it breaks one.
+    """
+    if not 1 <= len(request.entity_id) <= max_entity:
+        raise BadRequestError(
+            "invalid_request",
+            f"entity_id has {len(request.entity_id)} characters: send 1 to {max_entity}",
+            "entity_id",
+        )
+    if request.prediction_id is not None and not PREDICTION_ID.fullmatch(request.prediction_id):
+        raise BadRequestError(
+            "invalid_request",
+            f"prediction_id {shown(request.prediction_id)}: send 1 to 128 of the characters"
+            " A-Z a-z 0-9 _ . : -",
+            "prediction_id",
+        )
+    if request.event_time is not None:
+        request.event_time = _event_time(request.event_time, now, ahead)
+
+
+def _event_time(given: datetime, now: datetime, ahead: float) -> datetime:
+    if given.tzinfo is None:
+        raise BadRequestError(
+            "invalid_request",
+            f"event_time {given.isoformat()} has no offset: send e.g. {given.isoformat()}Z",
+            "event_time",
+        )
+    try:
+        moment = given.astimezone(UTC)
+    except OverflowError:
+        raise BadRequestError(
+            "invalid_request",
+            f"event_time {given.isoformat()} lies outside the years 1 to 9999 in UTC",
+            "event_time",
+        ) from None
+    if (moment - now).total_seconds() > ahead:
+        raise BadRequestError(
+            "invalid_request",
+            f"event_time {given.isoformat()} lies more than {ahead:g} s in the future: send the"
+            " time of the request",
+            "event_time",
+        )
+    return moment

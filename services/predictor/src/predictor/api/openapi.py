@@ -1,0 +1,111 @@
+"""Puts `/predict`, which FastAPI does not see, into its OpenAPI document."""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from predictor.api.contract import ErrorAnswer, PredictAnswer, PredictRequest
+
+_EXAMPLE = {
+    "model": "flight_delay",
+    "entity_id": "UA1545-EWR-IAH-2013-07-01",
+    "features": {"carrier": "UA", "origin": "EWR", "dest": "IAH", "hour": 5, "distance": 1400},
+    "event_time": "2013-07-01T05:15:00-04:00",
+}
+_ANSWER = {
+    "prediction_id": "4f0c3a52-6a3f-4a52-9e7e-1b1b6f8f3d10",
+    "model": "flight_delay",
+    "version": "3",
+    "arm": "champion",
+    "prediction": 0,
+    "score": 0.18,
+    "confidence": 0.82,
+    "latency_ms": 2.4,
+}
+_ERRORS: dict[str, tuple[str, dict[str, str]]] = {
+    "400": (
+        "The body is no JSON.",
+        {"code": "malformed_json", "message": "the body is no JSON: …"},
+    ),
+    "404": (
+        "No such model.",
+        {
+            "code": "unknown_model",
+            "message": "model 'flight' is not served here; known are flight_delay",
+            "field": "model",
+        },
+    ),
+    "413": (
+        "The body is over the limit.",
+        {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"},
+    ),
+    "422": (
+        "A field is missing, unknown, or of a wrong type.",
+        {
+            "code": "missing_feature",
+            "message": "feature 'carrier' (category) is required: send it",
+            "field": "features.carrier",
+        },
+    ),
+    "500": (
+        "The model broke on this row.",
+        {"code": "model_failed", "message": "the model answered nan, which is no probability"},
+    ),
+    "503": (
+        "Not now: no model yet, the feature store or the log is away, or too many requests at once."
+        " Retry-After says when to try again.",
+        {"code": "no_model", "message": "no model is loaded yet: try again later"},
+    ),
+}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of the app, `/predict` included."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+        )
+        (request, answer, error), components = msgspec.json.schema_components(
+            [PredictRequest, PredictAnswer, ErrorAnswer],
+            ref_template="#/components/schemas/{name}",
+        )
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(components)
+        predict = {"post": _operation(request, answer, error)}
+        schema["paths"] = {"/predict": predict, **schema.get("paths", {})}
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _operation(
+    request: dict[str, Any], answer: dict[str, Any], error: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "tags": ["predictions"],
+        "summary": "Predict",
+        "description": "Answers with the version that the rollout in force names for the entity."
+        " The prediction is in the log (`prediction.logged`) before the answer is sent.",
+        "operationId": "predict",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": request, "example": _EXAMPLE}},
+        },
+        "responses": {
+            "200": _response("The prediction.", answer, _ANSWER),
+            **{
+                status: _response(text, error, {"error": example})
+                for status, (text, example) in _ERRORS.items()
+            },
+        },
+    }
+
+
+def _response(text: str, schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": text,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }

@@ -1,0 +1,100 @@
+"""Wires the predictor."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from event_schemas import RolloutStep
+from predictor.adapters.bus_journal import BusJournal
+from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
+from predictor.adapters.mlflow_artifacts import MlflowArtifacts
+from predictor.adapters.onnx_model import OnnxModel
+from predictor.api.openapi import document
+from predictor.api.pages import pages
+from predictor.api.predict import Predict
+from predictor.handlers.answering import Answering
+from predictor.handlers.follow import RolloutFollower
+from predictor.handlers.load import Loader
+from predictor.handlers.stored import StoredFeatures
+from predictor.ports import Artifacts, OnlineFeatures
+from predictor.settings import PredictorSettings
+from servicekit.bus import Bus
+from servicekit.clock import Clock, SystemClock
+from servicekit.component import Component
+
+
+def build(
+    settings: PredictorSettings,
+    bus: Bus,
+    *,
+    artifacts: Artifacts | None = None,
+    features: OnlineFeatures | None = None,
+    clock: Clock | None = None,
+) -> tuple[Sequence[Component], FastAPI]:
+    """The parts of the service: what runs on threads, and the HTTP side.
+
+    Args:
+        settings: of this process.
+        bus: carries `rollout.step` in and `prediction.logged` out.
+        artifacts: default: MLflow.
+        features: default: Feast, or none where FEAST_REPO is not set.
+        clock: default: the machine's.
+    """
+    clock = clock or SystemClock()
+    artifacts = artifacts or MlflowArtifacts(
+        settings.mlflow_tracking_uri,
+        settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
+    )
+    if features is None:
+        features = (
+            FeastOnlineFeatures(settings.feast_repo, settings.redis_url)
+            if settings.feast_repo
+            else NoFeatures()
+        )
+    follower = RolloutFollower(
+        lambda: bus.view(RolloutStep.topic()), Loader(artifacts, features, OnnxModel)
+    )
+    sender = bus.sender()
+    answering = Answering(
+        lambda: follower.routes,
+        StoredFeatures(
+            features,
+            timeout=settings.feature_timeout_seconds,
+            pause=settings.feature_pause_seconds,
+        ),
+        BusJournal(sender, settings.log_deadline_seconds),
+        clock,
+        max_in_flight=settings.max_in_flight,
+        max_batch=settings.max_rows,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(sender.close, settings.log_deadline_seconds)
+        await features.close()
+
+    api = FastAPI(
+        title="Tailrace predictor",
+        version="1",
+        description="Answers predictions with the champion or the canary, and logs each of them.",
+        lifespan=lifespan,
+    )
+    endpoint = Predict(
+        answering,
+        clock,
+        max_body_bytes=settings.max_body_bytes,
+        max_entity=settings.max_entity_characters,
+        max_ahead=settings.max_event_time_ahead_seconds,
+        retry_after=settings.retry_after_seconds,
+    )
+    api.add_route("/predict", endpoint, methods=["POST"], include_in_schema=False)  # pyright: ignore[reportArgumentType] - an ASGI app is a Starlette endpoint as well
+    # Routes are tried in their order, and this one is asked for most.
+    api.router.routes.insert(0, api.router.routes.pop())
+    api.include_router(pages(follower))
+    api.openapi = lambda: document(api)
+    return (follower,), api

@@ -1,0 +1,1 @@
+"""What the predictor decides: who answers, what the model sees, what an answer says."""

@@ -1,0 +1,55 @@
+"""Why a request gets no prediction, and why a version cannot be loaded.
+
+    RefusalError                 the caller hears of it
+    ├── BadRequestError          the request has to change
+    │   └── UnknownModelError    names a model that nobody routes
+    └── CannotAnswerError        the request is fine; it may work later, or on another replica
+        └── ModelFailedError     the version itself broke on this row
+    LoadError                    the version stays out; whoever made it acts
+
+An outage of what the predictor loads from is the kit's `UnavailableError`: it is tried again.
+"""
+
+
+class RefusalError(Exception):
+    """A request that gets no prediction; `code` is for programs, the text for people."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+
+
+class BadRequestError(RefusalError):
+    """The request breaks the contract; `field` says where, the text how to mend it."""
+
+
+class UnknownModelError(BadRequestError):
+    """The request names a model that has no route."""
+
+
+class CannotAnswerError(RefusalError):
+    """Something that the predictor depends on is missing for now."""
+
+
+class ModelFailedError(CannotAnswerError):
+    """The version could not score the row."""
+
+
+class LoadError(Exception):
+    """A version that cannot be loaded, however often it is tried.
+
+    `reason` is one word for metrics: `sha256`, `missing`, `format`, `unreadable`, `signature`,
+    `features` or `step`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as it may be repeated to its sender: short."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,231 @@
+"""What a model sees: the caller's values checked, stored values added, gaps filled."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError, shown
+
+FLOAT32_MAX = 3.4028234663852886e38
+"""Largest number that a model's float32 input can hold; beyond it the model would see infinity."""
+
+Value = float | str | None
+"""A number, a category, or missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a model."""
+
+    name: str
+    kind: Literal["number", "category"]
+    stored: bool = False
+    """Whether the feature store holds it; otherwise the caller sends it."""
+    view: str = ""
+    field: str = ""
+    join_key: str = ""
+    """The request feature whose value finds the stored row."""
+    required: bool = True
+    default: Value = None
+    max_age_seconds: float | None = None
+
+
+class Cell(NamedTuple):
+    """A stored value; `written_at` is its event time in seconds since 1970."""
+
+    value: Any
+    written_at: float
+
+
+Ref = tuple[str, str]
+"""View and field of a stored value."""
+Stored = Mapping[tuple[str, Value], Mapping[Ref, Cell]]
+"""What the store gave: cells by join key and its value; a row that it lacks is absent."""
+
+
+class Gap(NamedTuple):
+    """A stored value that the model did not get, and why."""
+
+    feature: str
+    reason: Literal["absent", "stale", "wrong_type", "store_away"]
+
+
+class Signature:
+    """The inputs of one version, in the model's order.
+
+    Raises:
+        LoadError: an input contradicts itself or another.
+    """
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self.inputs = tuple(inputs)
+        self.names = tuple(each.name for each in inputs)
+        self._requested = tuple((i, each) for i, each in enumerate(inputs) if not each.stored)
+        self._stored = tuple((i, each) for i, each in enumerate(inputs) if each.stored)
+        self.requested = frozenset(each.name for _, each in self._requested)
+        self._position = {name: i for i, name in enumerate(self.names)}
+        self._check()
+        lookups: dict[str, list[Ref]] = {}
+        for _, each in self._stored:
+            lookups.setdefault(each.join_key, []).append((each.view, each.field))
+        self.lookups = {key: tuple(dict.fromkeys(refs)) for key, refs in lookups.items()}
+        """What to read from the store, by the request feature that finds it."""
+
+    def _check(self) -> None:
+        if not self.inputs:
+            raise LoadError("signature", "the version has no features")
+        if len(self._position) != len(self.inputs):
+            raise LoadError("signature", f"a feature occurs twice: {', '.join(self.names)}")
+        for _, each in self._stored:
+            if not each.view or each.join_key not in self.requested:
+                raise LoadError(
+                    "signature",
+                    f"stored feature {each.name!r} needs a view (has {each.view!r}) and, as"
+                    f" join_key, a request feature (has {each.join_key!r}; there are"
+                    f" {', '.join(sorted(self.requested)) or 'none'})",
+                )
+        for each in self.inputs:
+            wanted = str if each.kind == "category" else (int, float)
+            if each.default is not None and not isinstance(each.default, wanted):
+                raise LoadError(
+                    "signature",
+                    f"default {each.default!r} of feature {each.name!r} is no {each.kind}",
+                )
+
+    def request_values(
+        self, features: Mapping[str, Any], also_known: Collection[str] = ()
+    ) -> list[Value]:
+        """The row of the model as far as the caller fills it; stored inputs are None.
+
+        Args:
+            features: what the caller sent, as JSON gave it.
+            also_known: features of the model's other versions: they may be sent, and are ignored.
+
+        Raises:
+            BadRequestError: a required feature is missing, a name is unknown, or a value is of a
+                wrong type.
+        """
+        row: list[Value] = [None] * len(self.inputs)
+        found = 0
+        for i, each in self._requested:
+            value = features.get(each.name)
+            if value is None:
+                found += each.name in features
+                if each.required:
+                    raise BadRequestError(
+                        "missing_feature",
+                        f"feature {each.name!r} ({each.kind}) is required: send it",
+                        f"features.{each.name}",
+                    )
+                row[i] = each.default
+                continue
+            found += 1
+            row[i] = _number(each.name, value) if each.kind == "number" else _text(each.name, value)
+        if found != len(features):
+            self._refuse_unknown(features, also_known)
+        return row
+
+    def _refuse_unknown(self, features: Mapping[str, Any], also_known: Collection[str]) -> None:
+        for name in features:
+            if name in self.requested or name in also_known:
+                continue
+            if name in self._position:
+                text = f"feature {name!r} comes from the feature store: do not send it"
+            else:
+                known = ", ".join(sorted({*self.requested, *also_known}))
+                text = f"feature {shown(name)} is unknown; known are {known}"
+            raise BadRequestError("unknown_feature", text, f"features.{name[:128]}")
+
+    def key(self, row: Sequence[Value], join_key: str) -> Value:
+        """The value in a row that finds the stored row."""
+        return row[self._position[join_key]]
+
+    def fill(
+        self, row: list[Value], stored: Stored | None, event_time: float, gaps: list[Gap]
+    ) -> None:
+        """Put the stored values into a row.
+
+        A value that is absent, too old at `event_time` (seconds since 1970) or of a wrong type
+        counts as missing: its default stands in, unless it is required. A value younger than
+        `event_time` is taken: the store keeps only the newest.
+
+        Args:
+            row: from `request_values`; changed in place.
+            stored: what the store gave; None when it could not be read.
+            event_time: when the prediction is asked for.
+            gaps: grows by each missing value.
+
+        Raises:
+            CannotAnswerError: a required value is missing.
+        """
+        for i, each in self._stored:
+            value, reason = self._look_up(each, row, stored, event_time)
+            if reason is not None:
+                gaps.append(Gap(each.name, reason))
+                if each.required:
+                    raise _unavailable(each, reason, self.key(row, each.join_key))
+                value = each.default
+            row[i] = value
+
+    def _look_up(
+        self, each: Input, row: Sequence[Value], stored: Stored | None, event_time: float
+    ) -> tuple[Value, Literal["absent", "stale", "wrong_type", "store_away"] | None]:
+        if stored is None:
+            return None, "store_away"
+        cells = stored.get((each.join_key, row[self._position[each.join_key]]))
+        cell = cells.get((each.view, each.field)) if cells else None
+        if cell is None or cell.value is None:
+            return None, "absent"
+        if each.max_age_seconds is not None and event_time - cell.written_at > each.max_age_seconds:
+            return None, "stale"
+        value = cell.value
+        if each.kind == "category":
+            return (value, None) if type(value) is str else (None, "wrong_type")
+        if type(value) is not float and type(value) is not int:
+            return None, "wrong_type"
+        value = float(value)
+        if value != value:
+            return None, "absent"
+        return (value, None) if abs(value) <= FLOAT32_MAX else (None, "wrong_type")
+
+
+def _number(name: str, value: object) -> float:
+    if type(value) is float:
+        number = value
+    elif type(value) is int:  # a bool is an int to isinstance, and no number to a caller
+        number = float(value) if abs(value) <= FLOAT32_MAX else math.inf
+    else:
+        raise BadRequestError(
+            "wrong_type",
+            f"feature {name!r} is a number, got {shown(value)}: send a JSON number",
+            f"features.{name}",
+        )
+    if not abs(number) <= FLOAT32_MAX:
+        raise BadRequestError(
+            "out_of_range",
+            f"feature {name!r} is {shown(value)}, beyond ±3.4e38, the range of the model's numbers",
+            f"features.{name}",
+        )
+    return number
+
+
+def _text(name: str, value: object) -> str:
+    if type(value) is not str:
+        raise BadRequestError(
+            "wrong_type",
+            f"feature {name!r} is a category, got {shown(value)}: send a JSON string",
+            f"features.{name}",
+        )
+    return value
+
+
+def _unavailable(each: Input, reason: str, key: Value) -> CannotAnswerError:
+    if reason == "store_away":
+        text = f"feature {each.name!r} is required, and the feature store cannot be read"
+    else:
+        text = (
+            f"feature {each.name!r} is required, and {each.view}:{each.field} of"
+            f" {each.join_key} {shown(key)} is {reason.replace('_', ' ')} in the feature store"
+        )
+    return CannotAnswerError("feature_unavailable", text, f"features.{each.name}")

@@ -1,0 +1,104 @@
+"""Which version answers: immutable routes, and the arm of an entity."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Generic, Literal, TypeVar
+
+from predictor.domain.errors import CannotAnswerError, UnknownModelError, shown
+
+V = TypeVar("V")
+"""A loaded version."""
+
+_WHOLE = 1 << 64
+
+
+def challenger_answers(salt: str, model: str, entity: str, weight: float) -> bool:
+    """Whether the challenger answers for an entity.
+
+    The entity's hash, a number in [0, 1), stays the same for one salt and model, so raising the
+    weight only ever adds entities. Integers are compared: the largest hash divided by 2^64 would
+    round to 1.0 and escape a weight of 1.
+    """
+    digest = blake2b(f"{salt}|{model}|{entity}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < int(weight * _WHOLE)
+
+
+@dataclass(frozen=True)
+class Arm(Generic[V]):
+    """One loaded version and its role."""
+
+    name: Literal["champion", "challenger"]
+    version: V
+
+
+@dataclass(frozen=True)
+class Route(Generic[V]):
+    """How one model is answered; with it in hand a request needs nothing that may change."""
+
+    model: str
+    rollout_id: str
+    sequence: int
+    phase: str
+    weight: float
+    """Share of the entities that the challenger answers."""
+    salt: str
+    champion: Arm[V]
+    challenger: Arm[V] | None = None
+
+    def arm(self, entity: str) -> Arm[V]:
+        """The arm that answers for an entity."""
+        if self.challenger is not None and challenger_answers(
+            self.salt, self.model, entity, self.weight
+        ):
+            return self.challenger
+        return self.champion
+
+    @property
+    def versions(self) -> tuple[V, ...]:
+        """Everything that this route keeps loaded."""
+        if self.challenger is None:
+            return (self.champion.version,)
+        return (self.champion.version, self.challenger.version)
+
+
+@dataclass(frozen=True)
+class Routes(Generic[V]):
+    """The routes of all models; a change makes a new object."""
+
+    by_model: Mapping[str, Route[V]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, model: str) -> Route[V]:
+        """The route of a model.
+
+        Raises:
+            CannotAnswerError: no model is loaded at all.
+            UnknownModelError: others are, this one is not.
+        """
+        route = self.by_model.get(model)
+        if route is not None:
+            return route
+        if not self.by_model:
+            raise CannotAnswerError("no_model", "no model is loaded yet: try again later")
+        raise UnknownModelError(
+            "unknown_model",
+            f"model {shown(model)} is not served here; known are {', '.join(sorted(self))}",
+            "model",
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_model)
+
+    def __len__(self) -> int:
+        return len(self.by_model)
+
+    def having(self, route: Route[V]) -> "Routes[V]":
+        """These routes, with one set."""
+        return Routes(MappingProxyType({**self.by_model, route.model: route}))
+
+    def without(self, model: str) -> "Routes[V]":
+        """These routes, with one taken away."""
+        return Routes(
+            MappingProxyType({name: r for name, r in self.by_model.items() if name != model})
+        )

@@ -1,0 +1,1 @@
+"""Requests in, answers and `prediction.logged` out; `rollout.step` in, routes out."""

@@ -1,0 +1,354 @@
+"""Answers requests, all that came in one turn of the event loop together.
+
+A batch reads the store once, runs each version once and sends its log records at once; there is no
+timer, so a lone request never waits for company. While one batch waits for the store, the requests
+that come meanwhile make up the next.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from predictor.domain.answer import probability
+from predictor.domain.batching import grouped
+from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
+from predictor.domain.features import Gap, Stored, Value
+from predictor.domain.routing import Arm
+from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
+from predictor.handlers.metrics import (
+    BATCH_SIZE,
+    CONFIDENCE,
+    GAPS,
+    IN_FLIGHT,
+    LATENCY,
+    PREDICTIONS,
+    UNLOGGED,
+)
+from predictor.handlers.record import Latency, Logged, prediction_record, wall_time
+from predictor.handlers.stored import StoredFeatures
+from predictor.ports import Journal
+from servicekit.bus import Record
+from servicekit.clock import Clock
+from servicekit.errors import ServicekitError
+
+log = logging.getLogger(__name__)
+
+
+class Prediction:
+    """One request on its way to an answer."""
+
+    __slots__ = (
+        "arm",
+        "arrived",
+        "done",
+        "entity",
+        "error",
+        "event_time",
+        "features_ms",
+        "inference_ms",
+        "prediction_id",
+        "route",
+        "row",
+        "score",
+        "traceparent",
+        "version",
+    )
+
+    def __init__(
+        self,
+        route: LoadedRoute,
+        arm: Arm[LoadedVersion],
+        prediction_id: str,
+        entity: str,
+        event_time: datetime,
+        arrived: float,
+        traceparent: str | None,
+        done: "asyncio.Future[None]",
+    ) -> None:
+        self.route = route
+        self.arm = arm
+        self.version = arm.version
+        self.prediction_id = prediction_id
+        self.entity = entity
+        self.event_time = event_time
+        self.arrived = arrived
+        self.traceparent = traceparent
+        self.done = done
+        self.row: list[Value] = []
+        self.score: float | None = None
+        self.error: RefusalError | None = None
+        self.features_ms = 0.0
+        self.inference_ms = 0.0
+
+    def features(self) -> dict[str, Value]:
+        """The features as the model saw them; without a row, none."""
+        return dict(zip(self.version.signature.names, self.row, strict=False))
+
+
+class Answering:
+    """Takes requests from the event loop, and routes them over what is loaded."""
+
+    def __init__(
+        self,
+        routes: Callable[[], LoadedRoutes],
+        stored: StoredFeatures,
+        journal: Journal,
+        clock: Clock,
+        *,
+        max_in_flight: int,
+        max_batch: int,
+    ) -> None:
+        """Ready for requests.
+
+        Args:
+            routes: gives the routes in force.
+            stored: the feature store.
+            journal: takes the log records.
+            clock: wall time.
+            max_in_flight: requests beyond these are turned away.
+            max_batch: requests in one run of a model.
+        """
+        self._routes = routes
+        self._stored = stored
+        self._journal = journal
+        self._clock = clock
+        self._max_in_flight = max_in_flight
+        self._max_batch = max_batch
+        self._waiting: list[Prediction] = []
+        self._turning = False
+        """Whether a batch is scheduled, or reads the store."""
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.replica = str(uuid4())
+        """Names this process in the log."""
+        self.sequence = 0
+        """Number of the next log record; a record that was not sent gives its number back."""
+        IN_FLIGHT.set_function(lambda: self._in_flight)
+
+    def serves(self, model: str) -> bool:
+        """Whether a model has a route."""
+        return model in self._routes().by_model
+
+    async def predict(
+        self,
+        *,
+        model: str,
+        entity: str,
+        features: Mapping[str, Any],
+        event_time: datetime | None,
+        prediction_id: str | None,
+        arrived: float,
+        traceparent: str | None,
+    ) -> Prediction:
+        """Answer one request; it is in the log when this returns, or raises after it was routed.
+
+        Args:
+            model: name of the model.
+            entity: chooses the arm.
+            features: what the caller sent.
+            event_time: default: now.
+            prediction_id: default: a new one.
+            arrived: `time.perf_counter()` when the request came.
+            traceparent: W3C trace context.
+
+        Raises:
+            RefusalError: there is no answer.
+        """
+        if self._in_flight >= self._max_in_flight:
+            raise CannotAnswerError(
+                "overloaded", f"{self._max_in_flight} requests are under way: try again in a moment"
+            )
+        if self._journal.stalled:
+            raise CannotAnswerError(
+                "log_unavailable", "predictions cannot be logged at the moment: try again later"
+            )
+        route = self._routes().of(model)
+        arm = route.arm(entity)
+        prediction = Prediction(
+            route,
+            arm,
+            prediction_id or str(uuid4()),
+            entity,
+            event_time or self._clock.now(),
+            arrived,
+            traceparent,
+            asyncio.get_running_loop().create_future(),
+        )
+        self._take(prediction, features)
+        self._in_flight += 1
+        try:
+            await prediction.done
+        finally:
+            self._in_flight -= 1
+        if prediction.error is not None:
+            raise prediction.error
+        _count(prediction)
+        return prediction
+
+    def _take(self, prediction: Prediction, features: Mapping[str, Any]) -> None:
+        route, version = prediction.route, prediction.version
+        known = () if route.challenger is None else _request_names(route)
+        try:
+            prediction.row = version.signature.request_values(features, known)
+        except RefusalError as refusal:
+            # The version was chosen, so the log hears of it: it may be the challenger that asks for
+            # what no caller sends.
+            prediction.error = refusal
+        self._waiting.append(prediction)
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        batch, self._waiting = (
+            self._waiting[: self._max_batch],
+            self._waiting[self._max_batch :],
+        )
+        BATCH_SIZE.observe(len(batch))
+        if any(p.version.signature.lookups and p.error is None for p in batch):
+            task = asyncio.get_running_loop().create_task(self._with_store(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._finish(batch, {})
+
+    async def _with_store(self, batch: Sequence[Prediction]) -> None:
+        started = time.perf_counter()
+        stored: Stored | None = None
+        try:
+            stored = await self._stored.read(
+                [(p.version.signature, p.row) for p in batch if p.error is None]
+            )
+        except Exception:
+            log.exception("reading the feature store")
+        took = (time.perf_counter() - started) * 1000
+        for prediction in batch:
+            prediction.features_ms = took
+        self._finish(batch, stored)
+
+    def _finish(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
+        try:
+            self._fill(batch, stored)
+            self._score(batch)
+            self._write(batch)
+        except Exception as error:
+            log.exception("a batch of %d failed", len(batch))
+            for prediction in batch:
+                if not prediction.done.done():
+                    prediction.done.set_exception(error)
+        finally:
+            self._turning = bool(self._waiting)
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._turn)
+
+    def _fill(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
+        gaps: list[tuple[str, list[Gap]]] = []
+        for prediction in batch:
+            signature = prediction.version.signature
+            if prediction.error is not None or not signature.lookups:
+                continue
+            missing: list[Gap] = []
+            try:
+                signature.fill(prediction.row, stored, prediction.event_time.timestamp(), missing)
+            except RefusalError as refusal:
+                prediction.error = refusal
+            if missing:
+                gaps.append((prediction.version.model, missing))
+        for model, missing in gaps:
+            for gap in missing:
+                GAPS.labels(model, gap.feature, gap.reason).inc()
+
+    def _score(self, batch: Sequence[Prediction]) -> None:
+        groups = grouped((p.version, p) for p in batch if p.error is None)
+        for version, group in groups.items():
+            started = time.perf_counter()
+            try:
+                scores = version.scorer.scores([p.row for p in group])
+            except ModelFailedError:
+                scores = None
+            for i, prediction in enumerate(group):
+                try:
+                    # One bad row is not to fail its neighbours.
+                    score = scores[i] if scores else version.scorer.scores([prediction.row])[0]
+                    prediction.score = probability(score)
+                except ModelFailedError as failure:
+                    log.error("%s version %s: %s", version.model, version.version, failure.message)
+                    prediction.error = failure
+            took = (time.perf_counter() - started) * 1000
+            for prediction in group:
+                prediction.inference_ms = took
+
+    def _write(self, batch: Sequence[Prediction]) -> None:
+        records = self._records(batch)
+
+        def settled(error: ServicekitError | None) -> None:
+            if error is not None:
+                UNLOGGED.inc(sent)
+            for prediction in batch[:sent]:
+                _settle(prediction, error and CannotAnswerError("log_unavailable", str(error)))
+
+        sent = self._journal.write(records, settled)
+        if sent < len(batch):
+            self.sequence -= len(batch) - sent
+            UNLOGGED.inc(len(batch) - sent)
+            full = CannotAnswerError(
+                "log_full", "too many predictions wait to be logged: try again in a moment"
+            )
+            for prediction in batch[sent:]:
+                _settle(prediction, full)
+
+    def _records(self, batch: Sequence[Prediction]) -> list[Record]:
+        now = time.perf_counter()
+        wall = wall_time(self._clock.now())
+        records = []
+        for sequence, prediction in enumerate(batch, self.sequence):
+            route, error = prediction.route, prediction.error
+            logged = Logged(
+                prediction_id=prediction.prediction_id,
+                model=route.model,
+                version=prediction.version.version,
+                arm=prediction.arm.name,
+                weight=route.weight,
+                salt=route.salt,
+                rollout_id=route.rollout_id,
+                entity=prediction.entity,
+                features=prediction.features(),
+                score=prediction.score,
+                event_time=prediction.event_time,
+                latency=Latency(
+                    prediction.features_ms,
+                    prediction.inference_ms,
+                    (now - prediction.arrived) * 1000,
+                ),
+                error=None if error is None else f"{error.code}: {error.message}",
+                replica=self.replica,
+                sequence=sequence,
+            )
+            records.append(prediction_record(logged, wall, prediction.traceparent))
+        self.sequence += len(batch)
+        return records
+
+
+def _request_names(route: LoadedRoute) -> frozenset[str]:
+    return frozenset().union(*(version.signature.requested for version in route.versions))
+
+
+def _settle(prediction: Prediction, failure: CannotAnswerError | None) -> None:
+    if prediction.done.done():  # the caller has gone
+        return
+    if failure is None:
+        prediction.done.set_result(None)
+    else:
+        prediction.done.set_exception(failure)
+
+
+def _count(prediction: Prediction) -> None:
+    version, score = prediction.version, prediction.score or 0.0
+    model, name = version.model, version.version
+    PREDICTIONS.labels(model, name, prediction.arm.name).inc()
+    CONFIDENCE.labels(model, name).observe(score if score >= 0.5 else 1 - score)
+    LATENCY.labels(model).observe(time.perf_counter() - prediction.arrived)

@@ -1,0 +1,53 @@
+"""Makes a loaded version of an announced one."""
+
+import gc
+import logging
+import time
+
+from event_schemas.model import ModelVersion
+from predictor.domain.errors import LoadError
+from predictor.domain.features import Signature
+from predictor.handlers.loaded import LoadedVersion, inputs
+from predictor.handlers.metrics import LOAD_SECONDS
+from predictor.ports import Artifacts, OnlineFeatures, OpenModel
+
+log = logging.getLogger(__name__)
+
+
+class Loader:
+    """Fetches, checks, opens and tries a version; blocks for as long as that takes."""
+
+    def __init__(self, artifacts: Artifacts, features: OnlineFeatures, open_model: OpenModel):
+        self._artifacts = artifacts
+        self._features = features
+        self._open = open_model
+
+    def load(self, version: ModelVersion) -> LoadedVersion:
+        """The version, ready to answer.
+
+        Raises:
+            LoadError: it can never be loaded.
+            UnavailableError: it cannot be loaded now.
+        """
+        started = time.perf_counter()
+        artifact = version.artifact
+        if artifact.format != "onnx":
+            raise LoadError("format", f"{artifact.uri} is {artifact.format}: only onnx is served")
+        signature = Signature(inputs(version.features))
+        self._features.prepare(signature.lookups)
+        path = self._artifacts.fetch(artifact.uri, artifact.sha256)
+        model = self._open(path, signature.inputs)
+        took = time.perf_counter() - started
+        LOAD_SECONDS.observe(took)
+        log.info("loaded %s version %s in %.2f s", version.model, version.version, took)
+        return LoadedVersion(version.model, version.version, artifact.sha256, signature, model)
+
+
+def settle_memory() -> None:
+    """Tell the garbage collector that what is in memory now is there to stay.
+
+    Feast and MLflow leave a million objects; a full collection over them is a pause of tens of
+    milliseconds in somebody's request.
+    """
+    gc.collect()
+    gc.freeze()

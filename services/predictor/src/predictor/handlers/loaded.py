@@ -1,0 +1,51 @@
+"""A model version in memory."""
+
+from dataclasses import dataclass
+
+from event_schemas.model import ModelVersion
+from event_schemas.policy import Feature
+from predictor.domain.features import Input, Signature
+from predictor.domain.routing import Route, Routes
+from predictor.ports import Model
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class LoadedVersion:
+    """What it takes to answer with a version; it lives as long as a route or a request holds it."""
+
+    model: str
+    version: str
+    sha256: str
+    signature: Signature
+    scorer: Model
+
+    def is_of(self, version: ModelVersion) -> bool:
+        """Whether this is the announced version: same file, same features."""
+        return (
+            self.model == version.model
+            and self.version == version.version
+            and self.sha256 == version.artifact.sha256
+            and self.signature.inputs == inputs(version.features)
+        )
+
+
+LoadedRoute = Route[LoadedVersion]
+LoadedRoutes = Routes[LoadedVersion]
+
+
+def inputs(features: tuple[Feature, ...]) -> tuple[Input, ...]:
+    """The features of the contract as the domain knows them."""
+    return tuple(
+        Input(
+            name=each.name,
+            kind=each.kind,
+            stored=each.source == "store",
+            view=each.view or "",
+            field=each.field or each.name,
+            join_key=each.join_key or "",
+            required=each.required,
+            default=float(each.default) if isinstance(each.default, int) else each.default,
+            max_age_seconds=each.max_age_seconds,
+        )
+        for each in features
+    )

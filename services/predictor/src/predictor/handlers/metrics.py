@@ -1,0 +1,49 @@
+"""The predictor's metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PREDICTIONS = Counter(
+    "predictions_total", "Predictions that were answered.", ["model", "version", "arm"]
+)
+LATENCY = Histogram(
+    "prediction_latency_seconds",
+    "From the arrival of a request to its answer, its log record acknowledged.",
+    ["model"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+ERRORS = Counter(
+    "prediction_errors_total",
+    "Requests without an answer; model is empty for none.",
+    ["model", "code"],
+)
+CONFIDENCE = Histogram(
+    "model_confidence",
+    "Probability of the predicted class.",
+    ["model", "version"],
+    buckets=(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1.0),
+)
+GAPS = Counter(
+    "stored_features_missing_total",
+    "Stored values that a model did not get.",
+    ["model", "feature", "reason"],
+)
+STORE_FAILURES = Counter("feature_store_failures_total", "Reads of the feature store that failed.")
+UNLOGGED = Counter(
+    "predictions_unlogged_total",
+    "Predictions that were not given, as their log record was not acknowledged in time.",
+)
+BATCH_SIZE = Histogram(
+    "prediction_batch_size",
+    "Requests that shared a read of the store and a run of the model.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+IN_FLIGHT = Gauge("predictions_in_flight", "Requests that have no answer yet.")
+MODELS_LOADED = Gauge("models_loaded", "Model versions in memory.")
+LOAD_FAILURES = Counter(
+    "model_load_failures_total", "Attempts to load a version that failed.", ["model", "reason"]
+)
+LOAD_SECONDS = Histogram(
+    "model_load_seconds",
+    "Download, check and load of a version.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)

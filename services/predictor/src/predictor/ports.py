@@ -1,0 +1,96 @@
+"""What the predictor needs of the world."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from predictor.domain.batching import Lookup
+from predictor.domain.features import Input, Ref, Stored, Value
+from servicekit.bus import Record
+
+
+class Artifacts(Protocol):
+    """Where the files of model versions lie."""
+
+    def fetch(self, uri: str, sha256: str) -> Path:
+        """The file at a URI, on this machine, with its digest checked.
+
+        Raises:
+            LoadError: there is no such file, or its digest is another.
+            UnavailableError: it cannot be read now.
+        """
+        ...
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+        """The probability of the positive class of each row; None in a row is a missing value.
+
+        Raises:
+            ModelFailedError: it broke on these rows.
+        """
+        ...
+
+
+class OpenModel(Protocol):
+    """Opens model files."""
+
+    def __call__(self, path: Path, inputs: Sequence[Input]) -> Model:
+        """Load a file and try it on one row.
+
+        Raises:
+            LoadError: it cannot be read, or takes other inputs.
+        """
+        ...
+
+
+class OnlineFeatures(Protocol):
+    """The newest value of each stored feature."""
+
+    def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
+        """Make sure that these can be read; blocks, called from a thread.
+
+        Args:
+            lookups: view and field of each feature, by join key.
+
+        Raises:
+            LoadError: they can never be.
+            UnavailableError: they cannot be now.
+        """
+        ...
+
+    def read(self, wanted: Mapping[str, Lookup]) -> Awaitable[Stored]:
+        """The cells of the wanted rows.
+
+        Raises:
+            UnavailableError: the store is away.
+        """
+        ...
+
+    def close(self) -> Awaitable[None]:
+        """Let go of the connections."""
+        ...
+
+
+class Journal(Protocol):
+    """Writes down predictions before they are given."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether records wait for longer than the deadline."""
+        ...
+
+    def write(self, records: Sequence[Record], done: Callable[[Any], None]) -> int:
+        """Send records; on the event loop, without blocking.
+
+        Args:
+            records: they go out in their order.
+            done: called on the loop once: with None when all that were sent are acknowledged, or
+                with UnavailableError when they are not within the deadline.
+
+        Returns:
+            How many were sent: fewer when the queue is full.
+        """
+        ...

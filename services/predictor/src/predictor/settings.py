@@ -1,0 +1,41 @@
+"""Settings of the predictor, read from the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from servicekit.settings import ServiceSettings
+
+
+class PredictorSettings(ServiceSettings):
+    """Where models and features come from, and how much work is taken at once."""
+
+    http_port: int = Field(default=18080, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    mlflow_tracking_uri: str = "http://127.0.0.1:15000"
+    """Where the files of model versions are downloaded from."""
+    model_cache: Path | None = None
+    """Folder that keeps model files over restarts, by digest; unset: a temporary one."""
+    feast_repo: Path | None = None
+    """Folder of the Feast registry; unset: only models without stored features are served."""
+    redis_url: str = "redis://127.0.0.1:16379/0"
+    """The online feature store."""
+    feature_timeout_seconds: float = Field(default=0.5, gt=0)
+    """Longest read of the feature store; then it counts as away."""
+    feature_pause_seconds: float = Field(default=1.0, ge=0)
+    """How long the feature store is left alone after it was away."""
+    max_body_bytes: int = Field(default=1024 * 1024, ge=64)
+    """Largest body of a request, in bytes."""
+    max_entity_characters: int = Field(default=512, ge=1)
+    """Longest `entity_id`."""
+    max_in_flight: int = Field(default=1000, ge=1)
+    """Requests that may be under way; further ones are answered 503."""
+    max_rows: int = Field(default=256, ge=1)
+    """Requests in one run of a model."""
+    max_event_time_ahead_seconds: float = Field(default=300.0, ge=0)
+    """How far a request's `event_time` may lie in the future: later ones would close every window
+    of the drift monitor."""
+    log_deadline_seconds: float = Field(default=3.0, gt=0)
+    """Longest wait for the broker to acknowledge a prediction; then the request is answered 503."""
+    retry_after_seconds: int = Field(default=1, ge=1)
+    """What a 503 tells the caller to wait."""

@@ -1,0 +1,144 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from predictor.adapters.bus_journal import BusJournal
+from servicekit.bus import Record
+from servicekit.errors import OverloadedError, UnavailableError
+
+RECORDS = [Record("t", str(i).encode(), b"{}") for i in range(3)]
+
+
+class HandSender:
+    """A sender whose acknowledgements are given by hand."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.sent: list[tuple[Record, Future[None]]] = []
+
+    def send(self, record: Record) -> "Future[None]":
+        if len(self.sent) >= self.room:
+            raise OverloadedError("full")
+        future: Future[None] = Future()
+        self.sent.append((record, future))
+        return future
+
+    def close(self, timeout: float) -> int:
+        return 0
+
+    def acknowledge(self, *which: int) -> None:
+        for i in which:
+            self.sent[i][1].set_result(None)
+
+    def fail(self, *which: int) -> None:
+        for i in which:
+            self.sent[i][1].set_exception(UnavailableError("no broker took it"))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
+            await asyncio.sleep(0.001)
+
+
+def play(story: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(story())  # type: ignore[arg-type]
+
+
+def test_a_batch_is_done_with_its_last_acknowledgement_and_not_before() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        journal = BusJournal(sender, deadline=5)
+        assert journal.write(RECORDS, heard.append) == 3
+        sender.acknowledge(0, 2)
+        await asyncio.sleep(0.02)
+        assert heard == []
+        sender.acknowledge(1)
+        await until(lambda: heard)
+        assert heard == [None]
+        assert not journal.stalled
+
+    play(story)
+
+
+def test_acknowledgements_may_come_from_another_thread() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        BusJournal(sender, deadline=5).write(RECORDS, heard.append)
+        await asyncio.to_thread(sender.acknowledge, 0, 1, 2)
+        await until(lambda: heard)
+        assert heard == [None]
+
+    play(story)
+
+
+@pytest.mark.parametrize(("room", "sent"), [(0, 0), (2, 2), (3, 3)])
+def test_a_full_queue_takes_the_first_records_only(room: int, sent: int) -> None:
+    async def story() -> None:
+        sender, heard = HandSender(room), []
+        assert BusJournal(sender, deadline=5).write(RECORDS, heard.append) == sent
+        sender.acknowledge(*range(sent))
+        if sent:
+            await until(lambda: heard)
+        assert heard == [None] * min(sent, 1)
+
+    play(story)
+
+
+def test_after_the_deadline_the_batch_has_failed_and_the_journal_is_stalled() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        journal = BusJournal(sender, deadline=0.01)
+        journal.write(RECORDS, heard.append)
+        await until(lambda: heard)
+        assert isinstance(heard[0], UnavailableError)
+        assert journal.stalled
+        sender.acknowledge(0, 1, 2)
+        await until(lambda: not journal.stalled)
+        assert len(heard) == 1
+
+    play(story)
+
+
+def test_a_record_that_no_broker_took_is_sent_again_until_one_does() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        journal = BusJournal(sender, deadline=5, retry_seconds=0.001)
+        journal.write(RECORDS, heard.append)
+        sender.acknowledge(0)
+        sender.fail(1, 2)
+        await until(lambda: heard)
+        assert isinstance(heard[0], UnavailableError)
+        assert journal.stalled
+        await until(lambda: len(sender.sent) == 5)
+        sender.acknowledge(3)
+        sender.fail(4)
+        await until(lambda: len(sender.sent) == 6)
+        sender.acknowledge(5)
+        await until(lambda: not journal.stalled)
+        again = [record for record, _ in sender.sent[3:]]
+        assert again == [RECORDS[1], RECORDS[2], RECORDS[2]]
+        assert len(heard) == 1
+
+    play(story)
+
+
+def test_a_record_that_finds_the_queue_full_is_kept_for_later() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        journal = BusJournal(sender, deadline=5, retry_seconds=0.001)
+        journal.write(RECORDS[:1], heard.append)
+        sender.room = 1
+        sender.fail(0)
+        await until(lambda: heard)
+        await asyncio.sleep(0.02)
+        assert journal.unwritten == 1
+        sender.room = 2
+        await until(lambda: len(sender.sent) == 2)
+        sender.acknowledge(1)
+        await until(lambda: not journal.stalled)
+
+    play(story)

@@ -1,0 +1,166 @@
+import math
+from typing import Any
+
+import pytest
+
+from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError
+from predictor.domain.features import FLOAT32_MAX, Cell, Gap, Input, Signature
+
+CARRIER = Input("carrier", "category")
+HOUR = Input("hour", "number")
+NOTE = Input("note", "category", required=False)
+DISTANCE = Input("distance", "number", required=False, default=900.0)
+TEMP = Input(
+    "temp",
+    "number",
+    stored=True,
+    view="weather",
+    field="t",
+    join_key="carrier",
+    required=False,
+    default=10.0,
+    max_age_seconds=60.0,
+)
+NEEDED = Input(
+    "wind", "number", stored=True, view="weather", field="w", join_key="carrier", required=True
+)
+
+
+def stored(ref: tuple[str, str], value: Any, at: float = 1000.0) -> dict:
+    return {("carrier", "UA"): {ref: Cell(value, at)}}
+
+
+def test_a_row_follows_the_models_order_with_defaults_filled_in() -> None:
+    signature = Signature([HOUR, NOTE, CARRIER, DISTANCE])
+    assert signature.request_values({"carrier": "UA", "hour": 5}) == [5.0, None, "UA", 900.0]
+
+
+def test_null_is_the_same_as_absent() -> None:
+    signature = Signature([CARRIER, DISTANCE])
+    assert signature.request_values({"carrier": "UA", "distance": None}) == ["UA", 900.0]
+    with pytest.raises(BadRequestError, match="'carrier' \\(category\\) is required: send it"):
+        signature.request_values({"carrier": None})
+
+
+def test_a_missing_required_feature_is_named() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        Signature([CARRIER, HOUR]).request_values({"carrier": "UA"})
+    assert (caught.value.code, caught.value.field) == ("missing_feature", "features.hour")
+
+
+def test_an_unknown_feature_is_told_the_known_ones() -> None:
+    with pytest.raises(BadRequestError, match="'huor' is unknown; known are carrier, hour") as info:
+        Signature([CARRIER, HOUR]).request_values({"carrier": "UA", "hour": 1, "huor": 2})
+    assert (info.value.code, info.value.field) == ("unknown_feature", "features.huor")
+
+
+def test_a_feature_of_the_other_version_is_let_through() -> None:
+    signature = Signature([CARRIER])
+    assert signature.request_values({"carrier": "UA", "new": 1}, {"new", "carrier"}) == ["UA"]
+
+
+def test_a_stored_feature_cannot_be_sent() -> None:
+    with pytest.raises(BadRequestError, match="'temp' comes from the feature store"):
+        Signature([CARRIER, TEMP]).request_values({"carrier": "UA", "temp": 3})
+
+
+@pytest.mark.parametrize("value", ["NaN", "5", True, [5], {"a": 1}])
+def test_a_number_is_a_json_number(value: Any) -> None:
+    with pytest.raises(BadRequestError, match="feature 'hour' is a number, got") as caught:
+        Signature([HOUR]).request_values({"hour": value})
+    assert caught.value.code == "wrong_type"
+
+
+@pytest.mark.parametrize("value", [5, 5.0, True, ["UA"]])
+def test_a_category_is_a_json_string(value: Any) -> None:
+    with pytest.raises(BadRequestError, match="feature 'carrier' is a category, got"):
+        Signature([CARRIER]).request_values({"carrier": value})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39, -1e300, 10**400])
+def test_a_number_that_the_model_cannot_hold_is_refused(value: float) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        Signature([HOUR]).request_values({"hour": value})
+    assert caught.value.code == "out_of_range"
+
+
+@pytest.mark.parametrize("value", [FLOAT32_MAX, -FLOAT32_MAX, 0, 2**53, 5e-324])
+def test_the_edge_of_the_range_is_taken(value: float) -> None:
+    assert Signature([HOUR]).request_values({"hour": value}) == [float(value)]
+
+
+def test_stored_values_go_to_their_place() -> None:
+    signature = Signature([TEMP, CARRIER])
+    row = signature.request_values({"carrier": "UA"})
+    gaps: list[Gap] = []
+    signature.fill(row, stored(("weather", "t"), 21), 1000.0, gaps)
+    assert (row, gaps) == ([21.0, "UA"], [])
+
+
+@pytest.mark.parametrize(
+    ("table", "now", "reason"),
+    [
+        ({}, 1000.0, "absent"),
+        ({("carrier", "UA"): {}}, 1000.0, "absent"),
+        (stored(("weather", "t"), None), 1000.0, "absent"),
+        (stored(("weather", "t"), math.nan), 1000.0, "absent"),
+        (stored(("weather", "t"), 21.0), 1060.001, "stale"),
+        (stored(("weather", "t"), "warm"), 1000.0, "wrong_type"),
+        (stored(("weather", "t"), True), 1000.0, "wrong_type"),
+        (stored(("weather", "t"), math.inf), 1000.0, "wrong_type"),
+        (None, 1000.0, "store_away"),
+    ],
+)
+def test_a_stored_value_that_is_missing_gives_way_to_its_default(
+    table: Any, now: float, reason: Any
+) -> None:
+    signature = Signature([CARRIER, TEMP])
+    row = signature.request_values({"carrier": "UA"})
+    gaps: list[Gap] = []
+    signature.fill(row, table, now, gaps)
+    assert (row, gaps) == (["UA", 10.0], [Gap("temp", reason)])
+
+
+@pytest.mark.parametrize("now", [1060.0, 1000.0, 500.0])
+def test_a_stored_value_is_taken_up_to_its_greatest_age(now: float) -> None:
+    signature = Signature([CARRIER, TEMP])
+    row = signature.request_values({"carrier": "UA"})
+    signature.fill(row, stored(("weather", "t"), 21.0), now, [])
+    assert row == ["UA", 21.0]
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (None, "'wind' is required, and the feature store cannot be read"),
+        ({}, "weather:w of carrier 'UA' is absent in the feature store"),
+    ],
+)
+def test_a_required_stored_value_that_is_missing_fails_the_request(table: Any, text: str) -> None:
+    signature = Signature([CARRIER, NEEDED])
+    row = signature.request_values({"carrier": "UA"})
+    with pytest.raises(CannotAnswerError, match=text) as caught:
+        signature.fill(row, table, 0.0, [])
+    assert (caught.value.code, caught.value.field) == ("feature_unavailable", "features.wind")
+
+
+def test_lookups_name_each_field_once() -> None:
+    twice = Input("again", "number", stored=True, view="weather", field="t", join_key="carrier")
+    signature = Signature([CARRIER, TEMP, NEEDED, twice])
+    assert signature.lookups == {"carrier": (("weather", "t"), ("weather", "w"))}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ([], "no features"),
+        ([CARRIER, CARRIER], "occurs twice"),
+        ([TEMP], "needs a view"),
+        ([Input("x", "number", stored=True, join_key="carrier"), CARRIER], "needs a view"),
+        ([Input("x", "number", default="much")], "default 'much' of feature 'x' is no number"),
+    ],
+)
+def test_a_signature_that_contradicts_itself_is_not_loaded(inputs: list, text: str) -> None:
+    with pytest.raises(LoadError, match=text) as caught:
+        Signature(inputs)
+    assert caught.value.reason == "signature"

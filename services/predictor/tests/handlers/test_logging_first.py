@@ -1,0 +1,124 @@
+"""No answer before its log record is acknowledged, and no number of the sequence left out."""
+
+import asyncio
+from concurrent.futures import Future
+from typing import Any
+
+import httpx
+import pytest
+
+from servicekit.bus import Record
+from servicekit.errors import OverloadedError
+
+
+class SlowSender:
+    """Writes to the bus in memory, but acknowledges when it is told to."""
+
+    def __init__(self, bus: Any) -> None:
+        self.bus = bus
+        self.room: int | None = None
+        self.waiting: list[Future[None]] = []
+        self.hold = True
+
+    def send(self, record: Record) -> "Future[None]":
+        if self.room is not None:
+            if self.room == 0:
+                raise OverloadedError("10000 records wait for Kafka")
+            self.room -= 1
+        self.bus.append(record)
+        future: Future[None] = Future()
+        if self.hold:
+            self.waiting.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+    def close(self, timeout: float) -> int:
+        return 0
+
+    def acknowledge(self) -> None:
+        for future in self.waiting:
+            future.set_result(None)
+        self.waiting.clear()
+
+
+@pytest.fixture
+def slow(lab: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, SlowSender]:
+    sender = SlowSender(lab.bus)
+    monkeypatch.setattr(lab.bus, "sender", lambda: sender)
+    lab.start(log_deadline_seconds=0.05).announce(lab.step(0, lab.version(1)))
+    return lab, sender
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
+            await asyncio.sleep(0.001)
+
+
+def test_the_answer_waits_for_the_acknowledgement(slow: Any, body: Any) -> None:
+    lab, sender = slow
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        request = asyncio.create_task(client.post("/predict", json=body))
+        await until(lambda: sender.waiting)
+        await asyncio.sleep(0.01)
+        assert not request.done()
+        sender.acknowledge()
+        return await request
+
+    assert lab.run(talk).status_code == 200
+
+
+def test_a_broker_that_does_not_acknowledge_gives_503_at_once_until_it_does(
+    slow: Any, body: Any
+) -> None:
+    lab, sender = slow
+
+    async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
+        first = await client.post("/predict", json=body)
+        second = await client.post("/predict", json=body)  # is not even computed
+        assert len(lab.logged()) == 1
+        sender.hold = False
+        sender.acknowledge()
+        await asyncio.sleep(0.01)
+        return [first, second, await client.post("/predict", json=body)]
+
+    first, second, third = lab.run(talk)
+    for answer in (first, second):
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "log_unavailable"
+        assert answer.headers["retry-after"] == "1"
+    assert third.status_code == 200
+    assert [logged.sequence for logged in lab.logged()] == [0, 1]
+
+
+def test_a_full_queue_gives_503_and_its_number_to_the_next(slow: Any, body: Any) -> None:
+    lab, sender = slow
+    sender.hold, sender.room = False, 2
+
+    async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
+        answers = await asyncio.gather(*(client.post("/predict", json=body) for _ in range(5)))
+        sender.room = None
+        return [*answers, await client.post("/predict", json=body)]
+
+    answers = lab.run(talk)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 503, 503, 503]
+    assert {a.json()["error"]["code"] for a in answers if a.status_code == 503} == {"log_full"}
+    assert [logged.sequence for logged in lab.logged()] == [0, 1, 2]
+
+
+def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) -> None:
+    lab, sender = slow
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        leaves = asyncio.create_task(client.post("/predict", json=body))
+        stays = asyncio.create_task(client.post("/predict", json=body))
+        await until(lambda: len(sender.waiting) == 2)
+        leaves.cancel()
+        await asyncio.sleep(0)
+        sender.acknowledge()
+        return await stays
+
+    assert lab.run(talk).status_code == 200
+    assert [logged.sequence for logged in lab.logged()] == [0, 1]
