@@ -160,6 +160,8 @@ class JobLoop:
 
     def _await(self, future: "Future[list[Record]]", stop: threading.Event) -> bool:
         """Keep polling, paused, so that the group does not take the partitions away."""
+        if wait([future], timeout=self._poll_seconds).done:
+            return True
         self._session.pause()
         try:
             while not stop.is_set():
