@@ -23,14 +23,14 @@ class Route(NamedTuple):
 
 
 ROUTES: dict[str, Route] = {
-    "record.received": Route((OUTSIDE,), ("ingest",)),
+    "record.received": Route(("ingest", OUTSIDE), ("ingest",)),
     "data.arrived": Route(("ingest",), ("trainer",)),
     "data.quarantined": Route(("ingest",), ()),
     "label.arrived": Route(("ingest",), ("drift-monitor",)),
     "retrain.requested": Route(("trainer", OUTSIDE), ("trainer",)),
     "retrain.decided": Route(("trainer",), ("trainer",)),
-    "model.trained": Route(("trainer",), ("trainer", "drift-monitor")),
-    "model.approved": Route(("trainer",), ("deployer",)),
+    "model.trained": Route(("trainer",), ("drift-monitor",)),
+    "model.approved": Route(("trainer",), ("deployer", "trainer")),
     "model.rejected": Route(("trainer",), ("trainer",)),
     "training.failed": Route(("trainer",), ("trainer",)),
     "rollout.command": Route((OUTSIDE,), ("deployer",)),
@@ -40,6 +40,6 @@ ROUTES: dict[str, Route] = {
     # Sent by the monitor's `watch` process, read by its `windows`.
     "drift.suspected": Route(("drift-monitor",), ("drift-monitor",)),
     "drift.detected": Route(("drift-monitor",), ("trainer",)),
-    "drift.cleared": Route(("drift-monitor",), ()),
+    "drift.cleared": Route(("drift-monitor",), ("trainer",)),
 }
 """The ends of every event's way, by type; an event without receivers is for people and logs."""
