@@ -3,13 +3,14 @@
 from deployer.app import build
 from deployer.settings import DeployerSettings
 from servicekit.kafka import KafkaBus
-from servicekit.run import load_settings, run
+from servicekit.run import run
+from servicekit.settings import load_settings
 
 
 def main() -> None:
     """Entry point of the console script."""
     settings = load_settings(DeployerSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers)
+    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
     run("deployer", settings, build(settings, bus))
 
 
