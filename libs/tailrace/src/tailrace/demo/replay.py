@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tailrace.demo.client import Platform
-from tailrace.demo.flights import WEATHER_FIELDS, Flights
+from tailrace.demo.flights import LATE_AFTER_MINUTES, WEATHER_FIELDS, Flights
 from tailrace.demo.outbox import Outbox, Rows
 
 MODEL = "flight_delay"
@@ -90,7 +90,6 @@ class Script:
                     "flight_number": int(row["flight_number"]),
                     **{name: row[name] for name in FLIGHT_COLUMNS},
                     "arrival_delay": float(row["arrival_delay"]),
-                    "delayed": bool(row["delayed"]),
                 },
             }
             for row in part.to_dict("records")
@@ -103,7 +102,7 @@ class Script:
             {
                 "prediction_id": self.prediction_id(landing["entity"]),
                 "model": MODEL,
-                "label": float(landing["record"]["delayed"]),
+                "label": float(landing["record"]["arrival_delay"] > LATE_AFTER_MINUTES),
                 "observed_at": landing["event_time"],
             }
             for landing in landings
