@@ -1,0 +1,26 @@
+"""`ingest`: runs the service until it is told to stop."""
+
+import sys
+
+from ingest.adapters.dataset_yaml import ContractError
+from ingest.app import build
+from ingest.settings import IngestSettings
+from servicekit.kafka import KafkaBus
+from servicekit.run import run
+from servicekit.settings import load_settings
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    settings = load_settings(IngestSettings)
+    bus = KafkaBus(settings.kafka_bootstrap_servers)
+    try:
+        components, api = build(settings, bus)
+    except ContractError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+        sys.exit(2)
+    run("ingest", settings, components, api)
+
+
+if __name__ == "__main__":
+    main()

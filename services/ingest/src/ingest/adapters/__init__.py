@@ -1,0 +1,1 @@
+"""Where ingest meets files, the lake and the feature store."""

@@ -1,0 +1,228 @@
+"""The lake as Delta tables (delta-rs)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from ingest.domain.contract import Contract, Kind
+from ingest.domain.once import Held
+from ingest.domain.row import Row
+from ingest.ports import Commit, TableState
+from servicekit.errors import FatalBusError, UnavailableError
+
+TOPIC = "record.received"
+NOTE = "tailrace.note"
+POSITIONS = "tailrace.positions"
+COMMITS = 16
+"""Newest commits that are looked at; a batch of the loop makes one, or a few when it is halved."""
+
+_TIME = pa.timestamp("us", "UTC")
+_TYPES: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": _TIME,
+}
+_COMMON = [("event_id", pa.string()), ("entity", pa.string()), ("event_time", _TIME)]
+_CONFIGURATION = {
+    # Statistics of every column in every commit would double the cost of a commit.
+    "delta.dataSkippingStatsColumns": "event_time",
+    "delta.checkpointInterval": "100",
+}
+
+
+class DeltaLake:
+    """Tables under one folder or URL."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/") if "://" in uri else str(Path(uri).absolute())
+
+    def data(self, contract: Contract) -> "DeltaLakeTable":
+        """See `Lake.data`."""
+        columns = [(column.name, _TYPES[column.kind]) for column in contract.columns]
+        return DeltaLakeTable(f"{self._uri}/{contract.dataset}", pa.schema(_COMMON + columns))
+
+    def quarantine(self, name: str) -> "DeltaLakeTable":
+        """See `Lake.quarantine`."""
+        text = [(column, pa.string()) for column in ("dataset", "record", "reasons")]
+        columns = [*_COMMON, *text, ("received_at", _TIME)]
+        return DeltaLakeTable(f"{self._uri}/quarantine/{name}", pa.schema(columns))
+
+    def state(self, dataset: str) -> TableState | None:
+        """See `Lake.state`."""
+        with _outages(f"{self._uri}/{dataset}"):
+            try:
+                table = DeltaTable(f"{self._uri}/{dataset}")
+            except TableNotFoundError:
+                return None
+            return TableState(table.version(), table.count())
+
+
+class DeltaLakeTable:
+    """A Delta table; positions are its app transactions, the note lies in the commit's metadata."""
+
+    def __init__(self, uri: str, schema: pa.Schema) -> None:
+        self.uri = uri
+        self._schema = schema
+        self._table: DeltaTable | None = None
+
+    def append(self, rows: Sequence[Row], note: str, positions: Mapping[int, Held]) -> Commit:
+        """See `LakeTable.append`."""
+        data = self._arrow(rows)
+        held = {str(p): [h.offset, h.at_ms] for p, h in sorted(positions.items())}
+        properties = CommitProperties(
+            custom_metadata={NOTE: note, POSITIONS: json.dumps(held)},
+            # Two writers that took the same messages conflict here, and the second commits nothing.
+            app_transactions=[Transaction(_app(p), h.offset) for p, h in positions.items()],
+        )
+        with _outages(self.uri):
+            try:
+                table = self._open()
+                if table is None:
+                    self._create()
+                    table = self._open()
+                assert table is not None  # noqa: S101 - it was created a line ago
+                write_deltalake(
+                    table, data, mode="append", schema_mode="merge", commit_properties=properties
+                )
+            except BaseException:
+                # The handle may be behind the table, and the commit may even have come through.
+                self._table = None
+                raise
+            version = table.version()
+            return Commit(
+                f"{table.metadata().id}@{version}", version, table.count(), note, positions
+            )
+
+    def recent_commits(self) -> Sequence[Commit]:
+        """See `LakeTable.recent_commits`; at most `COMMITS`."""
+        with _outages(self.uri):
+            table = self._open()
+            if table is None:
+                return []
+            ours = [entry for entry in table.history(COMMITS) if NOTE in entry]
+            return [self._commit(table, entry) for entry in reversed(ours)]
+
+    def recent_ids(self, limit: int) -> Sequence[str]:
+        """See `LakeTable.recent_ids`."""
+        with _outages(self.uri):
+            table = self._open()
+            if table is None or limit == 0:
+                return []
+            files = sorted(_files(table), key=lambda file: file[1])
+            fragments = {
+                unquote(fragment.path).lstrip("/"): fragment
+                for fragment in table.to_pyarrow_dataset().get_fragments()
+            }
+            newest: list[list[str]] = []
+            missing = limit
+            while files and missing > 0:
+                path, _ = files.pop()
+                column = fragments[path].to_table(columns=["event_id"]).column("event_id")
+                newest.append(column.to_pylist()[-missing:])
+                missing -= len(newest[-1])
+            return [event_id for ids in reversed(newest) for event_id in ids]
+
+    def position(self, partition: int) -> Held | None:
+        """See `LakeTable.position`."""
+        with _outages(self.uri):
+            table = self._open()
+            offset = None if table is None else table.transaction_version(_app(partition))
+            if table is None or offset is None:
+                return None
+            history = table.history(COMMITS)
+            for entry in history:
+                if str(partition) in (held := json.loads(entry.get(POSITIONS, "{}"))):
+                    return Held(offset, held[str(partition)][1])
+            # Taken longer ago than the commits that are looked at, so not later than any of them.
+            return Held(offset, int(history[-1]["timestamp"]))
+
+    def _open(self) -> DeltaTable | None:
+        if self._table is None:
+            try:
+                self._table = DeltaTable(self.uri)
+            except TableNotFoundError:
+                return None
+            self._agree(self._table)
+        return self._table
+
+    def _create(self) -> None:
+        if "://" not in self.uri:
+            Path(self.uri).mkdir(parents=True, exist_ok=True)
+        DeltaTable.create(
+            self.uri, schema=self._schema, mode="ignore", configuration=_CONFIGURATION
+        )
+
+    def _agree(self, table: DeltaTable) -> None:
+        """A contract may gain and lose columns, but a column keeps its type.
+
+        Raises:
+            FatalBusError: a column's type has changed; starting again does not help.
+        """
+        there = {field.name: field.type for field in pa.schema(table.schema().to_arrow())}
+        for column in self._schema:
+            kind = there.get(column.name, column.type)
+            if _plain(kind) != column.type:
+                raise FatalBusError(
+                    f"{self.uri}: column {column.name!r} is {kind} in the table and {column.type}"
+                    " in the contract: give the column its old type or a new name"
+                )
+
+    def _arrow(self, rows: Sequence[Row]) -> pa.Table:
+        columns = [row.columns for row in rows]
+        data = [
+            pa.array([row.event_id for row in rows], pa.string()),
+            pa.array([row.entity for row in rows], pa.string()),
+            pa.array([row.event_time for row in rows], _TIME),
+        ]
+        data += [
+            pa.array([values[field.name] for values in columns], field.type)
+            for field in list(self._schema)[len(_COMMON) :]
+        ]
+        return pa.Table.from_arrays(data, schema=self._schema)
+
+    def _commit(self, table: DeltaTable, entry: dict[str, Any]) -> Commit:
+        version = int(entry["version"])
+        there = table if version == table.version() else DeltaTable(self.uri, version=version)
+        positions = {
+            int(partition): Held(offset, at_ms)
+            for partition, (offset, at_ms) in json.loads(entry[POSITIONS]).items()
+        }
+        return Commit(
+            f"{table.metadata().id}@{version}", version, there.count(), entry[NOTE], positions
+        )
+
+
+def _app(partition: int) -> str:
+    return f"{TOPIC}-{partition}"
+
+
+def _files(table: DeltaTable) -> Iterator[tuple[str, int]]:
+    actions = pa.table(table.get_add_actions(flatten=True))
+    for path, modified in zip(
+        actions["path"].to_pylist(), actions["modification_time"].to_pylist(), strict=True
+    ):
+        yield unquote(path), modified
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type without the larger or smaller layout that a reader may have chosen."""
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return kind
+
+
+@contextmanager
+def _outages(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,189 @@
+"""Feast: definitions into the registry, rows into the online store (Redis protocol).
+
+Importing Feast takes seconds, so it happens when the store is opened.
+"""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from ingest.domain.contract import Contract
+from ingest.domain.row import Row
+from servicekit.errors import FatalBusError, UnavailableError
+
+if TYPE_CHECKING:
+    from feast import FeatureStore, FeatureView
+
+PROJECT = "tailrace"
+
+
+class FeastOnline:
+    """Pushes rows into feature views."""
+
+    def __init__(
+        self,
+        repo: Path,
+        redis_url: SecretStr,
+        definitions: Sequence[Path],
+        contracts: Iterable[Contract] = (),
+    ) -> None:
+        """Nothing is imported or connected yet.
+
+        Args:
+            repo: folder of `registry.db`.
+            redis_url: where the online store is.
+            definitions: Python files whose module-level Feast objects are applied.
+            contracts: datasets whose `feature_view` must exist, with columns for its fields.
+        """
+        self._repo = repo
+        self._redis_url = redis_url
+        self._definitions = definitions
+        self._contracts = [c for c in contracts if c.feature_view]
+        self._store: FeatureStore | None = None
+        self._views: dict[str, list[FeatureView]] = {}
+        self._join_keys: dict[str, list[str]] = {}
+
+    def open(self) -> None:
+        """Apply the definitions and find each view; safe to repeat.
+
+        Raises:
+            FatalBusError: a definition is wrong, or a contract does not fit its view.
+        """
+        if self._store is not None:
+            return
+        from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
+        from feast.data_source import DataSource
+        from feast.infra.online_stores.redis import RedisOnlineStoreConfig
+        from feast.repo_config import RegistryConfig, RepoConfig
+
+        self._repo.mkdir(parents=True, exist_ok=True)
+        store = FeatureStore(
+            config=RepoConfig(
+                project=PROJECT,
+                provider="local",
+                registry=RegistryConfig(path=str(self._repo.absolute() / "registry.db")),
+                online_store=RedisOnlineStoreConfig(
+                    connection_string=connection_string(self._redis_url.get_secret_value())
+                ),
+                entity_key_serialization_version=3,
+            )
+        )
+        kinds = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
+        objects: dict[int, Any] = {}
+        for path in self._definitions:
+            for value in vars(_module(path)).values():
+                if isinstance(value, kinds):
+                    objects[id(value)] = value
+        if objects:
+            store.apply(list(objects.values()))
+        views = store.list_feature_views()
+        for contract in self._contracts:
+            self._fit(store, contract, views)
+        self._store = store
+
+    def push(self, view: str, rows: Sequence[Row]) -> None:
+        """See `OnlineStore.push`; Feast skips a row that is not newer than the stored one."""
+        self.open()
+        assert self._store is not None  # noqa: S101 - open() made it
+        import pandas as pd
+        from redis.exceptions import ConnectionError as RedisConnectionError
+        from redis.exceptions import RedisError
+
+        for feature_view in self._views[view]:
+            times = [row.event_time for row in rows]
+            data: dict[str, Any] = {"event_time": pd.to_datetime(times, utc=True)}
+            keys = self._join_keys[feature_view.name]
+            for name in (*keys, *(field.name for field in feature_view.features)):
+                data[name] = _column(name, rows)
+            stamp = _timestamp_field(feature_view)
+            frame = pd.DataFrame(data).rename(columns={"event_time": stamp})
+            # Redis takes the rows of one write in order, whatever their age: leave the newest.
+            frame = frame.sort_values(stamp, kind="stable").drop_duplicates(keys, keep="last")
+            try:
+                self._store.write_to_online_store(feature_view.name, frame)
+            except (RedisConnectionError, RedisError, OSError) as error:
+                raise UnavailableError(
+                    f"online store, feature view {feature_view.name}: {error}"
+                ) from error
+
+    def _fit(
+        self, store: "FeatureStore", contract: Contract, views: "Sequence[FeatureView]"
+    ) -> None:
+        name = contract.feature_view or ""
+        fed = [
+            view
+            for view in views
+            if view.name == name or getattr(view.stream_source, "name", None) == name
+        ]
+        if not fed:
+            known = {v.name for v in views} | {
+                v.stream_source.name for v in views if v.stream_source
+            }
+            raise FatalBusError(
+                f"dataset {contract.dataset}: feature_view: {name!r} is no feature view and no push"
+                f" source; known are {', '.join(sorted(known)) or 'none'}:"
+                " define it in features.py"
+            )
+        for view in fed:
+            keys = [store.get_entity(entity).join_key for entity in view.entities]
+            wanted = {*keys, *(field.name for field in view.features)}
+            if missing := wanted - contract.names - {"entity"}:
+                raise FatalBusError(
+                    f"dataset {contract.dataset}: feature view {view.name} wants"
+                    f" {', '.join(sorted(missing))}, which are no columns of the contract: add them"
+                )
+            self._join_keys[view.name] = keys
+        self._views[name] = fed
+
+
+def connection_string(redis_url: str) -> str:
+    """Feast's `host:port,parameter=value` for a redis:// or rediss:// URL.
+
+    Raises:
+        FatalBusError: it is no such URL, or it holds a comma, which Feast could not tell apart.
+    """
+    url = urlsplit(redis_url)
+    if url.scheme not in ("redis", "rediss") or not url.hostname:
+        raise FatalBusError("REDIS_URL: write redis://[user:password@]host:port[/db] or rediss://…")
+    parts = {"username": unquote(url.username or ""), "password": unquote(url.password or "")}
+    parts["db"] = url.path.strip("/")
+    parts["ssl"] = "true" if url.scheme == "rediss" else ""
+    parts |= dict(parse_qsl(url.query))
+    if any("," in value for value in parts.values()):
+        raise FatalBusError("REDIS_URL: a comma in user name or password cannot be given to Feast")
+    given = [f"{name}={value}" for name, value in parts.items() if value]
+    return ",".join([f"{url.hostname}:{url.port or 6379}", *given])
+
+
+def _module(path: Path) -> ModuleType:
+    """The user's file as a module of its own name, so that two `features.py` do not collide."""
+    name = f"tailrace_features_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FatalBusError(f"{path}: no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise FatalBusError(f"{path}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _timestamp_field(view: "FeatureView") -> str:
+    source = view.batch_source
+    return (source.timestamp_field if source else "") or "event_time"
+
+
+def _column(name: str, rows: Sequence[Row]) -> list[Any]:
+    if rows and name not in rows[0].columns and name == "entity":
+        return [row.entity for row in rows]
+    return [row.columns[name] for row in rows]

@@ -1,0 +1,1 @@
+"""Records and labels over HTTP."""

@@ -1,0 +1,80 @@
+"""Wires ingest."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from ingest.adapters.dataset_yaml import load_contracts
+from ingest.adapters.delta_lake import TOPIC, DeltaLake
+from ingest.adapters.feast_online import FeastOnline
+from ingest.api.routes import add_routes
+from ingest.handlers import RecordSink
+from ingest.ports import Lake, OnlineStore
+from ingest.settings import IngestSettings
+from servicekit.bus import Bus
+from servicekit.component import Component
+from servicekit.loops.sink import SinkLoop
+from servicekit.publisher import AsyncPublisher
+
+
+def build(
+    settings: IngestSettings,
+    bus: Bus,
+    *,
+    lake: Lake | None = None,
+    online: OnlineStore | None = None,
+) -> tuple[Sequence[Component], FastAPI]:
+    """The sink loop over the lake, and the HTTP interface that feeds it.
+
+    Args:
+        settings: where everything is.
+        bus: carries records and events.
+        lake: default: Delta tables under `settings.lake_uri`.
+        online: default: Feast over `settings.redis_url` when a dataset names a feature view.
+
+    Raises:
+        ContractError: a dataset's YAML is wrong.
+    """
+    contracts = load_contracts(settings.models_dir)
+    lake = lake or DeltaLake(settings.lake_uri)
+    if online is None and any(contract.feature_view for contract in contracts.values()):
+        online = FeastOnline(
+            settings.feast_repo,
+            settings.redis_url,
+            sorted(settings.models_dir.glob("*/features.py")),
+            contracts.values(),
+        )
+    sink = RecordSink(
+        contracts,
+        lake,
+        online,
+        recent_ids=settings.recent_ids,
+        max_future=timedelta(seconds=settings.max_future_seconds),
+    )
+    loop = SinkLoop(
+        "ingest",
+        sink,
+        bus,
+        topics=[TOPIC],
+        member=str(settings.replica_slot),
+        max_batch=settings.max_batch,
+        linger_seconds=settings.linger_seconds,
+    )
+    sender = bus.sender()
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        yield
+        await anyio.to_thread.run_sync(sender.close, 5.0)
+
+    api = FastAPI(
+        title="Tailrace ingest",
+        description="Takes records and labels in. An accepted request is on the bus, and safe.",
+        version="1",
+        lifespan=lifespan,
+    )
+    add_routes(api, contracts, lake, AsyncPublisher(sender, "ingest"), settings)
+    return [loop], api

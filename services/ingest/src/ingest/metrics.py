@@ -1,0 +1,21 @@
+"""What ingest counts."""
+
+from prometheus_client import Counter, Histogram
+
+ACCEPTED = Counter(
+    "ingest_accepted_total", "Records and labels that were acknowledged over HTTP.", ["kind"]
+)
+REFUSED = Counter(
+    "ingest_refused_total", "Requests that were refused, by HTTP status.", ["kind", "status"]
+)
+ROWS = Counter(
+    "ingest_rows_total",
+    "Rows that came to a table: stored, quarantined, or repeated (held already).",
+    ["dataset", "outcome"],
+)
+COMMIT_SECONDS = Histogram(
+    "ingest_commit_seconds", "Duration of a commit of the lake.", ["dataset"]
+)
+PUSH_SECONDS = Histogram(
+    "ingest_push_seconds", "Duration of a write to the online feature store.", ["dataset"]
+)

@@ -1,0 +1,38 @@
+"""The settings of ingest."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from servicekit.settings import ServiceSettings
+
+
+class IngestSettings(ServiceSettings):
+    """Where the lake lies, and how much is taken at once."""
+
+    http_port: int = Field(default=18081, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    lake_uri: str = ".tailrace/lake"
+    """Folder or URL (s3://…) under which the Delta tables lie."""
+    models_dir: Path = Path("models")
+    """Folder of the models: `*/datasets/*.yaml` are the contracts, `*/features.py` the features."""
+    feast_repo: Path = Path(".tailrace/feast")
+    """Folder that holds Feast's `registry.db`."""
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:16379/0")
+    """URL of the online store, redis:// or rediss://."""
+    max_batch: int = Field(default=5000, ge=1, le=100_000)
+    """Records that one commit of the lake takes at most."""
+    linger_seconds: float = Field(default=0.5, gt=0, le=60)
+    """How long a batch waits for more records."""
+    max_records_per_request: int = Field(default=5000, ge=1, le=1_000_000)
+    """Records or labels that one request may hold."""
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    """Size that the body of one request may have."""
+    max_record_bytes: int = Field(default=256 * 1024, ge=1, le=900 * 1024)
+    """Size that one record may have as JSON; a Kafka message holds at most 1 MB."""
+    recent_ids: int = Field(default=200_000, ge=0)
+    """Newest rows of each table among which a repeated event id is recognised."""
+    max_future_seconds: float = Field(default=86_400.0, ge=0)
+    """How far ahead of wall time an event time may lie before the row is quarantined."""
+    retry_after_seconds: int = Field(default=1, ge=1)
+    """`Retry-After` of an answer 503."""
