@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from event_schemas import RolloutStep
 from predictor.adapters.bus_journal import BusJournal
@@ -15,7 +16,7 @@ from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
 from predictor.api.openapi import document
 from predictor.api.pages import pages
-from predictor.api.predict import Predict
+from predictor.api.predict import Predict, Shortcut
 from predictor.handlers.answering import Answering
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
@@ -92,9 +93,9 @@ def build(
         max_ahead=settings.max_event_time_ahead_seconds,
         retry_after=settings.retry_after_seconds,
     )
-    api.add_route("/predict", endpoint, methods=["POST"], include_in_schema=False)  # pyright: ignore[reportArgumentType] - an ASGI app is a Starlette endpoint as well
-    # Routes are tried in their order, and this one is asked for most.
-    api.router.routes.insert(0, api.router.routes.pop())
+    route = Route("/predict", endpoint, methods=["POST"], include_in_schema=False)
+    api.router.routes.append(route)
+    api.add_middleware(Shortcut, route=route)
     api.include_router(pages(follower))
     api.openapi = lambda: document(api)
     return (follower,), api

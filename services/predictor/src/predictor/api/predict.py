@@ -7,7 +7,8 @@ the rest of a request.
 import logging
 import time
 
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from predictor.api.contract import (
     ErrorAnswer,
@@ -44,6 +45,28 @@ class BodyTooLargeError(BadRequestError):
 
 class CallerGoneError(Exception):
     """The connection ended before the body did."""
+
+
+class Shortcut:
+    """Middleware that takes `POST` to one path past the router and what stands before it.
+
+    They take a third of a request's time, and do nothing for this endpoint: it turns every
+    exception into an answer by itself.
+    """
+
+    def __init__(self, app: ASGIApp, route: Route) -> None:
+        self._app = app
+        self._route = route
+        self._path = route.path
+        self._endpoint: ASGIApp = route.endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
+            scope["route"] = self._route  # names the span, as the router would
+            await self._endpoint(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class Predict:

@@ -10,10 +10,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from predictor.domain.answer import probability
+from prometheus_client import Counter, Histogram
+
+from predictor.domain.answer import confidence, probability
 from predictor.domain.batching import grouped
 from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
 from predictor.domain.features import Gap, Stored, Value
@@ -346,9 +349,19 @@ def _settle(prediction: Prediction, failure: CannotAnswerError | None) -> None:
         prediction.done.set_exception(failure)
 
 
+@lru_cache(maxsize=256)
+def _meters(model: str, version: str, arm: str) -> tuple[Counter, Histogram, Histogram]:
+    """The metrics of an arm: finding them by their labels costs more than counting."""
+    return (
+        PREDICTIONS.labels(model, version, arm),
+        CONFIDENCE.labels(model, version),
+        LATENCY.labels(model),
+    )
+
+
 def _count(prediction: Prediction) -> None:
-    version, score = prediction.version, prediction.score or 0.0
-    model, name = version.model, version.version
-    PREDICTIONS.labels(model, name, prediction.arm.name).inc()
-    CONFIDENCE.labels(model, name).observe(score if score >= 0.5 else 1 - score)
-    LATENCY.labels(model).observe(time.perf_counter() - prediction.arrived)
+    version = prediction.version
+    predictions, confidences, latency = _meters(version.model, version.version, prediction.arm.name)
+    predictions.inc()
+    confidences.observe(confidence(prediction.score or 0.0))
+    latency.observe(time.perf_counter() - prediction.arrived)
