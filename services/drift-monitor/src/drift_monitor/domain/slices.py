@@ -17,19 +17,21 @@ from drift_monitor.domain.sequences import Sequences
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One model, version, arm and rollout, from `start` to `end`."""
+    """One model, version, arm, rollout and weight, from `start` to `end`.
+
+    Weights are kept apart because the deployer judges each step of a rollout by itself.
+    """
 
     model: str
     version: str
     arm: str
     rollout_id: str
+    weight: float
+    """Of the challenger, when these predictions were made."""
     start: int
     end: int
     due: int
     """Watermark at which it is measured for the first time."""
-    weight: float = 0.0
-    weight_time: int = -1
-    """Event time of the prediction that `weight` is from: the newest."""
     n: int = 0
     errors: int = 0
     latencies: Counts = NO_LATENCIES
@@ -55,26 +57,22 @@ class Slice:
     def predicted(
         self,
         *,
-        time: int,
-        weight: float,
         score: float | None,
         latency_ms: float,
         replica: str,
         sequence: int,
     ) -> "Slice":
         """With one more prediction; without a score it has failed."""
-        newer = (time, weight) > (self.weight_time, self.weight)
         low, high = self.replicas.get(replica, (sequence, sequence))
         return Slice(
             self.model,
             self.version,
             self.arm,
             self.rollout_id,
+            self.weight,
             self.start,
             self.end,
             self.due,
-            weight if newer else self.weight,
-            time if newer else self.weight_time,
             self.n + 1,
             self.errors + (score is None),
             add(self.latencies, latency_bin(latency_ms)),

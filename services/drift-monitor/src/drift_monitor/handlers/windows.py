@@ -102,8 +102,6 @@ class WindowsHandlers:
 
         slice_key, slice_ = self._slice(body, time, plan, watermark)
         slice_ = slice_.predicted(
-            time=time,
-            weight=body.weight,
             score=score,
             latency_ms=body.latency.total_ms,
             replica=body.replica,
@@ -249,7 +247,8 @@ class WindowsHandlers:
         self, body: PredictionLogged, time: int, plan: Plan, watermark: int | None
     ) -> tuple[str, Slice]:
         start = floor(time, plan.slice)
-        key = key_of(body.model, body.version, body.arm, body.rollout_id, start)
+        arm = (body.model, body.version, body.arm, body.rollout_id, body.weight)
+        key = key_of(*arm, start)
         known = self.state.slices.get(key)
         if known is not None:
             return key, known
@@ -258,7 +257,7 @@ class WindowsHandlers:
         if watermark is not None and due <= watermark:
             # Born late: measured when the next slice is, and not prediction by prediction.
             due = floor(watermark - plan.lateness, plan.slice) + plan.slice + plan.lateness
-        return key, Slice(body.model, body.version, body.arm, body.rollout_id, start, end, due)
+        return key, Slice(*arm, start, end, due)
 
     def _may_open(self, body: PredictionLogged) -> bool:
         if not in_force(body.arm, body.weight):
