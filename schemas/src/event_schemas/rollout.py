@@ -83,7 +83,7 @@ class RolloutStep(EventBody):
     """What the step was decided on; None for the first."""
     reason: str
     """A sentence for people."""
-    outcome: Literal["running", "promoted", "rolled_back", "aborted", "superseded"]
+    outcome: Literal["running", "promoted", "rolled_back", "aborted"]
     """What became of the rollout with this step."""
     event_time: Timestamp | None = None
     """Event time of the evidence."""
