@@ -14,7 +14,7 @@ def main() -> None:
     settings = load_settings(PredictorSettings)
     # A request makes thousands of objects and no cycles: the default of 700 collects in vain.
     gc.set_threshold(50_000, 50, 50)
-    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    bus = KafkaBus.of(settings)
     components, api = build(settings, bus)
     run("predictor", settings, components, api)
 

@@ -1,0 +1,214 @@
+"""The service as it is deployed: Kafka, Feast over Valkey, and MLflow's way to fetch a file."""
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from event_schemas import PredictionLogged
+from predictor.adapters.feast_features import FeastOnlineFeatures, connection_string
+from predictor.adapters.mlflow_artifacts import MlflowArtifacts
+from predictor.app import build
+from predictor.domain.batching import Lookup
+from predictor.domain.errors import LoadError
+from predictor.settings import PredictorSettings
+from servicekit.bus import TopicView
+from servicekit.cloudevents import decode, encode
+from servicekit.errors import UnavailableError
+from servicekit.event import Event
+from servicekit.kafka import KafkaBus
+from servicekit.testing.broker import embedded_broker
+
+pytestmark = [
+    pytest.mark.integration,
+    # Feast, MLflow and what they import warn about themselves.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+AT = datetime(2013, 7, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def feast_repo(tmp_path: Path, redis_url: str) -> Path:
+    """A registry with the weather by origin; only EWR has a row, of 10 o'clock."""
+    import pandas as pd
+    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast.types import Float64
+
+    origin = Entity(name="origin", join_keys=["origin"], value_type=ValueType.STRING)
+    rows = pd.DataFrame(
+        {"origin": ["EWR"], "event_time": [AT], "temperature": [-1.5], "wind": [None]}
+    ).astype({"wind": "float64"})
+    path = tmp_path / "weather.parquet"
+    rows.to_parquet(path)
+    weather = FeatureView(
+        name="weather",
+        entities=[origin],
+        schema=[Field(name="temperature", dtype=Float64), Field(name="wind", dtype=Float64)],
+        source=FileSource(path=str(path), timestamp_field="event_time"),
+    )
+    store = FeatureStore(
+        config=RepoConfig(
+            project="tailrace",
+            provider="local",
+            registry=str(tmp_path / "registry.db"),
+            online_store={"type": "redis", "connection_string": connection_string(redis_url)},
+            entity_key_serialization_version=3,
+        )
+    )
+    store.apply([origin, weather])
+    store.write_to_online_store("weather", rows)
+    return tmp_path
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[KafkaBus]:
+    """A broker of its own: rollout.step belongs to this test."""
+    with embedded_broker(tmp_path / "broker") as bootstrap:
+        yield KafkaBus(bootstrap)
+
+
+def everything(view: TopicView, count: int) -> list[PredictionLogged]:
+    found: list[PredictionLogged] = []
+    deadline = time.monotonic() + 20
+    while len(found) < count and time.monotonic() < deadline:
+        found += [decode(message).body for message in view.poll(0.2)]
+    view.close()
+    return found
+
+
+def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
+    lab: Any,
+    bus: KafkaBus,
+    feast_repo: Path,
+    redis_url: str,
+    body: Any,
+    requested: Any,
+    stored: Any,
+) -> None:
+    settings = PredictorSettings(
+        feast_repo=feast_repo,
+        redis_url=redis_url,
+        model_cache=feast_repo / "cache",
+        # A busy machine is no outage.
+        feature_timeout_seconds=20,
+        log_deadline_seconds=20,
+    )
+    (follower,), app = build(settings, bus)
+    step = lab.step(0, lab.version(1, requested + stored))
+    sender = bus.sender()
+    sender.send(encode(Event(body=step, source="/test", time=AT))).result(20)
+    sender.close(5)
+    stop = threading.Event()
+    thread = threading.Thread(target=follower.run, args=(stop,))
+    thread.start()
+
+    async def talk() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            requests = [
+                {
+                    **body,
+                    "prediction_id": f"p{i}",
+                    "event_time": (AT + timedelta(hours=age)).isoformat(),
+                    "features": {**body["features"], "origin": origin},
+                }
+                for i, (origin, age) in enumerate([("EWR", 2), ("EWR", 2.01), ("JFK", 0)] * 20)
+            ]
+            return await asyncio.gather(*(client.post("/predict", json=r) for r in requests))
+
+    try:
+        until(lambda: follower.ready)
+        answers = asyncio.run(talk())
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert {answer.status_code for answer in answers} == {200}, answers[0].text
+    logged = everything(bus.view("prediction.logged"), 60)
+    assert sorted(each.sequence for each in logged) == list(range(60))
+    seen = {int(each.prediction_id[1:]) % 3: each.features["temp"] for each in logged}
+    assert seen == {0: -1.5, 1: None, 2: None}, "fresh, stale, absent"
+    assert {each.prediction_id: each.score for each in logged} == {
+        answer.json()["prediction_id"]: answer.json()["score"] for answer in answers
+    }
+
+
+def test_the_features_must_be_in_the_registry(feast_repo: Path, redis_url: str) -> None:
+    features = FeastOnlineFeatures(feast_repo, redis_url)
+    with pytest.raises(UnavailableError, match="feature view trains is not in the registry yet"):
+        features.prepare({"origin": [("trains", "delay")]})
+    with pytest.raises(LoadError, match="weather has no snow; it has temperature, wind") as caught:
+        features.prepare({"origin": [("weather", "snow")]})
+    assert caught.value.reason == "features"
+    features.prepare({"origin": [("weather", "wind")]})
+
+
+def test_a_registry_that_is_not_written_yet_is_waited_for(tmp_path: Path) -> None:
+    features = FeastOnlineFeatures(tmp_path, "redis://127.0.0.1:1/0")
+    with pytest.raises(UnavailableError, match=r"registry\.db is not there yet"):
+        features.prepare({"origin": [("weather", "wind")]})
+    features.prepare({})
+
+
+def test_a_store_that_refuses_connections_is_away(feast_repo: Path) -> None:
+    features = FeastOnlineFeatures(feast_repo, "redis://127.0.0.1:1/0")
+    features.prepare({"origin": [("weather", "wind")]})
+    lookup = Lookup()
+    lookup.refs[("weather", "wind")] = None
+    lookup.values["EWR"] = None
+
+    async def read() -> None:
+        try:
+            async with asyncio.timeout(30):
+                await features.read({"origin": lookup})
+        finally:
+            await features.close()
+
+    with pytest.raises(UnavailableError):
+        asyncio.run(read())
+
+
+def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache")
+    with pytest.raises(LoadError, match=f"has sha256 {digest}, announced was 0000") as caught:
+        artifacts.fetch(str(file), "0" * 64)
+    assert caught.value.reason == "sha256"
+    kept = artifacts.fetch(str(file), digest)
+    assert kept.read_bytes() == b"weights"
+    assert file.exists(), "what was fetched stays where it lay"
+    file.unlink()
+    assert artifacts.fetch(str(file), digest) == kept, "a kept file needs no download"
+    kept.write_bytes(b"tampered")
+    with pytest.raises(LoadError) as caught:
+        artifacts.fetch(str(file), digest)
+    assert caught.value.reason == "missing"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [kept.name]
+
+
+def test_a_server_that_is_away_is_an_outage_and_not_a_bad_file(tmp_path: Path) -> None:
+    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache")
+    with pytest.raises(UnavailableError, match="cannot be downloaded now"):
+        artifacts.fetch("mlflow-artifacts:/0/run/artifacts/model.onnx", "0" * 64)
+    with pytest.raises(UnavailableError, match="cannot be downloaded now"):
+        artifacts.fetch("runs:/0123456789abcdef/model.onnx", "0" * 64)
