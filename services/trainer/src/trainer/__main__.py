@@ -14,7 +14,7 @@ from trainer.settings import TrainerSettings
 def main() -> None:
     """Run until told to stop."""
     settings = load_settings(TrainerSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    bus = KafkaBus.of(settings)
     try:
         components = build(settings, bus)
     except ModelFolderError as error:

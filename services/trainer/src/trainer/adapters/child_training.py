@@ -5,11 +5,12 @@ live in a process of their own, started once. It is a plain process with a pipe 
 because a training that takes too long has to be killed, and a pool cannot do that in Python 3.11.
 """
 
+import importlib
 import logging
 import multiprocessing
 import os
+import signal
 import threading
-import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -19,6 +20,12 @@ from servicekit.errors import UnavailableError
 from trainer.adapters.delta_history import HistorySource
 from trainer.domain.failure import TrainingError
 from trainer.ports import TrainingResult, TrainingTask
+
+WORK = "trainer.adapters.sklearn_training"
+"""Module that the child works with: `warm(threads)` and `train(task, source)`."""
+
+WARM_SECONDS = 300.0
+"""Time that a new child has to import its libraries: 20 s on a busy core."""
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +43,24 @@ class _Bug:
 class ChildTraining:
     """A component that keeps the child, and the port that trains with it."""
 
-    def __init__(self, source: HistorySource, *, threads: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        source: HistorySource,
+        *,
+        threads: int = 1,
+        timeout_seconds: float = 1800.0,
+        work: str = WORK,
+    ) -> None:
         self.name = "trainer-child"
         self.ready = True
         self._source = source
         self._threads = threads
         self._timeout_seconds = timeout_seconds
+        self._work = work
         self._lock = threading.Lock()
         self._child: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._warm = False
         self._closed = False
 
     def run(self, stop: threading.Event) -> None:
@@ -98,6 +114,10 @@ class ChildTraining:
 
     def _ask(self, task: TrainingTask) -> "TrainingResult | Exception | _Bug":
         pipe = self._connection()
+        if not self._warm:
+            if not pipe.poll(WARM_SECONDS):
+                raise OSError(f"the training process was not warm after {WARM_SECONDS:.0f} s")
+            self._warm = pipe.recv()
         pipe.send(task)
         if not pipe.poll(self._timeout_seconds):
             self._discard()
@@ -116,11 +136,12 @@ class ChildTraining:
             self._pipe, theirs = context.Pipe()
             self._child = context.Process(
                 target=_serve,
-                args=(theirs, self._source, self._threads),
+                args=(theirs, self._source, self._threads, self._work),
                 name="trainer-child",
                 daemon=True,
             )
             self._child.start()
+            self._warm = False
             theirs.close()
         return self._pipe
 
@@ -131,22 +152,21 @@ class ChildTraining:
         self._child = self._pipe = None
 
 
-def _serve(pipe: Connection, source: HistorySource, threads: int) -> None:
+def _serve(pipe: Connection, source: HistorySource, threads: int, module: str) -> None:
     """The child: train one task after the other, as long as the parent lives."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when OpenMP is loaded, by warm()
-    from trainer.adapters import sklearn_training
-
-    started = time.monotonic()
-    sklearn_training.warm(threads)
-    log.info("warm after %.1f s", time.monotonic() - started)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the child ends
+    work = importlib.import_module(module)
+    work.warm(threads)
+    pipe.send(True)
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
         try:
-            answer = sklearn_training.train(task, source)
+            answer = work.train(task, source)
         except (TrainingError, UnavailableError) as error:
             answer = type(error)(*error.args)  # without its causes, which may not survive the pipe
         except Exception as error:
