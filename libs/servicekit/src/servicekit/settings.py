@@ -21,6 +21,9 @@ class ServiceSettings(BaseSettings):
     """Comma-separated `host:port` of some Kafka brokers."""
     kafka_partitions: int = Field(default=1, ge=1, le=256)
     """Partitions of the topics that carry predictions and labels, when this service makes them."""
+    kafka_topic_options: dict[str, str] = Field(default_factory=dict)
+    """Options of the topics that this service creates, as JSON, beside what the contracts ask for:
+    `{"retention.bytes": "16777216"}`."""
     http_host: str = "127.0.0.1"
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)

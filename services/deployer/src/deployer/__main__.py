@@ -10,7 +10,7 @@ from servicekit.settings import load_settings
 def main() -> None:
     """Entry point of the console script."""
     settings = load_settings(DeployerSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    bus = KafkaBus.of(settings)
     run("deployer", settings, build(settings, bus))
 
 

@@ -49,7 +49,7 @@ def _windows() -> None:
     from servicekit.settings import load_settings
 
     settings = load_settings(WindowsSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    bus = KafkaBus.of(settings)
     run("drift-monitor", settings, build(settings, bus))
 
 
@@ -61,7 +61,7 @@ def _watch() -> None:
     from servicekit.settings import load_settings
 
     settings = load_settings(WatchSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers, partitions=settings.kafka_partitions)
+    bus = KafkaBus.of(settings)
     components, api = build(settings, bus)
     run("drift-monitor", settings, components, api)
 

@@ -13,7 +13,7 @@ from servicekit.settings import load_settings
 def main() -> None:
     """Entry point of the console script."""
     settings = load_settings(IngestSettings)
-    bus = KafkaBus(settings.kafka_bootstrap_servers)
+    bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)
     except ContractError as error:

@@ -9,6 +9,7 @@ from servicekit.kafka.sender import KafkaSender
 from servicekit.kafka.topics import Topics
 from servicekit.kafka.transactional import KafkaTransactionalSession
 from servicekit.kafka.view import KafkaView
+from servicekit.settings import ServiceSettings
 
 
 class KafkaBus:
@@ -20,6 +21,7 @@ class KafkaBus:
         *,
         partitions: int = 1,
         replication: int = -1,
+        topic_options: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         sender_queue: int = 10_000,
         sender_linger_seconds: float = 0.002,
@@ -31,16 +33,26 @@ class KafkaBus:
             bootstrap_servers: comma-separated `host:port` of some brokers.
             partitions: of the topics that carry volume, when they are created.
             replication: copies of a topic that is created; -1 leaves it to the brokers.
+            topic_options: of every topic that is created, beside what its contract asks for.
             options: more settings of librdkafka, such as `security.protocol`.
             sender_queue: records that a sender keeps while they are not acknowledged.
             sender_linger_seconds: how long a sender waits for more records to send together.
             sender_delivery_seconds: after which a record that no broker took has failed.
         """
         self._clients = Clients(bootstrap_servers, options)
-        self._topics = Topics(self._clients, partitions, replication)
+        self._topics = Topics(self._clients, partitions, replication, topic_options or {})
         self._sender_queue = sender_queue
         self._sender_linger_seconds = sender_linger_seconds
         self._sender_delivery_seconds = sender_delivery_seconds
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> "KafkaBus":
+        """The cluster that a service's settings name."""
+        return cls(
+            settings.kafka_bootstrap_servers,
+            partitions=settings.kafka_partitions,
+            topic_options=settings.kafka_topic_options,
+        )
 
     def transactional(
         self, *, service: str, topics: Sequence[str], slot: int = 0, slots: int = 1

@@ -58,6 +58,8 @@ class Clients:
                 "acks": "all",
                 # murmur2 of the key is what Java clients use, so both agree on the partition.
                 "partitioner": "murmur2_random",
+                # Events are JSON, of which little is left; any broker since 0.10 reads lz4.
+                "compression.type": "lz4",
                 # Dead letters are a bit larger than the largest message.
                 "message.max.bytes": 2 * 1024 * 1024,
                 **_dotted(options),

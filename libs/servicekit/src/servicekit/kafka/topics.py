@@ -1,7 +1,7 @@
 """The topics that the contracts and the services ask for, created when they are missing."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
@@ -48,10 +48,13 @@ def state_topic(name: str, slots: int) -> Topic:
 class Topics:
     """The topics of one cluster; a topic that exists is never altered."""
 
-    def __init__(self, clients: Clients, partitions: int, replication: int) -> None:
+    def __init__(
+        self, clients: Clients, partitions: int, replication: int, options: Mapping[str, str]
+    ) -> None:
         self._clients = clients
         self._partitions = partitions
         self._replication = replication
+        self._options = options
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
@@ -95,7 +98,7 @@ class Topics:
                         topic.name,
                         num_partitions=topic.partitions,
                         replication_factor=self._replication,
-                        config=topic.options,
+                        config={**self._options, **topic.options},
                     )
                     for topic in wanted.values()
                     if topic.name not in existing

@@ -1,5 +1,6 @@
 """The parts of the local stack: what is started, with which environment, and where it answers."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,16 @@ from tailrace.stack.layout import Layout
 from tailrace.stack.settings import StackSettings
 
 LOOPBACK = "127.0.0.1"
+
+EMBEDDED_TOPICS = {
+    "retention.bytes": str(24 * 1024 * 1024),
+    "segment.bytes": str(1024 * 1024),
+    "segment.ms": "10000",
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "60000",
+}
+"""Options of the embedded broker's topics: it rewrites all that it holds after every change (ADR
+0002), so it is given little to hold. An hour of the demo's traffic fits."""
 
 QUIET = {
     "DO_NOT_TRACK": "true",  # MLflow, and Evidently, for which any value will do
@@ -201,8 +212,10 @@ def _service(service: Service, settings: StackSettings) -> Part:
         "REDIS_URL": f"redis://{LOOPBACK}:{settings.valkey_port}/0",
         "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{settings.mlflow_port}",
     }
+    if settings.kafka_bootstrap_servers is None:
+        reached["KAFKA_TOPIC_OPTIONS"] = json.dumps(EMBEDDED_TOPICS)
     # What the user set is inherited by the process, so that no password is written to a file.
-    local = {k: v for k, v in reached.items() if getattr(settings, k.lower()) is None}
+    local = {k: v for k, v in reached.items() if getattr(settings, k.lower(), None) is None}
     return Part(
         name=service.part,
         command=(str(Path(sys.executable).with_name(service.words[0])), *service.words[1:]),
@@ -217,6 +230,9 @@ def _service(service: Service, settings: StackSettings) -> Part:
             **local,
             "LAKE_URI": settings.lake_uri or str(layout.lake),
             "FEAST_REPO": str((settings.feast_repo or layout.feast).absolute()),
+            "REPORT_DIR": str(layout.data / "drift-reports"),
+            "MODEL_CACHE": str(layout.data / "model-cache"),
+            "WORK_DIR": str(layout.data / "trainer"),
             "MODELS_DIR": str(settings.models_dir.absolute()),
             "HTTP_HOST": settings.http_host,
             "HTTP_PORT": str(port),
