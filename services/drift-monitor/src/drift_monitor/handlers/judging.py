@@ -29,6 +29,7 @@ from drift_monitor.handlers import metrics
 from drift_monitor.handlers.bodies import columns_of, moment
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import RowsTable, State, key_of
+from drift_monitor.metrics import DRIFT_SCORE
 from drift_monitor.ports import (
     BadReferenceError,
     DriftReport,
@@ -134,7 +135,7 @@ class Judging:
             seen.name = _report_name(window)
             shifts = list(_shifts(kept, before, now, seen.report, plan))
             for shift in shifts:
-                metrics.DRIFT_SCORE.labels(window.model, shift.column).set(shift.value)
+                DRIFT_SCORE.labels(window.model, shift.column).set(shift.value)
             seen.verdicts.append(judge_data(shifts, plan))
         scores = reference.get(SCORE)
         if scores is not None and (counts := _score_counts(scores)):
@@ -143,7 +144,7 @@ class Judging:
                 np.nanmean(scores)
             )
             verdict = judge_scores(counts, window.scores, plan, moved)
-            metrics.DRIFT_SCORE.labels(window.model, SCORE).set(verdict.shifts[0].value)
+            DRIFT_SCORE.labels(window.model, SCORE).set(verdict.shifts[0].value)
             seen.verdicts.append(verdict)
 
     def _sample(self, key: str, window: Window, plan: Plan) -> list[dict[str, object]]:

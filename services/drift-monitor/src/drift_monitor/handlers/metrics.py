@@ -2,9 +2,6 @@
 
 from prometheus_client import Counter, Gauge
 
-DRIFT_SCORE = Gauge(
-    "drift_score", "Distance of a feature from the version's reference.", ["model", "feature"]
-)
 DRIFT_ACTIVE = Gauge(
     "drift_active", "Whether drift was detected and not cleared.", ["model", "kind"]
 )

@@ -1,0 +1,1 @@
+"""`drift-monitor watch`: live and light, in memory; nothing relies on it."""

@@ -1,0 +1,223 @@
+"""The Faust part of `watch`: a stream of predictions into the intake, and a timer."""
+
+import asyncio
+import logging
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drift_monitor.settings import WatchSettings
+from drift_monitor.watch import metrics
+from drift_monitor.watch.intake import Intake
+from drift_monitor.watch.live import Sample
+from event_schemas import PredictionLogged
+from servicekit.bus import Bus, Message, Sender
+from servicekit.errors import UnavailableError
+from servicekit.loops.backoff import Backoff
+
+if TYPE_CHECKING:
+    import faust
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""After which a stream that does not end is left to die with the process."""
+STEADY_SECONDS = 30.0
+"""After which a stream counts as well, so that the next failure is tried again soon."""
+LOG_SECONDS = 10.0
+"""Between two errors of one logger of the client, which writes twenty a second in an outage."""
+LAG_EVERY = 100
+"""Messages between two looks at the lag."""
+
+
+class WatchStream:
+    """Runs a Faust app on an event loop of its own, again and again until told to stop.
+
+    Faust's own worker wants the main thread, which serves HTTP; a stream that fails, or a broker
+    that is away, is tried again with an app made anew.
+    """
+
+    name = "watch"
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        bus: Bus,
+        intake: Intake,
+        sender: Sender,
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._intake = intake
+        self._sender = sender
+        self._backoff = backoff or Backoff()
+        self.ready = False
+        """Whether partitions are assigned."""
+        self.latest = Sample()
+        """The last sample; replaced as a whole, so any thread may read it."""
+
+    def run(self, stop: threading.Event) -> None:
+        """See `Component.run`."""
+        _quietly_import()
+        try:
+            self._run(stop)
+        finally:
+            if lost := self._sender.close(STOP_SECONDS):
+                log.warning("%d suspicions were not published", lost)
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                self._ensure_topic()
+                with tempfile.TemporaryDirectory(prefix="watch-") as folder, asyncio.Runner() as r:
+                    r.run(self._stream(stop, Path(folder)))
+                if stop.is_set():
+                    return
+                reason = "it ended by itself"
+            except UnavailableError as error:
+                reason = str(error)
+            # Whatever Faust or its client raised, a new app may do better.
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                self.ready = False
+            if time.monotonic() - began > STEADY_SECONDS:
+                self._backoff.reset()
+            wait = self._backoff.next()
+            metrics.RESTARTS.inc()
+            log.warning("the stream starts again in %.1f s: %s", wait, reason)
+            stop.wait(wait)
+
+    def _ensure_topic(self) -> None:
+        """Faust subscribes to topics that exist; a view sees to that."""
+        view = self._bus.view(PredictionLogged.topic())
+        try:
+            view.poll(0.0)
+        finally:
+            view.close()
+
+    async def _stream(self, stop: threading.Event, folder: Path) -> None:
+        app = self._app(folder)
+        try:
+            await app.start()
+            while not (stop.is_set() or app.should_stop):  # noqa: ASYNC110
+                # Another thread sets the event.
+                await asyncio.sleep(0.1)
+            if app.crash_reason is not None:
+                raise app.crash_reason
+        finally:
+            self.ready = False
+            try:
+                await asyncio.wait_for(app.stop(), STOP_SECONDS)
+            except TimeoutError:
+                log.warning("the stream did not end within %.0f s", STOP_SECONDS)
+
+    def _app(self, folder: Path) -> "faust.App":
+        import faust
+
+        settings = self._settings
+        brokers = ";".join(f"kafka://{b}" for b in settings.kafka_bootstrap_servers.split(","))
+        app = faust.App(
+            settings.watch_group,
+            broker=brokers,
+            datadir=str(folder),
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            broker_max_poll_records=500,
+            consumer_group_instance_id=f"{settings.watch_group}-{settings.replica_slot}",
+            # Nothing relies on a message being looked at, so an end need not wait for any.
+            stream_wait_empty=False,
+        )
+        topic = app.topic(PredictionLogged.topic(), key_serializer="raw", value_serializer="raw")
+        intake = self._intake
+
+        async def look(stream: Any) -> None:
+            count = 0
+            async for event in stream.events():
+                raw = event.message
+                intake.take(
+                    Message(
+                        raw.topic,
+                        raw.partition,
+                        raw.offset,
+                        raw.key,
+                        raw.value,
+                        tuple(raw.headers or ()),
+                        int((raw.timestamp or 0) * 1000),
+                    )
+                )
+                count += 1
+                if count % LAG_EVERY == 0:
+                    # Also lets the timer have its turn between two messages of a full buffer.
+                    await asyncio.sleep(0)
+                    self._note_lag(app, raw.tp, raw.offset)
+
+        async def tell() -> None:
+            try:
+                self.ready = bool(app.consumer.assignment())
+                self.latest = intake.sample(time.monotonic())
+            except Exception:
+                # A timer that raises ends the whole app.
+                log.exception("no sample this second")
+
+        app.agent(topic, name="watch", concurrency=1)(look)
+        app.timer(1.0)(tell)
+        return app
+
+    def _note_lag(self, app: "faust.App", where: Any, offset: int) -> None:
+        end = app.consumer.highwater(where)
+        if end is not None:
+            self._intake.lags(where.partition, end - offset - 1)
+
+
+def _quietly_import() -> None:
+    """Import Faust, and keep its threads from outliving the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Without it the client reads no message that lz4, snappy or zstd made smaller.
+        import cramjam  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import faust  # noqa: F401
+
+        # Takes seconds, which the first prediction would spend on the stream's own thread.
+        import river.drift  # noqa: F401
+        from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+        from mode.threads import WorkerThread
+
+    class DaemonThread(WorkerThread):
+        """A consumer that waits for a group which never answers does not hold the process."""
+
+        def __init__(self, service: Any, **kwargs: Any) -> None:
+            super().__init__(service, **kwargs)
+            self.daemon = True
+
+    AIOKafkaConsumerThread.Worker = DaemonThread
+    for name in ("aiokafka", "aiokafka.consumer.group_coordinator"):
+        logging.getLogger(name).addFilter(_Seldom())
+    # What each part of Faust does when it starts and stops.
+    for name in ("faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Seldom(logging.Filter):
+    """Lets an error of a logger pass only once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quiet_until = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if record.levelno < logging.WARNING:
+            return True
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + LOG_SECONDS
+        return True
