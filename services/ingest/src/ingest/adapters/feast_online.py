@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from ingest.domain.contract import Contract
+from ingest.domain.contract import Contract, Kind
 from ingest.domain.row import Row
 from servicekit.errors import FatalBusError, UnavailableError
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
 PROJECT = "tailrace"
+
+_DTYPES: dict[Kind, str] = {
+    "string": "object",
+    "number": "float64",
+    "integer": "Int64",
+    "boolean": "boolean",
+    "timestamp": "datetime64[us, UTC]",
+}
+"""Types of pandas that hold a missing value; by the data alone, a column without any has none."""
 
 
 class FeastOnline:
@@ -49,6 +58,7 @@ class FeastOnline:
         self._store: FeatureStore | None = None
         self._views: dict[str, list[FeatureView]] = {}
         self._join_keys: dict[str, list[str]] = {}
+        self._dtypes: dict[str, dict[str, str]] = {}
 
     def open(self) -> None:
         """Apply the definitions and find each view; safe to repeat.
@@ -101,13 +111,16 @@ class FeastOnline:
             data: dict[str, Any] = {"event_time": pd.to_datetime(times, utc=True)}
             keys = self._join_keys[feature_view.name]
             for name in (*keys, *(field.name for field in feature_view.features)):
-                data[name] = _column(name, rows)
+                dtype = self._dtypes[view].get(name, "object")
+                data[name] = pd.Series(_column(name, rows), dtype=dtype)
             stamp = _timestamp_field(feature_view)
             frame = pd.DataFrame(data).rename(columns={"event_time": stamp})
             # Redis takes the rows of one write in order, whatever their age: leave the newest.
             frame = frame.sort_values(stamp, kind="stable").drop_duplicates(keys, keep="last")
             try:
-                self._store.write_to_online_store(feature_view.name, frame)
+                # Not write_to_online_store: it leaves a frame out that holds nothing but missing
+                # values, and the values of an older report would stay.
+                self._store._get_provider().ingest_df(feature_view, frame)
             except (RedisConnectionError, RedisError, OSError) as error:
                 raise UnavailableError(
                     f"online store, feature view {feature_view.name}: {error}"
@@ -141,6 +154,7 @@ class FeastOnline:
                 )
             self._join_keys[view.name] = keys
         self._views[name] = fed
+        self._dtypes[name] = {column.name: _DTYPES[column.kind] for column in contract.columns}
 
 
 def connection_string(redis_url: str) -> str:

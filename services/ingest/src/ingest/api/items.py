@@ -86,8 +86,8 @@ def _record(dataset: str, item: Any, now: datetime, max_bytes: int) -> Event:
     record = fields.get("record")
     if not isinstance(record, dict):
         raise _FaultError("record", record, "it is no object", "send the columns by name")
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
-    if len(canonical) > max_bytes:
+    canonical = _canonical(record)
+    if len(canonical.encode()) > max_bytes:
         raise _FaultError(
             "record", canonical, f"it is larger than {max_bytes} bytes", "send less in one record"
         )
@@ -98,6 +98,17 @@ def _record(dataset: str, item: Any, now: datetime, max_bytes: int) -> Event:
         f"{dataset}|{entity}|{event_time.isoformat()}|{canonical}",
         now,
     )
+
+
+def _canonical(record: dict[str, Any]) -> str:
+    """The record as text, the same however its columns are ordered."""
+    try:
+        text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text.encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        problem = f"it cannot be written ({type(error).__name__})"
+        raise _FaultError("record", "…", problem, "send Unicode text, and flat columns") from None
+    return text
 
 
 def _label(item: Any, now: datetime) -> Event:
@@ -121,14 +132,13 @@ def _event(make: Callable[[], RecordReceived | LabelArrived], content: str, now:
     """The event; what only the contract of the event sees is a fault as well."""
     try:
         body = make()
-        event_id = derived_id(content, body.type)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         field = ".".join(map(str, problem["loc"])) or "item"
         raise _FaultError(field, problem["input"], problem["msg"], "mend the value") from None
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise _FaultError("item", "…", str(error), "send Unicode text, and flat records") from None
-    return Event(body=body, source=SOURCE, time=now, id=event_id)
+    except RecursionError:
+        raise _FaultError("record", "…", "it is nested too deeply", "send flat columns") from None
+    return Event(body=body, source=SOURCE, time=now, id=derived_id(content, body.type))
 
 
 def _object(item: Any, shape: str) -> dict[str, Any]:
