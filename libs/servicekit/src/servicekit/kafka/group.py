@@ -1,5 +1,6 @@
 """A static member of a consumer group over Kafka, for effects that leave Kafka."""
 
+import time
 from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -14,6 +15,9 @@ from servicekit.kafka.topics import Topics
 
 LONGEST_BATCH_SECONDS = 600
 """A member that does not poll for so long loses its partitions, and gets its batch again."""
+
+PARTING_SECONDS = 2.0
+"""Longest wait for a member's last rebalance."""
 
 
 class KafkaGroupSession:
@@ -118,6 +122,7 @@ class KafkaGroupSession:
         consumer, self._consumer, self._reader = self._consumer, None, None
         if consumer is not None:
             try:
+                _part(consumer)
                 consumer.close()
             except (KafkaException, RuntimeError) as error:
                 log.warning("closing the consumer of %s: %s", self._member, error)
@@ -126,3 +131,18 @@ class KafkaGroupSession:
         if self._consumer is None or self._reader is None:
             raise UnavailableError(f"the session {self._member} is not open")
         return self._consumer, self._reader
+
+
+def _part(consumer: Consumer) -> None:
+    """Give the partitions up while rebalance events are still heard.
+
+    librdkafka hangs for ever, holding the GIL, when it closes while one waits to be heard:
+    https://github.com/confluentinc/librdkafka/issues/4884. A static member that unsubscribes stays
+    in its group.
+    """
+    consumer.unsubscribe()
+    until = time.monotonic() + PARTING_SECONDS
+    polls = 0
+    while (polls < 2 or consumer.assignment()) and time.monotonic() < until:
+        consumer.poll(0.01)
+        polls += 1

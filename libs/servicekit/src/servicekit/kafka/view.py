@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from servicekit.bus import Message
-from servicekit.kafka.client import Clients, read
+from servicekit.kafka.client import REQUEST_SECONDS, Clients, read
 from servicekit.kafka.errors import translate
 from servicekit.kafka.topics import Topics
 
@@ -66,12 +66,9 @@ class KafkaView:
             for partition in range(self._topics.partitions(name))
         ]
         try:
-            consumer = self._clients.consumer(
-                "no-group",
-                enable_partition_eof=True,
-                # The end of an idle topic is seen only when a fetch came back empty.
-                fetch_wait_max_ms=100,
-            )
+            consumer = self._clients.consumer("no-group", enable_partition_eof=True)
+            # Without it, librdkafka takes half a second to ask who leads the partitions.
+            consumer.list_topics(timeout=REQUEST_SECONDS)
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
