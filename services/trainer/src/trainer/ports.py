@@ -63,6 +63,8 @@ class TrainingTask:
     """Inputs of the champion."""
     champion_name: str = ""
     """The champion, for people."""
+    champion_until: datetime | None = None
+    """End of the event time of the champion's own training data."""
 
 
 @dataclass(frozen=True, slots=True)

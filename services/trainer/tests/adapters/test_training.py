@@ -139,6 +139,21 @@ def test_a_champion_is_scored_on_the_same_rows(train, ferries, tmp_path):
     assert "that of version 1" in gate.reason
 
 
+def test_a_champion_is_not_compared_on_rows_that_it_was_trained_on(train, ferries, tmp_path):
+    champion = tmp_path / "champion.onnx"
+    champion.write_bytes(train(until=START + timedelta(days=36)).artifact)
+    features = load_model(ferries.folder).features
+    task = {"champion": champion, "champion_features": features, "champion_name": "version 1"}
+    held = train(**task).gates[-1]
+    unseen = train(**task, champion_until=START + timedelta(days=36)).gates[-1]
+    assert "on 396 rows" in held.reason
+    assert "on 396 rows" not in unseen.reason
+    assert held.value != unseen.value
+    too_few = train(**task, champion_until=START + timedelta(days=39)).gates[-1]
+    assert "which may have been trained on" in too_few.reason
+    assert "on 396 rows" in too_few.reason
+
+
 def test_a_champion_may_have_an_input_that_the_new_version_dropped(train, edit, ferries, tmp_path):
     champion = tmp_path / "champion.onnx"
     champion.write_bytes(train().artifact)

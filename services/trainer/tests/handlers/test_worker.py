@@ -169,7 +169,7 @@ def test_a_promotion_moves_the_champion_alias(make_worker, make_version, registr
     assert registry.aliases == {"champion": "2"}
 
 
-@pytest.mark.parametrize("outcome", ["running", "rolled_back", "aborted", "superseded"])
+@pytest.mark.parametrize("outcome", ["running", "rolled_back", "aborted"])
 def test_no_other_step_moves_it(make_worker, make_version, registry, wrap, outcome):
     worker, _ = make_worker()
     list(worker.on_rollout_step(wrap(step(make_version, "2", outcome))))

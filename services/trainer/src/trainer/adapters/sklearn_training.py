@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from event_schemas.policy import Feature
 from trainer.adapters import onnx_artifact
@@ -60,7 +62,7 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
     )
     names = [feature.name for feature in features]
     with clock.stage("prepare"):
-        train_rows, held, train_labels, labels = _split(history, plan)
+        train_rows, held, train_labels, labels, moments = _split(history, plan)
         pipeline = build_pipeline(task.definition.pipeline, plan.seed)
     with clock.stage("fit"):
         _fit(pipeline, train_rows.loc[:, names], train_labels)
@@ -71,6 +73,8 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
         expected = _sklearn_scores(pipeline, held.loc[:, names])
         difference = float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
         losses = measures.log_losses(labels, scores)
+        policy = task.definition.policies.gate
+        rules = GateRules(policy.max_regression, policy.min_rows, policy.parity_tolerance)
         return TrainingResult(
             artifact=artifact,
             reference=_reference(held.loc[:, names], labels, scores),
@@ -81,14 +85,20 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
             loss_std=float(np.std(losses)),
             train_rows=len(train_rows),
             holdout_rows=len(held),
-            gates=_judge(task, difference, held, labels, scores, float(np.mean(train_labels))),
+            gates=(
+                gates.parity(difference, len(held), rules),
+                gates.min_rows(len(held), rules),
+                gates.beats_base_rate(labels, scores, float(np.mean(train_labels)))
+                if task.champion is None
+                else _against_champion(task, task.champion, held, labels, scores, moments, rules),
+            ),
             stages=clock.seconds,
         )
 
 
 def _split(
     history: History, plan: TrainingPlan
-) -> "tuple[pd.DataFrame, pd.DataFrame, Floats, Floats]":
+) -> "tuple[pd.DataFrame, pd.DataFrame, Floats, Floats, NDArray[np.int64]]":
     rows = len(history.labels)
     if rows < plan.min_rows:
         raise TrainingError(
@@ -113,6 +123,7 @@ def _split(
         history.frame.iloc[split.holdout].reset_index(drop=True),
         train_labels,
         history.labels[split.holdout],
+        history.times[split.holdout],
     )
 
 
@@ -142,28 +153,37 @@ def _scores(
         raise TrainingError("evaluate", text) from error
 
 
-def _judge(
+def _against_champion(
     task: TrainingTask,
-    difference: float,
+    champion: Path,
     held: "pd.DataFrame",
     labels: Floats,
     scores: Floats,
-    train_rate: float,
-) -> tuple[Gate, ...]:
-    policy = task.definition.policies.gate
-    rules = GateRules(policy.max_regression, policy.min_rows, policy.parity_tolerance)
-    if task.champion is None:
-        better = gates.beats_base_rate(labels, scores, train_rate)
-    else:
-        missing = [f.name for f in task.champion_features if f.name not in held]
-        rival = None
-        name = task.champion_name
-        if missing:
-            name = f"{name} (its inputs {', '.join(missing)} are no longer features)"
-        else:
-            rival = _scores("champion", task.champion, held, task.champion_features)
-        better = gates.log_loss(labels, scores, rival, name, rules)
-    return (gates.parity(difference, len(held), rules), gates.min_rows(len(held), rules), better)
+    moments: "NDArray[np.int64]",
+    rules: GateRules,
+) -> Gate:
+    """The gate of the log-loss, on held-out rows that the champion was not trained on either.
+
+    When these are too few, all held-out rows count: that favours the champion, and is told.
+    """
+    name = task.champion_name
+    kinds = {feature.name: feature.kind for feature in task.champion_features}
+    missing = [n for n, kind in kinds.items() if n not in held or kind != _kind(held[n])]
+    if missing:
+        name = f"{name} (its inputs {', '.join(missing)} are no longer there)"
+        return gates.log_loss(labels, scores, None, name, rules)
+    rival = _scores("champion", champion, held, task.champion_features)
+    if task.champion_until is not None:
+        unseen = moments >= int(task.champion_until.timestamp() * 1e6)
+        if unseen.sum() >= rules.min_rows:
+            labels, scores, rival = labels[unseen], scores[unseen], rival[unseen]
+        elif not unseen.all():
+            name = f"{name} (which may have been trained on {(~unseen).sum()} of them)"
+    return gates.log_loss(labels, scores, rival, name, rules)
+
+
+def _kind(column: Any) -> str:
+    return "number" if column.dtype == np.float32 else "category"
 
 
 def _reference(held: "pd.DataFrame", labels: Floats, scores: Floats) -> bytes:

@@ -108,6 +108,7 @@ class Worker:
             champion=self._versions.fetch(champion.artifact) if champion else None,
             champion_features=champion.features if champion else (),
             champion_name=f"version {champion.version}" if champion else "",
+            champion_until=champion.trained_at if champion else None,
         )
         result = self._training.train(task)
         registered = self._versions.register(run_id, definition, result)
