@@ -1,9 +1,13 @@
 """Settings that every service has, read from the environment."""
 
+import os
+import re
 import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 if TYPE_CHECKING:
@@ -24,6 +28,9 @@ class ServiceSettings(BaseSettings):
     kafka_topic_options: dict[str, str] = Field(default_factory=dict)
     """Options of the topics that this service creates, as JSON, beside what the contracts ask for:
     `{"retention.bytes": "16777216"}`."""
+    kafka_idle_rest_seconds: float = Field(default=0.0, ge=0, le=1)
+    """Rest of an idle consumer between two fetches, for a broker that answers an empty one at once;
+    Apache Kafka does not, so 0."""
     http_host: str = "127.0.0.1"
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)
@@ -56,9 +63,19 @@ def load_settings(kind: type[S]) -> S:
     except ValidationError as error:
         problems = [_problem(kind, problem) for problem in error.errors(include_url=False)]
     except SettingsError as error:
-        problems = [f"{error}: it takes JSON"]
+        # The text is all there is: it names the field, and not the variable.
+        name = re.search(r'field "(\w+)"', str(error))
+        problems = [_not_json(kind, name.group(1)) if name else str(error)]
     print("\n".join(problems), file=sys.stderr)  # noqa: T201 - for the person who started it
     sys.exit(2)
+
+
+def _not_json(kind: type[ServiceSettings], name: str) -> str:
+    variable = name.upper()
+    field = kind.model_fields.get(name)
+    remedy = _remedy(field) if field else ""
+    shown = "…" if field and "Secret" in str(field.annotation) else repr(os.environ.get(variable))
+    return f"{variable}={shown}: it takes JSON{remedy}"
 
 
 def _problem(kind: type[ServiceSettings], problem: "ErrorDetails") -> str:
@@ -83,7 +100,14 @@ def _problem(kind: type[ServiceSettings], problem: "ErrorDetails") -> str:
     shown = "=…" if secret else f"={problem['input']!r}"
     if problem["type"] == "missing":
         shown = " is not set"
+    return f"{variable}{shown}: {problem['msg']}{_remedy(field)}"
+
+
+def _remedy(field: FieldInfo) -> str:
     meaning = " ".join((field.description or "").split()).rstrip(".")
-    default = "" if field.is_required() or secret else f" (default: {field.get_default()!r})"
-    remedy = f"; set it to: {meaning}{default}" if meaning else default
-    return f"{variable}{shown}: {problem['msg']}{remedy}"
+    if not meaning:
+        return ""
+    default = field.get_default()
+    known = default is not None and default is not PydanticUndefined
+    hint = f" (default: {default!r})" if known and "Secret" not in str(field.annotation) else ""
+    return f"; set it to: {meaning}{hint}"

@@ -20,7 +20,13 @@ REQUEST_SECONDS = 5.0
 class Clients:
     """Makes clients; librdkafka's own words go to `logging`, never to standard error."""
 
-    def __init__(self, bootstrap_servers: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        options: Mapping[str, Any] | None = None,
+        idle_rest_seconds: float = 0.0,
+    ) -> None:
+        self.idle_rest_seconds = idle_rest_seconds
         self._common: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             # A broker that comes back is found within two seconds.

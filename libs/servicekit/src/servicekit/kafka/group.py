@@ -49,7 +49,10 @@ class KafkaGroupSession:
                 partition_assignment_strategy="cooperative-sticky",
                 max_poll_interval_ms=LONGEST_BATCH_SECONDS * 1000,
             )
-            self._consumer, self._reader = consumer, BatchReader(consumer)
+            self._consumer, self._reader = (
+                consumer,
+                BatchReader(consumer, self._clients.idle_rest_seconds),
+            )
             consumer.subscribe(
                 self._inputs,
                 on_assign=self._on_assign,

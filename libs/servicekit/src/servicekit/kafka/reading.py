@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from servicekit.bus import Message, Positions
 from servicekit.kafka.client import log, read
 from servicekit.kafka.errors import translate
+from servicekit.kafka.rest import RestingConsumer
 
 
 class BatchReader:
@@ -16,8 +17,9 @@ class BatchReader:
     out since the last commit is kept.
     """
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, rest_seconds: float = 0.0) -> None:
         self._consumer = consumer
+        self._resting = RestingConsumer(consumer, rest_seconds)
         self._first: dict[tuple[str, int], int] = {}
         """Oldest offset handed out and not committed."""
         self._next: dict[tuple[str, int], int] = {}
@@ -33,7 +35,7 @@ class BatchReader:
         batch: list[Message] = []
         # consume(n, t) waits all of t unless n have come, so: wait for one, then take what is here.
         try:
-            first = self._consumer.poll(timeout)
+            first = self._resting.poll(timeout)
             if first is None:
                 return batch
             more = self._consumer.consume(max_messages - 1, 0) if max_messages > 1 else []

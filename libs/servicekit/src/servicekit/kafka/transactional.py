@@ -65,7 +65,7 @@ class KafkaTransactionalSession:
             )
             self._producer.init_transactions(REQUEST_SECONDS)
             self._consumer = self._clients.consumer(self._service)
-            self._reader = BatchReader(self._consumer)
+            self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
             self._consumer.assign(self._committed(self._consumer))
             self._group = self._consumer.consumer_group_metadata()
         except KafkaException as error:

@@ -7,6 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from servicekit.bus import Message
 from servicekit.kafka.client import REQUEST_SECONDS, Clients, read
 from servicekit.kafka.errors import translate
+from servicekit.kafka.rest import RestingConsumer
 from servicekit.kafka.topics import Topics
 
 
@@ -30,7 +31,8 @@ class KafkaView:
         consumer = self._consumer or self._open()
         messages: list[Message] = []
         try:
-            first = consumer.poll(timeout)
+            resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
+            first = resting.poll(timeout)
             if first is None:
                 return messages
             for item in (first, *consumer.consume(1000, 0)):
