@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -99,6 +100,8 @@ def _stack(settings: "StackSettings", *, keep: bool) -> Iterator[dict[str, str]]
 def _play(
     where: dict[str, str], logs: Path, options: "DemoOptions", begun: float
 ) -> dict[str, Any]:
+    # Its bars would be drawn through the picture.
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from servicekit.kafka import KafkaBus
     from tailrace.demo import report as reports
     from tailrace.demo.flights import load

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,10 +82,10 @@ class Predictions:
     """Events of the run that were read, repeated ones included."""
     failed: int = 0
     """Predictions that were logged without a score."""
-    seconds: array = field(default_factory=lambda: array("d"))
+    seconds: list[float] = field(default_factory=list)
     """Event time, in seconds since 1970."""
-    score: array = field(default_factory=lambda: array("d"))
-    static: array = field(default_factory=lambda: array("d"))
+    score: list[float] = field(default_factory=list)
+    static: list[float] = field(default_factory=list)
     """What the never-retrained first version says of the same features."""
     version: list[str] = field(default_factory=list)
     arm: list[str] = field(default_factory=list)

@@ -56,16 +56,17 @@ def labelled(predictions: Predictions) -> Labelled:
     """Join what was predicted with what was true."""
     truth = list(predictions.truth.items())
     rows = [(predictions.index[i], label) for i, label in truth if i in predictions.index]
+    # The observer appends meanwhile; what it has appended by now is complete.
     scored = len(predictions.static)
     rows = [(row, label) for row, label in rows if row < scored]
     at = np.array([row for row, _ in rows], dtype=np.int64)
-    score = np.array(predictions.score, dtype=float)[at]
+    score = np.array(predictions.score[:scored])[at]
     answered = ~np.isnan(score)
     return Labelled(
-        np.array(predictions.seconds, dtype=float)[at][answered],
+        np.array(predictions.seconds[:scored])[at][answered],
         np.array([label for _, label in rows], dtype=float)[answered],
         score[answered],
-        np.array(predictions.static, dtype=float)[at][answered],
+        np.array(predictions.static[:scored])[at][answered],
     )
 
 

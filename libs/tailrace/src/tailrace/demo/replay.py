@@ -143,6 +143,7 @@ class Replay:
         self._room = room
         self._on_label = on_label
         self._slots = asyncio.Semaphore(connections)
+        self._asking: set[asyncio.Task[None]] = set()
         self.now: datetime | None = None
         """Event time that the replay has reached."""
         self.weather = Outbox(lambda rows: platform.records("weather", rows))
@@ -167,7 +168,7 @@ class Replay:
                 await asyncio.sleep(ahead)
             self.weather.put(self._script.weather(hour, hour + TICK))
             requests = self._script.requests(hour, hour + TICK)
-            under_way.append((hour, [asyncio.create_task(self._ask(r)) for r in requests]))
+            under_way.append((hour, [self._begin(r) for r in requests]))
             while len(under_way) >= TICKS_UNDER_WAY:
                 await self._land(start, *under_way.popleft())
         while under_way:
@@ -180,9 +181,19 @@ class Replay:
             await outbox.drain()
 
     async def close(self) -> None:
-        """Stop sending."""
+        """Stop asking and sending."""
+        asking = list(self._asking)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         for outbox in (self.weather, self.flights, self.labels):
             await outbox.close()
+
+    def _begin(self, request: dict[str, Any]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._ask(request))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        return task
 
     async def _ask(self, request: dict[str, Any]) -> None:
         async with self._slots:

@@ -25,6 +25,8 @@ EMBEDDED_TOPICS = {
 }
 """Options of the embedded broker's topics: it rewrites all that it holds after every change (ADR
 0002), so it is given little to hold. An hour of the demo's traffic fits."""
+EMBEDDED_IDLE_REST_SECONDS = 0.05
+"""The embedded broker answers an empty fetch at once, where it should wait."""
 
 QUIET = {
     "DO_NOT_TRACK": "true",  # MLflow, and Evidently, for which any value will do
@@ -214,6 +216,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
     }
     if settings.kafka_bootstrap_servers is None:
         reached["KAFKA_TOPIC_OPTIONS"] = json.dumps(EMBEDDED_TOPICS)
+        reached["KAFKA_IDLE_REST_SECONDS"] = str(EMBEDDED_IDLE_REST_SECONDS)
     # What the user set is inherited by the process, so that no password is written to a file.
     local = {k: v for k, v in reached.items() if getattr(settings, k.lower(), None) is None}
     return Part(
