@@ -66,7 +66,12 @@ def world(request: pytest.FixtureRequest) -> World:
     if request.param == "memory":
         bus = MemoryBus()
         return World("memory", bus, bus.sender())
-    return World("kafka", *request.getfixturevalue("kafka"))
+    return request.getfixturevalue("kafka_world")
+
+
+@pytest.fixture
+def kafka_world(kafka: tuple[KafkaBus, Any]) -> World:
+    return World("kafka", *kafka)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ class KafkaBus:
         topic_options: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         idle_rest_seconds: float = 0.0,
+        request_seconds: float = 5.0,
         sender_queue: int = 10_000,
         sender_linger_seconds: float = 0.002,
         sender_delivery_seconds: float = 10.0,
@@ -37,11 +38,12 @@ class KafkaBus:
             topic_options: of every topic that is created, beside what its contract asks for.
             options: more settings of librdkafka, such as `security.protocol`.
             idle_rest_seconds: see `RestingConsumer`.
+            request_seconds: how long one answer of the brokers may take; then it is an outage.
             sender_queue: records that a sender keeps while they are not acknowledged.
             sender_linger_seconds: how long a sender waits for more records to send together.
             sender_delivery_seconds: after which a record that no broker took has failed.
         """
-        self._clients = Clients(bootstrap_servers, options, idle_rest_seconds)
+        self._clients = Clients(bootstrap_servers, options, idle_rest_seconds, request_seconds)
         self._topics = Topics(self._clients, partitions, replication, topic_options or {})
         self._sender_queue = sender_queue
         self._sender_linger_seconds = sender_linger_seconds

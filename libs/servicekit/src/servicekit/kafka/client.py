@@ -13,9 +13,6 @@ from servicekit.bus import Message
 log = logging.getLogger("servicekit.kafka")
 _client_log = logging.getLogger("servicekit.kafka.client")
 
-REQUEST_SECONDS = 5.0
-"""Longest wait for one answer of the brokers; then it is an outage, which the loops retry."""
-
 
 class Clients:
     """Makes clients; librdkafka's own words go to `logging`, never to standard error."""
@@ -25,8 +22,11 @@ class Clients:
         bootstrap_servers: str,
         options: Mapping[str, Any] | None = None,
         idle_rest_seconds: float = 0.0,
+        request_seconds: float = 5.0,
     ) -> None:
         self.idle_rest_seconds = idle_rest_seconds
+        self.request_seconds = request_seconds
+        """Longest wait for one answer of the brokers; then it is an outage, which loops retry."""
         self._common: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             # A broker that comes back is found within two seconds.

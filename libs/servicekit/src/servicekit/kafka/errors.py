@@ -2,7 +2,7 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from servicekit.errors import FatalBusError, ServicekitError, UnavailableError
+from servicekit.errors import FatalBusError, ServicekitError, TooLargeError, UnavailableError
 
 _NO_RETRY_HELPS = {
     KafkaError._FATAL,
@@ -11,7 +11,6 @@ _NO_RETRY_HELPS = {
     KafkaError._NOT_IMPLEMENTED,
     KafkaError.FENCED_INSTANCE_ID,
     KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.PRODUCER_FENCED,
     KafkaError.UNSUPPORTED_VERSION,
 }
@@ -34,5 +33,14 @@ def translate(error: KafkaException | KafkaError, doing: str) -> ServicekitError
     refused permission is mended outside of the process, which goes on when it is.
     """
     inner = kafka_error(error)
+    if inner.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return TooLargeError(f"Kafka, while {doing}: {inner.str()}")
     text = f"Kafka, while {doing}: {inner.str()} ({inner.name()})"
     return FatalBusError(text) if is_fatal(inner) else UnavailableError(text)
+
+
+def of_a_record(error: KafkaException | KafkaError, doing: str) -> ServicekitError:
+    """As `translate`, for producers that can be replaced: what breaks one is but an outage."""
+    translated = translate(error, doing)
+    fatal = isinstance(translated, FatalBusError)
+    return UnavailableError(str(translated)) if fatal else translated

@@ -11,6 +11,7 @@ from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import translate
 from servicekit.kafka.publishing import AckedProducer
 from servicekit.kafka.reading import BatchReader
+from servicekit.kafka.rest import AWAKE_SECONDS
 from servicekit.kafka.topics import Topics
 
 LONGEST_BATCH_SECONDS = 600
@@ -78,6 +79,8 @@ class KafkaGroupSession:
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `GroupSession.poll`."""
         _, reader = self._opened()
+        # A rest would end the pause, so a paused member does not wait long enough for one.
+        timeout = min(timeout, AWAKE_SECONDS) if self._paused else timeout
         messages = reader.poll(max_messages, timeout)
         if self._paused and messages:
             # They were under way already when the pause began.

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from servicekit.bus import Record
 from servicekit.errors import UnavailableError
 from servicekit.kafka.client import Clients
-from servicekit.kafka.errors import translate
+from servicekit.kafka.errors import of_a_record
 
 DELIVERY_SECONDS = 20.0
 
@@ -34,7 +34,7 @@ class AckedProducer:
 
         Raises:
             UnavailableError: some were not acknowledged in time.
-            FatalBusError: a record can never be written, for it is larger than the topic takes.
+            TooLargeError: a record is larger than its topic takes.
         """
         if not records:
             return
@@ -45,15 +45,19 @@ class AckedProducer:
                 produce(producer, record, partial(_note, failures))
             left = producer.flush(DELIVERY_SECONDS + 5)
         except KafkaException as error:
-            raise translate(error, "publishing") from error
+            self._discard(producer)
+            raise of_a_record(error, "publishing") from error
         if failures or left:
-            producer.purge()
-            # A new one next time: an idempotent producer that lost a record cannot go on.
-            self._producer = None
+            self._discard(producer)
         if failures:
             raise _worst(failures)
         if left:
             raise UnavailableError(f"{left} of {len(records)} records were not acknowledged")
+
+    def _discard(self, producer: Producer) -> None:
+        """Take a new one next time: an idempotent producer that lost a record cannot go on."""
+        producer.purge()
+        self._producer = None
 
 
 def produce(producer: Producer, record: Record, on_delivery: Any = None) -> None:
@@ -80,10 +84,6 @@ def _note(failures: list[KafkaError], error: KafkaError | None, message: object)
 
 
 def _worst(failures: list[KafkaError]) -> Exception:
-    # A broken idempotent producer is no reason to exit: the next one starts afresh.
+    """What will never be written, before what may be written next time."""
     lasting = [f for f in failures if f.code() == KafkaError.MSG_SIZE_TOO_LARGE]
-    if lasting:
-        return translate(lasting[0], "publishing")
-    return UnavailableError(
-        f"{len(failures)} records were not acknowledged: {failures[0].str()} ({failures[0].name()})"
-    )
+    return of_a_record((lasting or failures)[0], f"publishing, {len(failures)} records lost")

@@ -1,15 +1,16 @@
 """Sends from any thread or event loop without blocking; one thread hears the acknowledgements."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from servicekit.bus import Record
-from servicekit.errors import OverloadedError, UnavailableError
+from servicekit.errors import OverloadedError
 from servicekit.kafka.client import Clients, log
-from servicekit.kafka.errors import is_fatal, translate
+from servicekit.kafka.errors import of_a_record
 from servicekit.kafka.topics import Topics
 
 
@@ -49,7 +50,7 @@ class KafkaSender:
 
         Raises:
             OverloadedError: the queue is full, or the sender is closed.
-            FatalBusError: the record is larger than any topic takes.
+            TooLargeError: the record is larger than any topic takes.
         """
         line = self._line or self._begin()
         future: Future[None] = Future()
@@ -58,14 +59,7 @@ class KafkaSender:
             if error is None:
                 future.set_result(None)
                 return
-            if is_fatal(error):
-                self._replace(line)
-            what = f"sending to {record.topic}"
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                future.set_exception(translate(error, what))
-            else:
-                text = f"Kafka, while {what}: {error.str()} ({error.name()})"
-                future.set_exception(UnavailableError(text))
+            future.set_exception(of_a_record(error, f"sending to {record.topic}"))
 
         try:
             line.producer.produce(
@@ -81,7 +75,7 @@ class KafkaSender:
                 f"{self._max_queue} records wait for Kafka: send again in a moment"
             ) from None
         except KafkaException as error:
-            raise translate(error, f"sending to {record.topic}") from error
+            raise of_a_record(error, f"sending to {record.topic}") from error
         return future
 
     def close(self, timeout: float) -> int:
@@ -96,33 +90,38 @@ class KafkaSender:
             if self._closed:
                 raise OverloadedError("the sender is closed: this process is stopping")
             if self._line is None:
-                self._line = _Line(self._clients.producer(**self._options), self._topics)
+                self._line = _Line(self._clients, self._options, self._topics, self._replace)
             return self._line
 
     def _replace(self, broken: "_Line") -> None:
         with self._lock:
             if self._line is broken:
-                log.error("the producer is broken, and is replaced by a new one")
+                log.error("the producer is broken, and the next record gets a new one")
                 self._line = None
-        broken.end()
 
 
 class _Line:
     """One producer, and the thread that hears its acknowledgements until the last."""
 
-    def __init__(self, producer: Producer, topics: Topics) -> None:
-        self.producer = producer
+    def __init__(
+        self,
+        clients: Clients,
+        options: dict[str, Any],
+        topics: Topics,
+        on_broken: "Callable[[_Line], None]",
+    ) -> None:
+        self.producer = clients.producer(**options)
         self._topics = topics
+        self._on_broken = on_broken
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="kafka-sender", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Listen only until nothing is under way any more."""
-        self._ended.set()
-
     def close(self, timeout: float) -> int:
-        left = self.producer.flush(timeout)
+        try:
+            left = self.producer.flush(timeout)
+        except KafkaException:
+            left = len(self.producer)
         if left:
             self.producer.purge()
         self._ended.set()
@@ -135,4 +134,10 @@ class _Line:
         except Exception as error:  # the topics may exist; if not, each delivery will tell
             log.warning("topics are not ensured: %s", error)
         while not self._ended.is_set() or len(self.producer):
-            self.producer.poll(0.05)
+            try:
+                self.producer.poll(0.05)
+            except KafkaException:
+                # It is broken for good, and would never answer for what it holds.
+                self._on_broken(self)
+                self._ended.set()
+                self.producer.purge()

@@ -9,7 +9,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from event_schemas import BY_TYPE, LabelArrived, PredictionLogged, RecordReceived
 from servicekit.errors import FatalBusError
-from servicekit.kafka.client import REQUEST_SECONDS, Clients, log
+from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import kafka_error, translate
 
 VOLUMES = frozenset(body.topic() for body in (RecordReceived, PredictionLogged, LabelArrived))
@@ -52,6 +52,7 @@ class Topics:
         self, clients: Clients, partitions: int, replication: int, options: Mapping[str, str]
     ) -> None:
         self._clients = clients
+        self._timeout = clients.request_seconds
         self._partitions = partitions
         self._replication = replication
         self._options = options
@@ -92,7 +93,7 @@ class Topics:
         with self._lock:
             try:
                 admin = self._clients.admin()
-                existing = admin.list_topics(timeout=REQUEST_SECONDS).topics
+                existing = admin.list_topics(timeout=self._timeout).topics
                 new = [
                     NewTopic(
                         topic.name,
@@ -104,7 +105,7 @@ class Topics:
                     if topic.name not in existing
                 ]
                 if new:
-                    answers = admin.create_topics(new, request_timeout=REQUEST_SECONDS)
+                    answers = admin.create_topics(new, request_timeout=self._timeout)
                     for answer in answers.values():
                         try:
                             answer.result()
@@ -113,7 +114,7 @@ class Topics:
                             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                                 raise
                     log.info("created topics: %s", ", ".join(topic.topic for topic in new))
-                    existing = admin.list_topics(timeout=REQUEST_SECONDS).topics
+                    existing = admin.list_topics(timeout=self._timeout).topics
             except KafkaException as error:
                 raise translate(error, "ensuring topics") from error
             counts = {name: len(existing[name].partitions) for name in wanted if name in existing}

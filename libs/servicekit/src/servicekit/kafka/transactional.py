@@ -14,7 +14,7 @@ from confluent_kafka import (
 
 from servicekit.bus import Message, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
-from servicekit.kafka.client import REQUEST_SECONDS, Clients, log, read
+from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
 from servicekit.kafka.publishing import produce
 from servicekit.kafka.reading import BatchReader
@@ -42,6 +42,7 @@ class KafkaTransactionalSession:
         slots: int,
     ) -> None:
         self._clients = clients
+        self._timeout = clients.request_seconds
         self._topics = topics
         self._service = service
         self._inputs = inputs
@@ -63,7 +64,7 @@ class KafkaTransactionalSession:
             self._producer = self._clients.producer(
                 transactional_id=f"{self._service}-{self._slot}", linger_ms=5
             )
-            self._producer.init_transactions(REQUEST_SECONDS)
+            self._producer.init_transactions(self._timeout)
             self._consumer = self._clients.consumer(self._service)
             self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
             self._consumer.assign(self._committed(self._consumer))
@@ -80,7 +81,7 @@ class KafkaTransactionalSession:
         ]
         if not owned:
             return []
-        positions = consumer.committed(owned, timeout=REQUEST_SECONDS)
+        positions = consumer.committed(owned, timeout=self._timeout)
         for position in positions:
             if position.error is not None:
                 raise KafkaException(position.error)
@@ -97,7 +98,7 @@ class KafkaTransactionalSession:
         consumer = self._clients.consumer(f"{self._service}.restore", enable_partition_eof=True)
         partition = TopicPartition(self._state, self._slot, OFFSET_BEGINNING)
         try:
-            _, end = consumer.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
+            _, end = consumer.get_watermark_offsets(partition, timeout=self._timeout)
             if end == 0:
                 return
             consumer.assign([partition])
@@ -113,7 +114,7 @@ class KafkaTransactionalSession:
                     # Markers of transactions fill offsets too, so the end is a place, not a count.
                     elif (item.offset() or 0) >= end:
                         return
-                if time.monotonic() - last > 2 * REQUEST_SECONDS:
+                if time.monotonic() - last > 2 * self._timeout:
                     raise UnavailableError(
                         f"{self._state}[{self._slot}] gave nothing more before its end at {end}"
                     )
@@ -139,7 +140,7 @@ class KafkaTransactionalSession:
             for record in records:
                 produce(producer, record)
             if offsets:
-                producer.send_offsets_to_transaction(offsets, self._group, REQUEST_SECONDS)
+                producer.send_offsets_to_transaction(offsets, self._group, self._timeout)
         except KafkaException as error:
             self._abort(producer, error)
         self._commit(producer)
@@ -149,7 +150,7 @@ class KafkaTransactionalSession:
         until = time.monotonic() + COMMIT_SECONDS
         while True:
             try:
-                producer.commit_transaction(REQUEST_SECONDS)
+                producer.commit_transaction(self._timeout)
                 return
             except KafkaException as error:
                 inner = kafka_error(error)
@@ -168,7 +169,7 @@ class KafkaTransactionalSession:
         if isinstance(translated, FatalBusError):
             raise translated from cause
         try:
-            producer.abort_transaction(REQUEST_SECONDS)
+            producer.abort_transaction(self._timeout)
         except KafkaException as error:
             # The next session's first act is to end this transaction.
             self.close()

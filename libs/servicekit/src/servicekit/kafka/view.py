@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from servicekit.bus import Message
-from servicekit.kafka.client import REQUEST_SECONDS, Clients, read
+from servicekit.kafka.client import Clients, read
 from servicekit.kafka.errors import translate
 from servicekit.kafka.rest import RestingConsumer
 from servicekit.kafka.topics import Topics
@@ -70,7 +70,7 @@ class KafkaView:
         try:
             consumer = self._clients.consumer("no-group", enable_partition_eof=True)
             # Without it, librdkafka takes half a second to ask who leads the partitions.
-            consumer.list_topics(timeout=REQUEST_SECONDS)
+            consumer.list_topics(timeout=self._clients.request_seconds)
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
