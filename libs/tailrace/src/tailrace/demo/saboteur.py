@@ -10,6 +10,7 @@ from event_schemas.model import Artifact, GateResult, ModelVersion
 from servicekit.bus import Sender
 from servicekit.cloudevents import encode
 from servicekit.event import Event
+from tailrace.demo.registry import mlflow_client
 
 NAME = "saboteur@example.org"
 
@@ -52,9 +53,7 @@ def sabotage(
     Returns:
         The version that was approved.
     """
-    import mlflow
-
-    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
+    client = mlflow_client(tracking_uri)
     content = inverted(artifact)
     experiment = client.get_experiment_by_name(champion.model)
     experiment_id = (

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from event_schemas.model import ModelVersion
+from tailrace.demo.registry import mlflow_client
 
 
 class StaticModel:
@@ -21,6 +22,7 @@ class StaticModel:
         import mlflow.artifacts
         import onnxruntime
 
+        mlflow_client(tracking_uri)
         path = Path(
             mlflow.artifacts.download_artifacts(
                 artifact_uri=version.artifact.uri, tracking_uri=tracking_uri

@@ -64,6 +64,8 @@ class WatchStream:
     def run(self, stop: threading.Event) -> None:
         """See `Component.run`."""
         _quietly_import()
+        if self._settings.kafka_idle_rest_seconds:
+            rest_between_fetches(self._settings.kafka_idle_rest_seconds)
         try:
             self._run(stop)
         finally:
