@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from event_schemas import (
@@ -21,6 +21,9 @@ from tailrace.demo.client import Traffic
 from tailrace.demo.journal import Journal
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Period, by_month, by_week, labelled, over
+
+RETRAINING_EXPECTED_DAYS = 75
+"""In a shorter replay the world may not have changed enough for a retraining."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,23 @@ def _checks(report: dict[str, Any]) -> dict[str, bool]:
         "every record is in the lake once, or in quarantine": report["records_sent"]
         == _added(report["lake_rows"], report["quarantined_rows"]),
         "nothing lies in the dead letters": not report["dead_letters"],
-        "a retraining reached 100 %": bool(retrained),
-        "the platform is better than static v1 after the first retraining": bool(
-            after and after["platform"]["log_loss"] < after["static"]["log_loss"]
-        ),
     }
+    if _days(report) >= RETRAINING_EXPECTED_DAYS:
+        checks["a retraining reached 100 %"] = bool(retrained)
+        checks["the platform is better than static v1 after the first retraining"] = bool(
+            after and after["platform"]["log_loss"] < after["static"]["log_loss"]
+        )
     if report["sabotaged_versions"]:
         checks["the sabotaged version was stopped"] = bool(stopped or rejected) and all(
             any(v in (r["challenger"],) for r in stopped) for v in report["sabotaged_versions"]
         )
     return checks
+
+
+def _days(report: dict[str, Any]) -> float:
+    period = report["period"]
+    length = datetime.fromisoformat(period["to"]) - datetime.fromisoformat(period["from"])
+    return length / timedelta(days=1)
 
 
 def _added(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:

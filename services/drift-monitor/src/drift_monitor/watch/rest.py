@@ -7,8 +7,8 @@ from typing import Any
 def rest_between_fetches(seconds: float) -> None:
     """Let every consumer of this process wait between two fetches from one broker.
 
-    The client has no setting for it: `fetch_max_wait_ms` is the broker's to honour, and the embedded
-    one does not (see the kit's `RestingConsumer`). What is newly there waits `seconds` at most.
+    The client has no setting for it: `fetch_max_wait_ms` is the broker's to honour, and the
+    embedded one does not (see the kit's `RestingConsumer`). What is new waits `seconds` at most.
     """
     from aiokafka.consumer.fetcher import Fetcher
 
@@ -19,4 +19,4 @@ def rest_between_fetches(seconds: float) -> None:
         await asyncio.sleep(seconds)
         return more
 
-    Fetcher._proc_fetch_request = fetch_and_rest
+    Fetcher._proc_fetch_request = fetch_and_rest  # pyright: ignore[reportAttributeAccessIssue]

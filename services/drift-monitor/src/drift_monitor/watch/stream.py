@@ -13,6 +13,7 @@ from drift_monitor.settings import WatchSettings
 from drift_monitor.watch import metrics
 from drift_monitor.watch.intake import Intake
 from drift_monitor.watch.live import Sample
+from drift_monitor.watch.rest import rest_between_fetches
 from event_schemas import PredictionLogged
 from servicekit.bus import Bus, Message, Sender
 from servicekit.errors import UnavailableError
