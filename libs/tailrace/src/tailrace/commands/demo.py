@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ def demo(
     ] = datetime(2013, 2, 1),  # noqa: DTZ001 - Typer reads the default; UTC is set below
     end: Annotated[
         datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last one counted.")
-    ] = datetime(2013, 9, 1),  # noqa: DTZ001
+    ] = datetime(2013, 6, 1),  # noqa: DTZ001
     speed: Annotated[
         float, typer.Option(help="Days of event time a second, at most.", min=0.001)
     ] = 5.0,
@@ -46,6 +47,8 @@ def demo(
     from tailrace.stack.settings import stack_settings
 
     begun = time.monotonic()
+    # Told to stop by whatever means, it takes the stack down with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = DemoOptions(
             start=start.replace(tzinfo=UTC),
