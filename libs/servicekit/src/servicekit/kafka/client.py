@@ -81,7 +81,7 @@ class Clients:
 def read(message: KafkaMessage) -> Message:
     """The kit's message for the client's."""
     headers: Any = message.headers() or ()
-    if any(value is None for _, value in headers):
+    if None in [value for _, value in headers]:
         headers = [(name, value or b"") for name, value in headers]
     return Message(
         message.topic() or "",

@@ -15,12 +15,13 @@ from confluent_kafka import (
 from servicekit.bus import Message, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.kafka.client import Clients, log, read
+from servicekit.kafka.deadline import within
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
 from servicekit.kafka.publishing import produce
 from servicekit.kafka.reading import BatchReader
 from servicekit.kafka.topics import Topics
 
-COMMIT_SECONDS = 20.0
+COMMIT_SECONDS = 10.0
 """How long a commit may stay without an answer before the slot is opened anew."""
 
 
@@ -62,7 +63,11 @@ class KafkaTransactionalSession:
         try:
             # First of all: it ends what an older session left open, and with it its offsets.
             self._producer = self._clients.producer(
-                transactional_id=f"{self._service}-{self._slot}", linger_ms=5
+                transactional_id=f"{self._service}-{self._slot}",
+                linger_ms=5,
+                # librdkafka heeds this, and not the timeout of send_offsets_to_transaction: by
+                # default it would wait a minute for a broker that is gone.
+                socket_timeout_ms=max(1000, int(self._timeout * 1000)),
             )
             self._producer.init_transactions(self._timeout)
             self._consumer = self._clients.consumer(self._service)
@@ -140,11 +145,28 @@ class KafkaTransactionalSession:
             for record in records:
                 produce(producer, record)
             if offsets:
-                producer.send_offsets_to_transaction(offsets, self._group, self._timeout)
+                self._send_offsets(producer, offsets)
         except KafkaException as error:
             self._abort(producer, error)
         self._commit(producer)
         reader.committed(positions)
+
+    def _send_offsets(self, producer: Producer, offsets: list[TopicPartition]) -> None:
+        # librdkafka waits for ever when the group's coordinator dies while it is asked.
+        try:
+            within(
+                COMMIT_SECONDS,
+                "adding offsets to a transaction",
+                producer.send_offsets_to_transaction,
+                offsets,
+                self._group,
+                self._timeout,
+            )
+        except UnavailableError:
+            # The producer is in use; the next session's fences it.
+            self._producer = None
+            self.close()
+            raise
 
     def _commit(self, producer: Producer) -> None:
         until = time.monotonic() + COMMIT_SECONDS
