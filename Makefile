@@ -25,7 +25,7 @@ $(READY): locks/bootstrap.txt locks/dev.txt $(PYPROJECTS)
 	@echo "Setting up .venv (about a minute; once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bootstrap.txt
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-build-isolation --require-hashes -r locks/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --no-build-isolation --require-hashes -r locks/dev.txt
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-build-isolation --no-deps $(EDITABLE)
 	@touch $@
 

@@ -239,6 +239,8 @@ class OneModel:
 class Files:
     """The registry's files, as the predictor asks for them."""
 
+    def warm_up(self) -> None: ...
+
     def fetch(self, uri: str, sha256: str) -> Path:
         return Path(uri)
 

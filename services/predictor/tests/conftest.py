@@ -109,6 +109,8 @@ class FolderArtifacts:
         self.outages: dict[str, int] = {}
         """How often a URI cannot be read yet."""
 
+    def warm_up(self) -> None: ...
+
     def fetch(self, uri: str, sha256: str) -> Path:
         if self.outages.get(uri, 0) > 0:
             self.outages[uri] -= 1
@@ -130,6 +132,8 @@ class TableFeatures:
 
     def put(self, join_key: str, value: Any, ref: Ref, cell: Any, at: datetime) -> None:
         self.rows.setdefault((join_key, value), {})[ref] = Cell(cell, at.timestamp())
+
+    def warm_up(self) -> None: ...
 
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         pass

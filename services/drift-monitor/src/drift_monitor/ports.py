@@ -46,6 +46,7 @@ class DriftReport(Protocol):
 
         Raises:
             OSError: it could not be written.
+            ReportFailedError: the page could not be drawn; the numbers are kept.
         """
         ...
 

@@ -65,3 +65,11 @@ def test_a_column_without_values_is_an_error_of_the_report(reports):
     empty = {"distance": np.full(10, np.nan), "carrier": np.array(["UA"] * 10)}
     with pytest.raises(ReportFailedError):
         reports.compare(COLUMNS, frame(0, ["UA"]), empty, THRESHOLDS)
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_numbers(reports, tmp_path):
+    report = reports.compare(COLUMNS, frame(0, ["UA"]), frame(0, ["UA"]), THRESHOLDS)
+    report._page = lambda: {}["plot"]
+    with pytest.raises(ReportFailedError, match="plot"):
+        report.save("flight_delay/1/w", html=True)
+    assert (tmp_path / "flight_delay/1/w.json").exists()

@@ -12,6 +12,10 @@ from servicekit.bus import Record
 class Artifacts(Protocol):
     """Where the files of model versions lie."""
 
+    def warm_up(self) -> None:
+        """Import what is slow to import, so that the first version does not wait for it."""
+        ...
+
     def fetch(self, uri: str, sha256: str) -> Path:
         """The file at a URI, on this machine, with its digest checked.
 
@@ -48,6 +52,10 @@ class OpenModel(Protocol):
 
 class OnlineFeatures(Protocol):
     """The newest value of each stored feature."""
+
+    def warm_up(self) -> None:
+        """Import what is slow to import, so that the first version does not wait for it."""
+        ...
 
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """Make sure that these can be read; blocks, called from a thread.

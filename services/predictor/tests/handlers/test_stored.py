@@ -19,6 +19,8 @@ class Flaky:
         self.reads = 0
         self.away = True
 
+    def warm_up(self) -> None: ...
+
     def prepare(self, lookups: Any) -> None: ...
 
     async def read(self, wanted: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
 from servicekit.errors import UnavailableError
+from servicekit.mlflow import leave_feast_out
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,8 @@ class MlflowReferences:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         import pyarrow.parquet  # noqa: F401
+
+        leave_feast_out()
 
     def load(self, uri: str, sha256: str, columns: Sequence[Column]) -> Columns:
         """See `References.load`."""

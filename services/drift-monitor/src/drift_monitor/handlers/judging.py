@@ -53,12 +53,12 @@ class Seen:
     name: str = ""
 
     def save(self, *, html: bool) -> str | None:
-        """Keep the report; a disk that is full costs the report and not the verdict."""
+        """Keep the report; one that cannot be kept costs the report and not the verdict."""
         if self.report is None:
             return None
         try:
             return self.report.save(self.name, html=html)
-        except OSError as error:
+        except (OSError, ReportFailedError) as error:
             log.error("the drift report %s was not kept: %s", self.name, error)
             return None
 

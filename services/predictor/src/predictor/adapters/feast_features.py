@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 class NoFeatures:
     """Stands where no feature repository is set: only models without stored features load."""
 
+    def warm_up(self) -> None:
+        """Nothing to import."""
+
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """See `OnlineFeatures.prepare`."""
         if lookups:
@@ -39,7 +42,7 @@ class NoFeatures:
 
 
 class FeastOnlineFeatures:
-    """A Feast store over `<repo>/registry.db` and Redis; imported when a version first needs it."""
+    """A Feast store over `<repo>/registry.db` and Redis."""
 
     def __init__(self, repo: Path, redis_url: str, project: str = "tailrace") -> None:
         """Knows where to look.
@@ -56,6 +59,10 @@ class FeastOnlineFeatures:
         self._keys: dict[str, _Key] = {}
         """How the store finds a row, by the request feature that names it."""
         self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """See `OnlineFeatures.warm_up`."""
+        import feast.infra.online_stores.redis  # noqa: F401  Feast imports it by its name
 
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """See `OnlineFeatures.prepare`."""

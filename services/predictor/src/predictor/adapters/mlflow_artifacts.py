@@ -10,6 +10,7 @@ from typing import Any
 
 from predictor.domain.errors import LoadError
 from servicekit.errors import UnavailableError
+from servicekit.mlflow import leave_feast_out
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,15 @@ class MlflowArtifacts:
         """
         self._tracking_uri = tracking_uri
         self._folder = folder
+
+    def warm_up(self) -> None:
+        """See `Artifacts.warm_up`."""
+        # By default MLflow repeats a request for minutes; whoever calls us repeats it better.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+        leave_feast_out()
 
     def fetch(self, uri: str, sha256: str) -> Path:
         """See `Artifacts.fetch`."""
@@ -45,11 +55,7 @@ class MlflowArtifacts:
         return kept
 
     def _download(self, uri: str, folder: str) -> Path:
-        # By default MLflow repeats a request for minutes; whoever calls us repeats it better.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        import mlflow.artifacts  # seconds to import: only a process that has a model to load pays
+        import mlflow.artifacts
 
         try:
             path = Path(

@@ -112,6 +112,7 @@ class RolloutFollower:
             UnavailableError: the bus is away.
         """
         if self._view is None:
+            self._loader.warm_up()
             self._view = self._open_view()
         messages = self._view.poll(self._poll_seconds)
         for message in messages:

@@ -22,6 +22,11 @@ class Loader:
         self._features = features
         self._open = open_model
 
+    def warm_up(self) -> None:
+        """Import what the first version would wait for; takes seconds."""
+        self._features.warm_up()
+        self._artifacts.warm_up()
+
     def load(self, version: ModelVersion) -> LoadedVersion:
         """The version, ready to answer.
 

@@ -5,7 +5,6 @@ logged as plain artifacts, since readers load ONNX by URI and digest and need no
 """
 
 import hashlib
-import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
+from servicekit.mlflow import leave_feast_out
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 
@@ -152,7 +152,7 @@ class MlflowRegistry:
             )
             from mlflow import MlflowClient
 
-            _leave_feast_out()
+            leave_feast_out()
             self._made = MlflowClient(self._tracking_uri, self._tracking_uri)
         return self._made
 
@@ -213,21 +213,6 @@ class MlflowRegistry:
             if error.error_code in OUTAGES:
                 raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
             raise TrainingError("register", f"MLflow: {error.error_code}: {error}") from error
-
-
-def _leave_feast_out() -> None:
-    """Keep MLflow's first request from importing Feast: ten seconds and 190 MB.
-
-    Feast registers itself as a provider of request headers, for data sources that we do not use.
-    """
-    from mlflow.utils import plugins
-
-    everything = plugins.get_entry_points
-    plugins.get_entry_points = lambda group: [e for e in everything(group) if e.name != "feast"]
-    try:
-        importlib.import_module("mlflow.tracking.request_header.registry")
-    finally:
-        plugins.get_entry_points = everything
 
 
 def _key(request_id: str) -> str:
