@@ -20,6 +20,8 @@ from tailrace.story import tell
 SHOWN_EVENTS = 9
 WINDOW = timedelta(days=14)
 """Event time over which the realised quality is shown."""
+NEWEST = 20_000
+"""Labels that are looked at to show it; two weeks of flights are 14,000."""
 PLAIN_SECONDS = 10.0
 """Between two lines where the output is no terminal."""
 
@@ -57,7 +59,7 @@ class LiveView:
         if wall - self._last_quality > 2:
             self._last_quality = wall
             self._journal.score_pending()
-            period = over(labelled(self._journal.predictions), now - WINDOW, now)
+            period = over(labelled(self._journal.predictions, NEWEST), now - WINDOW, now)
             self._quality = (period.platform, period.static)
         if self._console.is_terminal:
             self._live.update(self._page(now, note), refresh=True)

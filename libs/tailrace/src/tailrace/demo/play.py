@@ -1,6 +1,7 @@
 """The demo from beginning to end, on a platform that is up."""
 
 import asyncio
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -100,6 +101,8 @@ class Play:
             await self._history(replay)
             champion = await self._first_model(platform, sender)
             setup = time.monotonic() - self._begun
+            gc.collect()
+            gc.freeze()  # the year of flights: nothing to be walked again and again
             started = time.monotonic()
             end = options.end + RUN_OUT
             with LiveView(self._console, options, self.journal, platform.traffic) as view:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import numpy as np
 
@@ -52,9 +53,9 @@ class Period:
     static: Quality
 
 
-def labelled(predictions: Predictions) -> Labelled:
-    """Join what was predicted with what was true."""
-    truth = list(predictions.truth.items())
+def labelled(predictions: Predictions, newest: int | None = None) -> Labelled:
+    """Join what was predicted with what was true, or the newest of the labels only."""
+    truth = list(islice(reversed(predictions.truth.items()), newest))
     rows = [(predictions.index[i], label) for i, label in truth if i in predictions.index]
     # The observer appends meanwhile; what it has appended by now is complete.
     scored = len(predictions.static)
