@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,8 +80,7 @@ class Listening(MemoryBus):
 
 def read_by(service: str, folder: Path) -> set[str]:
     """The topics that a service reads, as its `build` wires it."""
-    bus, absent = Listening(), object()
-    stand_in: Any = absent
+    bus, stand_in = Listening(), Mock()
     match service:
         case "ingest":
             ingest.app.build(IngestSettings(models_dir=folder), bus, lake=stand_in_lake())
