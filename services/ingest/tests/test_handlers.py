@@ -1,6 +1,7 @@
 """Records through the loop into a real lake, with crashes between any two steps."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,12 @@ class Crash(BaseException):
 def start(bus, settings, online):
     """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
 
-    def begin(max_batch: int = 1000, recent_ids: int = 1000) -> SinkLoop:
+    def begin(
+        max_batch: int = 1000, recent_ids: int = 1000, compact_files: int = 64
+    ) -> SinkLoop:
         sink = RecordSink(
             load_contracts(settings.models_dir),
-            DeltaLake(settings.lake_uri),
+            DeltaLake(settings.lake_uri, compact_files=compact_files),
             online,
             recent_ids=recent_ids,
             clock=bus.clock,
@@ -333,3 +336,48 @@ def test_a_compacted_table_goes_on_and_remembers_its_ids(receive, start, rows_of
     receive(2, 3, 4)
     drain(start())
     assert len(rows_of("weather")) == 5
+
+
+def write_one_by_one(receive, loop: SinkLoop, count: int) -> None:
+    for i in range(count):
+        receive(i)
+        drain(loop)
+
+
+@pytest.mark.parametrize(("commits", "files"), [(3, 3), (4, 1), (7, 4), (8, 1)])
+def test_small_files_are_made_one(receive, start, rows_of, settings, commits, files):
+    write_one_by_one(receive, start(compact_files=4), commits)
+    assert len(DeltaTable(f"{settings.lake_uri}/weather").file_uris()) == files
+    assert [row["event_id"] for row in rows_of("weather")] == [f"e-{i}" for i in range(commits)]
+
+
+def test_files_of_an_earlier_process_count_as_well(receive, start, settings):
+    write_one_by_one(receive, start(), 3)
+    write_one_by_one(receive, start(compact_files=4), 4)
+    assert len(DeltaTable(f"{settings.lake_uri}/weather").file_uris()) == 1
+
+
+def test_the_newest_ids_of_a_compacted_table_are_remembered(bus, receive, start, rows_of):
+    loop = start(compact_files=4)
+    for i in range(4):
+        bus.clock.advance(timedelta(seconds=1))
+        receive(i)
+        drain(loop)
+    receive(3)  # published again: a new message with an id that the table holds
+    drain(start(recent_ids=1))
+    assert len(rows_of("weather")) == 4
+
+
+def test_a_table_that_cannot_be_compacted_takes_rows_all_the_same(
+    bus, receive, start, settings, caplog
+):
+    loop = start(compact_files=3)
+    write_one_by_one(receive, loop, 2)
+    Path(DeltaTable(f"{settings.lake_uri}/weather").file_uris()[0]).unlink()
+    receive(2, 3)
+    drain(loop)
+    receive(4)
+    drain(loop)
+    assert DeltaTable(f"{settings.lake_uri}/weather").count() == 5
+    assert sum(body.rows for body in arrivals(bus).values()) == 5
+    assert "not compacted" in caplog.text

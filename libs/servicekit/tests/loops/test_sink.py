@@ -55,7 +55,7 @@ class Setting:
 
     def start(self) -> SinkLoop:
         loop = SinkLoop(
-            self.service, self.store, self.bus, topics=[self.asked.topic()], linger_seconds=0.2
+            self.service, self.store, self.bus, topics=[self.asked.topic()], poll_seconds=0.2
         )
         loop.open()
         return loop

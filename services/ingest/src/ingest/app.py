@@ -39,7 +39,7 @@ def build(
         ContractError: a dataset's YAML is wrong.
     """
     contracts = load_contracts(settings.models_dir)
-    lake = lake or DeltaLake(settings.lake_uri)
+    lake = lake or DeltaLake(settings.lake_uri, compact_files=settings.compact_files)
     if online is None and any(contract.feature_view for contract in contracts.values()):
         online = FeastOnline(
             settings.feast_repo,

@@ -165,7 +165,7 @@ class RecordSink:
                     faults.append(Fault("event_time", "future", text))
             share = shares.setdefault(body.dataset if contract else UNKNOWN, _Share())
             if faults:
-                columns = _kept_out(body, faults, now)
+                columns = _kept_out(body, faults)
                 share.faults[event.id] = faults
             origin = Origin(message.partition, message.offset, message.timestamp_ms)
             row = Row(event.id, body.entity, body.event_time, columns, origin)
@@ -244,12 +244,11 @@ class RecordSink:
             self._online.push(contract.feature_view, rows)
 
 
-def _kept_out(body: RecordReceived, faults: Sequence[Fault], now: datetime) -> dict[str, Any]:
+def _kept_out(body: RecordReceived, faults: Sequence[Fault]) -> dict[str, Any]:
     return {
         "dataset": body.dataset,
         "record": json.dumps(body.record),
         "reasons": json.dumps([asdict(fault) for fault in faults]),
-        "received_at": now,
     }
 
 

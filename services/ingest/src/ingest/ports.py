@@ -105,7 +105,7 @@ class Publisher(Protocol):
         ...
 
 
-QUARANTINE = ("dataset", "record", "reasons", "received_at")
+QUARANTINE = ("dataset", "record", "reasons")
 """Columns of a quarantine table: the dataset as claimed, the record and the reasons as JSON."""
 UNKNOWN = "_unknown"
 """Name of the quarantine table for records of datasets that no contract describes."""

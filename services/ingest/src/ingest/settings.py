@@ -22,8 +22,11 @@ class IngestSettings(ServiceSettings):
     """URL of the online store, redis:// or rediss://."""
     max_batch: int = Field(default=5000, ge=1, le=100_000)
     """Records that one commit of the lake takes at most."""
-    linger_seconds: float = Field(default=0.5, gt=0, le=60)
-    """How long a batch waits for more records."""
+    linger_seconds: float = Field(default=0.5, ge=0, le=60)
+    """How long a batch waits for more records: longer makes fewer and larger commits, and features
+    that much older."""
+    compact_files: int = Field(default=64, ge=2, le=10_000)
+    """Commits of a table after which their small files are made one."""
     max_records_per_request: int = Field(default=5000, ge=1, le=1_000_000)
     """Records or labels that one request may hold."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,15 +70,31 @@ class SinkLoop:
         member: str = "0",
         clock: Clock | None = None,
         max_batch: int = 5000,
-        linger_seconds: float = 0.5,
+        poll_seconds: float = 0.5,
+        linger_seconds: float = 0.0,
         backoff: Backoff | None = None,
     ) -> None:
+        """Wire a loop.
+
+        Args:
+            service: its consumer group, and the prefix of its dead letters.
+            sink: makes the effects.
+            bus: where the messages come from.
+            topics: what is read.
+            member: which replica this is.
+            clock: tells when a dead letter was made.
+            max_batch: messages that are written at once, at most.
+            poll_seconds: longest wait for a first message, and so for a stop.
+            linger_seconds: how long a batch that is not full waits for more.
+            backoff: between attempts in an outage.
+        """
         self.name = f"{service}-{member}"
         self._service = service
         self._sink = sink
         self._session: GroupSession = bus.group(group=service, topics=topics, member=member)
         self._clock = clock or SystemClock()
         self._max_batch = max_batch
+        self._poll_seconds = poll_seconds
         self._linger_seconds = linger_seconds
         self._backoff = backoff or Backoff()
         self._written: _Written | None = None
@@ -139,9 +156,12 @@ class SinkLoop:
             self.ready = False
 
     def _write_batch(self) -> _Written | None:
-        messages = self._session.poll(self._max_batch, self._linger_seconds)
+        messages = self._session.poll(self._max_batch, self._poll_seconds)
         if not messages:
             return None
+        if self._linger_seconds and len(messages) < self._max_batch:
+            time.sleep(self._linger_seconds)
+            messages += self._session.poll(self._max_batch - len(messages), 0)
         tally = Tally()
         received, dead = self._decode(messages, tally)
         events: list[Event] = []

@@ -29,8 +29,9 @@ from tailrace.demo.static import StaticModel
 
 LAG_DAYS = 6.0
 """Days of event time that the windows may be behind before the replay waits for them."""
-LAG_ROWS = 30_000
-"""Records that the lake may be behind before the replay waits for it."""
+WEATHER_LAG = timedelta(hours=4)
+"""Event time that the feature store may be behind before the replay waits for it. A report comes
+each hour, and the model takes one as missing that is more than six hours old."""
 PATIENCE_SECONDS = 180.0
 """How long the demo waits for one thing to happen before it gives up."""
 
@@ -94,7 +95,7 @@ class Play:
             self._script,
             platform,
             speed=options.speed,
-            room=lambda hour: self._room(replay, hour),
+            room=self._room,
             on_label=self._note_labels,
         )
         try:
@@ -214,23 +215,23 @@ class Play:
         steps = self.journal.latest_steps()
         return bool(steps) and steps[-1].challenger is not None
 
-    async def _room(self, replay: Replay, hour: datetime) -> None:
+    async def _room(self, hour: datetime) -> None:
         """Wait until the platform has followed closely enough."""
         self._note = ""
         while True:
             measured = self.journal.measured_until or self._options.start
             behind = (hour - measured) / timedelta(days=1)
-            sent = replay.flights.sent + replay.weather.sent
-            in_lake = self.journal.lake_rows.total() + self.journal.quarantined.total()
-            if behind <= LAG_DAYS and sent - in_lake <= LAG_ROWS:
+            stored = self.journal.lake_rows["weather"] + self.journal.quarantined["weather"]
+            missing = self._script.reports_until(hour - WEATHER_LAG) - stored
+            if behind <= LAG_DAYS and missing <= 0:
                 return
             self._note = (
                 f"waiting for the drift-monitor, {behind:.1f} days behind"
                 if behind > LAG_DAYS
-                else f"waiting for ingest, {sent - in_lake:,} records behind"
+                else f"waiting for ingest, {missing} reports of the weather behind"
             )
             self._check()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
     async def _settle(self, platform: Platform, view: LiveView, end: datetime) -> None:
         """Wait until everything that was asked and told has come through the loop."""

@@ -62,6 +62,10 @@ class Script:
             for row in part.to_dict("records")
         ]
 
+    def reports_until(self, moment: datetime) -> int:
+        """How many reports of the weather there were before a moment, since the data begin."""
+        return int(np.searchsorted(self._reports, moment.timestamp()))
+
     def requests(self, start: datetime, end: datetime) -> Rows:
         """Requests of the flights that are scheduled to depart in [start, end)."""
         part = _between(self._departing, self._departures, start, end)

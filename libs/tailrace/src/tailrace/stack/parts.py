@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from importlib.util import find_spec
@@ -74,10 +74,12 @@ class Service:
     words: tuple[str, ...]
     port_variable: str
     threads: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 SERVICES = (
-    Service("ingest", ("ingest",), "INGEST_PORT"),
+    # A demo plays half a day in a second: half a second more would make its weather stale.
+    Service("ingest", ("ingest",), "INGEST_PORT", environment={"LINGER_SECONDS": "0.05"}),
     # Its fit is the one computation that is worth a second core.
     Service("trainer", ("trainer",), "TRAINER_PORT", threads=2),
     Service("deployer", ("deployer",), "DEPLOYER_PORT"),
@@ -240,6 +242,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
             "HTTP_HOST": settings.http_host,
             "HTTP_PORT": str(port),
             "LOG_LEVEL": settings.log_level,
+            **{k: os.environ.get(k, value) for k, value in service.environment.items()},
         },
     )
 

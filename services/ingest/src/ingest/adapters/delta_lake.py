@@ -1,8 +1,10 @@
 """The lake as Delta tables (delta-rs)."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -31,30 +33,46 @@ _TYPES: dict[Kind, pa.DataType] = {
     "boolean": pa.bool_(),
     "timestamp": _TIME,
 }
-_COMMON = [("event_id", pa.string()), ("entity", pa.string()), ("event_time", _TIME)]
+_COMMON = [
+    ("event_id", pa.string()),
+    ("entity", pa.string()),
+    ("event_time", _TIME),
+    ("ingested_at", _TIME),
+]
 _CONFIGURATION = {
     # Statistics of every column in every commit would double the cost of a commit.
     "delta.dataSkippingStatsColumns": "event_time",
     "delta.checkpointInterval": "100",
 }
 
+log = logging.getLogger(__name__)
+
 
 class DeltaLake:
     """Tables under one folder or URL."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, compact_files: int = 64) -> None:
+        """Name the place; nothing is opened yet.
+
+        Args:
+            uri: a path or URL.
+            compact_files: see `DeltaLakeTable`.
+        """
         self._uri = uri.rstrip("/") if "://" in uri else str(Path(uri).absolute())
+        self._compact_files = compact_files
 
     def data(self, contract: Contract) -> "DeltaLakeTable":
         """See `Lake.data`."""
         columns = [(column.name, _TYPES[column.kind]) for column in contract.columns]
-        return DeltaLakeTable(f"{self._uri}/{contract.dataset}", pa.schema(_COMMON + columns))
+        return self._table(contract.dataset, _COMMON + columns)
 
     def quarantine(self, name: str) -> "DeltaLakeTable":
         """See `Lake.quarantine`."""
         text = [(column, pa.string()) for column in ("dataset", "record", "reasons")]
-        columns = [*_COMMON, *text, ("received_at", _TIME)]
-        return DeltaLakeTable(f"{self._uri}/quarantine/{name}", pa.schema(columns))
+        return self._table(f"quarantine/{name}", _COMMON + text)
+
+    def _table(self, name: str, columns: list[tuple[str, pa.DataType]]) -> "DeltaLakeTable":
+        return DeltaLakeTable(f"{self._uri}/{name}", pa.schema(columns), self._compact_files)
 
     def state(self, dataset: str) -> TableState | None:
         """See `Lake.state`."""
@@ -69,14 +87,26 @@ class DeltaLake:
 class DeltaLakeTable:
     """A Delta table; positions are its app transactions, the note lies in the commit's metadata."""
 
-    def __init__(self, uri: str, schema: pa.Schema) -> None:
+    def __init__(self, uri: str, schema: pa.Schema, compact_files: int) -> None:
+        """Name the table; nothing is opened yet.
+
+        Args:
+            uri: a path or URL.
+            schema: of the table, `_COMMON` first.
+            compact_files: commits after which their files are made one, as every file costs each
+                commit and each read a little: 300 of them double the time of a commit.
+        """
         self.uri = uri
         self._schema = schema
+        self._compact_files = compact_files
+        self._small_files = 0
+        """Files that were added since the table was compacted, as far as is known."""
         self._table: DeltaTable | None = None
 
     def append(self, rows: Sequence[Row], note: str, positions: Mapping[int, Held]) -> Commit:
         """See `LakeTable.append`."""
-        data = self._arrow(rows)
+        at_ms = max(held.at_ms for held in positions.values())
+        data = self._arrow(rows, datetime.fromtimestamp(at_ms / 1000, UTC))
         held = {str(p): [h.offset, h.at_ms] for p, h in sorted(positions.items())}
         properties = CommitProperties(
             custom_metadata={NOTE: note, POSITIONS: json.dumps(held)},
@@ -98,9 +128,25 @@ class DeltaLakeTable:
                 self._table = None
                 raise
             version = table.version()
-            return Commit(
+            commit = Commit(
                 f"{table.metadata().id}@{version}", version, table.count(), note, positions
             )
+        self._small_files += 1
+        if self._small_files >= self._compact_files:
+            self._compact(table)
+        return commit
+
+    def _compact(self, table: DeltaTable) -> None:
+        """Make small files one; the versions before stay readable."""
+        self._small_files = 0
+        try:
+            made = table.optimize.compact(max_concurrent_tasks=1)
+        except (DeltaError, OSError) as error:
+            # It costs nothing but time: the next attempt takes these files as well.
+            log.warning("%s: not compacted: %s", self.uri, error)
+            self._table = None
+            return
+        log.debug("%s: %d files became %d", self.uri, made["numFilesRemoved"], made["numFilesAdded"])
 
     def recent_commits(self) -> Sequence[Commit]:
         """See `LakeTable.recent_commits`; at most `COMMITS`."""
@@ -122,14 +168,15 @@ class DeltaLakeTable:
                 unquote(fragment.path).lstrip("/"): fragment
                 for fragment in table.to_pyarrow_dataset().get_fragments()
             }
-            newest: list[list[str]] = []
-            missing = limit
-            while files and missing > 0:
+            newest: list[pa.Table] = []
+            while files and sum(map(len, newest)) < limit:
                 path, _ = files.pop()
-                column = fragments[path].to_table(columns=["event_id"]).column("event_id")
-                newest.append(column.to_pylist()[-missing:])
-                missing -= len(newest[-1])
-            return [event_id for ids in reversed(newest) for event_id in ids]
+                newest.append(fragments[path].to_table(columns=["event_id", "ingested_at"]))
+            if not newest:
+                return []
+            # Within a file that was compacted, the order of rows is no promise.
+            rows = pa.concat_tables(newest).sort_by("ingested_at")
+            return rows.column("event_id").to_pylist()[-limit:]
 
     def position(self, partition: int) -> Held | None:
         """See `LakeTable.position`."""
@@ -152,6 +199,7 @@ class DeltaLakeTable:
             except TableNotFoundError:
                 return None
             self._agree(self._table)
+            self._small_files = len(self._table.file_uris())
         return self._table
 
     def _create(self) -> None:
@@ -176,12 +224,13 @@ class DeltaLakeTable:
                     " in the contract: give the column its old type or a new name"
                 )
 
-    def _arrow(self, rows: Sequence[Row]) -> pa.Table:
+    def _arrow(self, rows: Sequence[Row], ingested_at: datetime) -> pa.Table:
         columns = [row.columns for row in rows]
         data = [
             pa.array([row.event_id for row in rows], pa.string()),
             pa.array([row.entity for row in rows], pa.string()),
             pa.array([row.event_time for row in rows], _TIME),
+            pa.array([ingested_at] * len(rows), _TIME),
         ]
         data += [
             pa.array([values[field.name] for values in columns], field.type)

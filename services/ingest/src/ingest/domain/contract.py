@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 Kind = Literal["string", "number", "integer", "boolean", "timestamp"]
 KINDS: tuple[Kind, ...] = ("string", "number", "integer", "boolean", "timestamp")
-RESERVED = ("event_id", "entity", "event_time")
+RESERVED = ("event_id", "entity", "event_time", "ingested_at")
 """Columns that every table has beside those of the contract."""
 
 _INT64 = range(-(2**63), 2**63)
