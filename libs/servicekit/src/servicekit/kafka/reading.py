@@ -33,16 +33,12 @@ class BatchReader:
             FatalBusError: the consumer was fenced.
         """
         batch: list[Message] = []
-        # consume(n, t) waits all of t unless n have come, so: wait for one, then take what is here.
         try:
-            first = self._resting.poll(timeout)
-            if first is None:
-                return batch
-            more = self._consumer.consume(max_messages - 1, 0) if max_messages > 1 else []
+            items = self._resting.read(max_messages, timeout)
         except KafkaException as error:
             raise translate(error, "reading") from error
         failure: KafkaError | None = None
-        for item in (first, *more):
+        for item in items:
             error = item.error()
             if error is None:
                 message = read(item)

@@ -11,6 +11,10 @@ from servicekit.kafka.rest import RestingConsumer
 from servicekit.kafka.topics import Topics
 
 
+MAX_BATCH = 1000
+"""Messages that are handed out at once."""
+
+
 class KafkaView:
     """All partitions of some topics from their start; it connects at the first poll."""
 
@@ -19,6 +23,7 @@ class KafkaView:
         self._topics = topics
         self._names = names
         self._consumer: Consumer | None = None
+        self._resting: RestingConsumer | None = None
         self._behind: set[tuple[str, int]] | None = None
         """Partitions whose first end has not been reached; None before the start."""
 
@@ -28,14 +33,10 @@ class KafkaView:
         Raises:
             UnavailableError: the brokers do not answer; poll again, it goes on where it was.
         """
-        consumer = self._consumer or self._open()
+        resting = self._resting or self._open()
         messages: list[Message] = []
         try:
-            resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
-            first = resting.poll(timeout)
-            if first is None:
-                return messages
-            for item in (first, *consumer.consume(1000, 0)):
+            for item in resting.read(MAX_BATCH, timeout):
                 error = item.error()
                 if error is None:
                     messages.append(read(item))
@@ -56,11 +57,11 @@ class KafkaView:
 
     def close(self) -> None:
         """See `TopicView.close`; the next poll starts from the beginning."""
-        consumer, self._consumer, self._behind = self._consumer, None, None
+        consumer, self._consumer, self._resting, self._behind = self._consumer, None, None, None
         if consumer is not None:
             consumer.close()
 
-    def _open(self) -> Consumer:
+    def _open(self) -> RestingConsumer:
         self._topics.ensure(self._names)
         partitions = [
             TopicPartition(name, partition, OFFSET_BEGINNING)
@@ -76,4 +77,5 @@ class KafkaView:
             raise translate(error, f"following {', '.join(self._names)}") from error
         self._behind = {(p.topic, p.partition) for p in partitions}
         self._consumer = consumer
-        return consumer
+        self._resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
+        return self._resting

@@ -159,9 +159,9 @@ class SinkLoop:
         messages = self._session.poll(self._max_batch, self._poll_seconds)
         if not messages:
             return None
-        if self._linger_seconds and len(messages) < self._max_batch:
-            time.sleep(self._linger_seconds)
-            messages += self._session.poll(self._max_batch - len(messages), 0)
+        enough = time.monotonic() + self._linger_seconds
+        while len(messages) < self._max_batch and (left := enough - time.monotonic()) > 0:
+            messages += self._session.poll(self._max_batch - len(messages), left)
         tally = Tally()
         received, dead = self._decode(messages, tally)
         events: list[Event] = []

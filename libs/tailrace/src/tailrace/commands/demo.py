@@ -111,13 +111,14 @@ def _play(
     from tailrace.demo.options import RUN_OUT
     from tailrace.demo.play import DemoError, Doors, Play
     from tailrace.stack.errors import StackError
+    from tailrace.stack.parts import EMBEDDED_IDLE_REST_SECONDS
 
     flights = load(end=options.end + RUN_OUT)
     play = Play(
         options,
         flights,
         Doors(where["predictor"], where["ingest"], where["mlflow"]),
-        KafkaBus(where["kafka"]),
+        KafkaBus(where["kafka"], idle_rest_seconds=EMBEDDED_IDLE_REST_SECONDS),
         out,
         begun,
     )

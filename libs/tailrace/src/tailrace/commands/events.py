@@ -37,6 +37,7 @@ def tail(
     """Print events as they are published, the oldest first."""
     from event_schemas import BY_TYPE
     from servicekit.kafka import KafkaBus
+    from tailrace.stack.parts import EMBEDDED_IDLE_REST_SECONDS
     from tailrace.stack.settings import stack_settings
 
     wanted = types or [name for name in BY_TYPE if name not in FREQUENT]
@@ -48,7 +49,8 @@ def tail(
     with errors_end_the_command():
         settings = stack_settings()
     broker = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-    view = KafkaBus(broker).view(*wanted)
+    bus = KafkaBus(broker, idle_rest_seconds=EMBEDDED_IDLE_REST_SECONDS)
+    view = bus.view(*wanted)
     try:
         while True:
             messages = view.poll(0.2)

@@ -29,7 +29,7 @@ from tailrace.demo.static import StaticModel
 
 LAG_DAYS = 6.0
 """Days of event time that the windows may be behind before the replay waits for them."""
-WEATHER_LAG = timedelta(hours=4)
+WEATHER_LAG = timedelta(hours=3)
 """Event time that the feature store may be behind before the replay waits for it. A report comes
 each hour, and the model takes one as missing that is more than six hours old."""
 PATIENCE_SECONDS = 180.0
@@ -121,7 +121,7 @@ class Play:
                             "the saboteur found no moment without a rollout in the second half:"
                             " give a longer period"
                         )
-                    await self._settle(platform, view, end)
+                    await self._settle(replay, platform, view, end)
                     if options.sabotage:
                         await striking
                 finally:
@@ -146,7 +146,7 @@ class Play:
         await replay.history(FIRST - timedelta(days=1), start)
         sent = replay.flights.sent + replay.weather.sent
         await self._until(
-            lambda: self.journal.lake_rows.total() + self.journal.quarantined.total() >= sent,
+            lambda: self._in_lake() >= sent,
             f"{sent:,} records of history to reach the lake (see the log of ingest)",
         )
         seconds = time.monotonic() - begun
@@ -233,22 +233,29 @@ class Play:
             self._check()
             await asyncio.sleep(0.01)
 
-    async def _settle(self, platform: Platform, view: LiveView, end: datetime) -> None:
+    async def _settle(
+        self, replay: Replay, platform: Platform, view: LiveView, end: datetime
+    ) -> None:
         """Wait until everything that was asked and told has come through the loop."""
         predictions = self.journal.predictions
 
         def settled() -> bool:
-            view.show(end, "counting: waiting for the last labels to be joined")
+            view.show(end, "counting: waiting for the last labels and records")
             days = self._days()
             joined = self.journal.labels_joined
-            return predictions.distinct >= platform.traffic.answered and all(
-                joined[day] >= sent for day, sent in days.items()
+            return (
+                predictions.distinct >= platform.traffic.answered
+                and self._in_lake() >= replay.flights.sent + replay.weather.sent
+                and all(joined[day] >= sent for day, sent in days.items())
             )
 
         try:
-            await self._until(settled, "the last labels to be joined", patience=60)
+            await self._until(settled, "the last labels and records to arrive", patience=60)
         except DemoError as error:
             self._say(f"[red]{error}[/]")
+
+    def _in_lake(self) -> int:
+        return self.journal.lake_rows.total() + self.journal.quarantined.total()
 
     def _days(self) -> dict[str, int]:
         """Labels sent by the day of their prediction, within the period of the report."""
