@@ -363,7 +363,9 @@ class Loop:
         """New processes in place of the old ones; the bus and the stores are what they were."""
         bus = self.bus
         sink, self.ingest = ingest.app.build(
-            IngestSettings(models_dir=self._folder / "models", linger_seconds=0), bus, lake=self.lake
+            IngestSettings(models_dir=self._folder / "models", linger_seconds=0),
+            bus,
+            lake=self.lake,
         )
         training = trainer.app.build(
             TrainerSettings(),

@@ -25,9 +25,7 @@ class Crash(BaseException):
 def start(bus, settings, online):
     """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
 
-    def begin(
-        max_batch: int = 1000, recent_ids: int = 1000, compact_files: int = 64
-    ) -> SinkLoop:
+    def begin(max_batch: int = 1000, recent_ids: int = 1000, compact_files: int = 64) -> SinkLoop:
         sink = RecordSink(
             load_contracts(settings.models_dir),
             DeltaLake(settings.lake_uri, compact_files=compact_files),

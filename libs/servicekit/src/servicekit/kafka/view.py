@@ -10,7 +10,6 @@ from servicekit.kafka.errors import translate
 from servicekit.kafka.rest import RestingConsumer
 from servicekit.kafka.topics import Topics
 
-
 MAX_BATCH = 1000
 """Messages that are handed out at once."""
 

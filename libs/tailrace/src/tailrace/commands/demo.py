@@ -29,11 +29,13 @@ def demo(
     ] = datetime(2013, 2, 1),  # noqa: DTZ001 - Typer reads the default; UTC is set below
     end: Annotated[
         datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last one counted.")
-    ] = datetime(2013, 6, 1),  # noqa: DTZ001
+    ] = datetime(2013, 5, 27),  # noqa: DTZ001
     speed: Annotated[
         float, typer.Option(help="Days of event time a second, at most.", min=0.001)
     ] = 5.0,
-    seed: Annotated[int, typer.Option(help="Seed of whatever is drawn by chance.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the order in which flights of one hour ask.")
+    ] = 0,
     report: Annotated[
         Path, typer.Option(help="Folder for report.json and the plots.", file_okay=False)
     ] = Path("report"),

@@ -27,7 +27,7 @@ from tailrace.demo.report import Totals
 from tailrace.demo.saboteur import sabotage
 from tailrace.demo.static import StaticModel
 
-LAG_DAYS = 6.0
+LAG_DAYS = 3.0
 """Days of event time that the windows may be behind before the replay waits for them."""
 WEATHER_LAG = timedelta(hours=3)
 """Event time that the feature store may be behind before the replay waits for it. A report comes
@@ -69,7 +69,7 @@ class Play:
         """When the command began, on the monotonic clock."""
         run = f"demo-{uuid4().hex[:8]}"
         self.journal = Journal(run, MODEL)
-        self._script = Script(flights, run)
+        self._script = Script(flights, run, options.seed)
         self._sabotaged: list[str] = []
         self._v1: StaticModel | None = None
         self._note = ""

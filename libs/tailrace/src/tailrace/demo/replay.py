@@ -1,6 +1,7 @@
 """Flights in the order of their events: weather comes, flights ask, landings tell the truth."""
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -37,8 +38,9 @@ def iso(moment: datetime) -> str:
 class Script:
     """What happens in each hour, looked up by position in the sorted tables."""
 
-    def __init__(self, flights: Flights, run: str) -> None:
+    def __init__(self, flights: Flights, run: str, seed: int = 0) -> None:
         self.run = run
+        self._seed = seed
         self._departing = flights.flights
         self._landing = flights.landed
         self._weather = flights.weather
@@ -67,9 +69,9 @@ class Script:
         return int(np.searchsorted(self._reports, moment.timestamp()))
 
     def requests(self, start: datetime, end: datetime) -> Rows:
-        """Requests of the flights that are scheduled to depart in [start, end)."""
+        """Requests of the flights that are scheduled to depart in [start, end), in some order."""
         part = _between(self._departing, self._departures, start, end)
-        return [
+        requests = [
             {
                 "model": MODEL,
                 "entity_id": row["flight_id"],
@@ -79,6 +81,8 @@ class Script:
             }
             for row in part.to_dict("records")
         ]
+        random.Random(f"{self._seed} {iso(start)}").shuffle(requests)  # noqa: S311 - no secret
+        return requests
 
     def landings(self, start: datetime, end: datetime) -> Rows:
         """Records of the flights that landed in [start, end)."""

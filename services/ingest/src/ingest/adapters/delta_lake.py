@@ -146,7 +146,9 @@ class DeltaLakeTable:
             log.warning("%s: not compacted: %s", self.uri, error)
             self._table = None
             return
-        log.debug("%s: %d files became %d", self.uri, made["numFilesRemoved"], made["numFilesAdded"])
+        log.debug(
+            "%s: %d files became %d", self.uri, made["numFilesRemoved"], made["numFilesAdded"]
+        )
 
     def recent_commits(self) -> Sequence[Commit]:
         """See `LakeTable.recent_commits`; at most `COMMITS`."""
