@@ -29,7 +29,7 @@ def demo(
     ] = datetime(2013, 2, 1),  # noqa: DTZ001 - Typer reads the default; UTC is set below
     end: Annotated[
         datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Day after the last one counted.")
-    ] = datetime(2013, 5, 27),  # noqa: DTZ001
+    ] = datetime(2013, 5, 20),  # noqa: DTZ001
     speed: Annotated[
         float, typer.Option(help="Days of event time a second, at most.", min=0.001)
     ] = 5.0,

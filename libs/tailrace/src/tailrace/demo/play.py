@@ -27,8 +27,9 @@ from tailrace.demo.report import Totals
 from tailrace.demo.saboteur import sabotage
 from tailrace.demo.static import StaticModel
 
-LAG_DAYS = 3.0
-"""Days of event time that the windows may be behind before the replay waits for them."""
+LAG_DAYS = 4.0
+"""Days of event time that the windows may be behind before the replay waits for them; two and a half
+are the end of a day and its labels."""
 WEATHER_LAG = timedelta(hours=3)
 """Event time that the feature store may be behind before the replay waits for it. A report comes
 each hour, and the model takes one as missing that is more than six hours old."""
