@@ -18,6 +18,7 @@ from tailrace.stack import leftovers
 from tailrace.stack.layout import Layout
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+TOOL = Path(sys.executable).with_name("tailrace")
 
 
 @pytest.fixture
@@ -26,21 +27,23 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tailrace(home: Path) -> Iterator[Command]:
-    environment = {
-        **os.environ,
+def environment(home: Path) -> dict[str, str]:
+    own = {
         "TAILRACE_HOME": str(home),
         "KAFKA_PORT": str(free_port()),
         "VALKEY_PORT": str(free_port()),
+        "MLFLOW_PORT": str(free_port()),
         "COLUMNS": "200",
     }
-    for name in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "MLFLOW_TRACKING_URI"):
-        environment.pop(name, None)
-    tool = Path(sys.executable).with_name("tailrace")
+    others = ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "MLFLOW_TRACKING_URI")
+    return {name: value for name, value in os.environ.items() if name not in others} | own
 
+
+@pytest.fixture
+def tailrace(environment: dict[str, str]) -> Iterator[Command]:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [tool, *words], env=environment, capture_output=True, text=True, timeout=60
+            [TOOL, *words], env=environment, capture_output=True, text=True, timeout=60
         )
 
     yield run
@@ -110,6 +113,30 @@ def test_a_part_that_cannot_start_takes_the_others_down_and_shows_its_last_words
     assert "valkey ended again and again" in up.stderr
     assert "appendonlydir" in up.stderr
     assert leftovers.find(Layout(home)) == []
+
+
+@pytest.mark.integration
+def test_a_start_that_is_interrupted_leaves_nothing_behind(
+    tailrace: Command, environment: dict[str, str], home: Path
+) -> None:
+    up = subprocess.Popen(
+        [TOOL, "up", "--only", "kafka,valkey,mlflow"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while not Layout(home).record.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    # While the supervisor starts the parts, it takes no other command.
+    up.send_signal(signal.SIGINT)
+    _, said = up.communicate(timeout=60)
+    assert up.returncode != 0
+    assert "✗" not in said
+    assert leftovers.find(Layout(home)) == []
+    assert "the stack is down" in tailrace("status").stderr
 
 
 def test_a_wipe_leaves_what_is_not_the_stacks(tailrace: Command, home: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tailrace.commands.terminal import err, errors_end_the_command, out
+from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
 from tailrace.stack.settings import StackSettings, stack_settings
 
@@ -58,7 +59,10 @@ def bring_up(
                 out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
         except BaseException:  # Ctrl-C too must not leave half a stack
             err.print("Stopping the parts that were started …")
-            local.take_down(layout)
+            try:
+                local.take_down(layout)
+            except StackError as error:  # what came first is what has to be mended
+                err.print(f"[red]✗[/] {error}")
             raise
         _addresses(started)
         return started

@@ -28,8 +28,8 @@ from tailrace.demo.saboteur import sabotage
 from tailrace.demo.static import StaticModel
 
 LAG_DAYS = 4.0
-"""Days of event time that the windows may be behind before the replay waits for them; two and a half
-are the end of a day and its labels."""
+"""Days of event time that the windows may be behind before the replay waits for them; the end of a
+day and its labels are two and a half."""
 WEATHER_LAG = timedelta(hours=3)
 """Event time that the feature store may be behind before the replay waits for it. A report comes
 each hour, and the model takes one as missing that is more than six hours old."""

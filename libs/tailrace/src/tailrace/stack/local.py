@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tailrace.stack import circus_ini, leftovers, logs, record, supervisor
+from tailrace.stack import circus_ini, leftovers, logs, record, restarts, supervisor
 from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
 from tailrace.stack.parts import Stack, Stage
@@ -92,7 +92,9 @@ def wait_until_ready(
                 yield BecameReady(part, time.monotonic() - begin)
         states = supervisor.states(started)
         for part in waiting:
-            if states.get(part.name) == "stopped":
+            # Before its turn to be started comes, a part is "stopped" as well.
+            given_up = restarts.gave_up(layout.starts(part.name), time.time())
+            if given_up and states.get(part.name) == "stopped":
                 raise StackError(_last_words(part, "ended again and again", layout))
         if waiting and time.monotonic() - begin > deadline:
             late = (_last_words(p, f"was not ready within {deadline:g} s", layout) for p in waiting)

@@ -119,15 +119,23 @@ def _answers(control: str) -> bool:
 
 
 def _call(control: str, command: str, patience: float = 5.0, **properties: Any) -> dict[str, Any]:
+    until = time.monotonic() + patience
+    while (answer := _answer(control, command, patience, **properties)).get("status") == "error":
+        reason = str(answer.get("reason"))
+        # It does one thing at a time: while it starts the parts, it stops none.
+        if "already running" not in reason or time.monotonic() > until:
+            raise StackError(f"the supervisor refused {command}: {reason}")
+        time.sleep(0.1)
+    return answer
+
+
+def _answer(control: str, command: str, patience: float, **properties: Any) -> dict[str, Any]:
     client = CircusClient(endpoint=control, timeout=patience)
     try:
-        answer: Any = client.send_message(command, **properties)
+        return client.send_message(command, **properties)  # pyright: ignore[reportReturnType]
     except CallError as error:
         raise SupervisorGoneError(
             f"the supervisor does not answer on {control}: {error}"
         ) from error
     finally:
         client.stop()
-    if answer.get("status") == "error":
-        raise StackError(f"the supervisor refused {command}: {answer.get('reason')}")
-    return answer
