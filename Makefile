@@ -38,7 +38,7 @@ up: $(READY) ## Start the local stack
 down: $(READY) ## Stop the local stack
 	@$(BIN)/tailrace down $(ARGS)
 
-status: $(READY) ## Show what runs and what the loop does
+status: $(READY) ## Show what runs, and which version of each model answers
 	@$(BIN)/tailrace status $(ARGS)
 
 logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows one part)

@@ -1,5 +1,6 @@
 """The sink loop: write, publish, commit, with a crash or an outage between any two."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,9 +54,13 @@ class Setting:
         self.store = Store(self.stored)
         self.bus = FaultyBus(world.bus)
 
-    def start(self) -> SinkLoop:
+    def start(self, **options: Any) -> SinkLoop:
         loop = SinkLoop(
-            self.service, self.store, self.bus, topics=[self.asked.topic()], poll_seconds=0.2
+            self.service,
+            self.store,
+            self.bus,
+            topics=[self.asked.topic()],
+            **{"poll_seconds": 0.2, **options},
         )
         loop.open()
         return loop
@@ -83,6 +88,23 @@ def turn(loop: SinkLoop, done: Callable[[], bool]) -> None:
             return
         loop.step()
     raise AssertionError("it did not come about")
+
+
+def test_a_batch_lingers_until_it_is_full(setting: Setting) -> None:
+    setting.publish(1)
+    loop = setting.start(max_batch=2, linger_seconds=60.0, poll_seconds=10.0)
+    late = threading.Timer(0.2, setting.publish, [1])
+    late.start()
+    assert loop.step() == 2
+    late.join()
+    loop.close()
+
+
+def test_a_batch_that_does_not_fill_lingers_no_longer_than_told(setting: Setting) -> None:
+    setting.publish(1)
+    loop = setting.start(max_batch=2, linger_seconds=0.05, poll_seconds=10.0)
+    assert loop.step() == 1
+    loop.close()
 
 
 def test_a_batch_is_written_then_published_then_committed(setting: Setting) -> None:

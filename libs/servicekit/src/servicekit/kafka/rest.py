@@ -53,13 +53,13 @@ class RestingConsumer:
             self._rest(left - AWAKE_SECONDS)
 
     def _rest(self, longest: float) -> None:
-        seconds = min(self._rest_seconds, longest)
+        seconds = max(0.0, min(self._rest_seconds, longest))
         partitions = self._consumer.assignment()
         if not partitions:
-            time.sleep(max(0.0, seconds))
+            time.sleep(seconds)
             return
         self._consumer.pause(partitions)
-        time.sleep(max(0.0, seconds))
+        time.sleep(seconds)
         self._consumer.resume(partitions)
         try:
             # librdkafka notices a resume within a second; any answer from the broker wakes it now.

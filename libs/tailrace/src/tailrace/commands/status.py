@@ -1,4 +1,4 @@
-"""`tailrace status`: a table of the parts; exit code 1 when one is not ready."""
+"""`tailrace status`: the parts and the models in service; exit code 1 when a part is not ready."""
 
 import json
 from dataclasses import asdict
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show what each part of the local stack does; exit code 1 when one is not ready."""
+    """Show what runs and which versions answer; exit code 1 when a part is not ready."""
     with errors_end_the_command():
         from tailrace.stack import leftovers, local
         from tailrace.stack.status import of
@@ -38,8 +38,20 @@ def status(
         out.print_json(json.dumps([asdict(part) for part in parts]))
     else:
         out.print(_table(parts))
+        for line in _serving(parts):
+            out.print(line, markup=False, soft_wrap=True)
     if not all(part.state.good for part in parts):
         raise typer.Exit(1)
+
+
+def _serving(parts: "list[PartStatus]") -> list[str]:
+    from tailrace.stack import serving
+
+    predictors = [part.address for part in parts if part.name == "predictor" and part.state.good]
+    try:
+        return ["", *serving.told(predictors[0])] if predictors else []
+    except (OSError, ValueError) as error:
+        return ["", f"the predictor does not tell what it serves: {error}"]
 
 
 def _table(parts: "list[PartStatus]") -> Table:
