@@ -2,7 +2,7 @@
 
 import typer
 
-from tailrace.commands import demo, down, events, logs, status, up
+from tailrace.commands import dead, demo, down, events, logs, status, up
 
 app = typer.Typer(
     help="Run the stack, watch the loop, replay the demo.",
@@ -16,6 +16,7 @@ app.command()(status.status)
 app.command()(logs.logs)
 app.command()(demo.demo)
 app.add_typer(events.app, name="events")
+app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:

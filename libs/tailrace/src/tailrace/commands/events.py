@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tailrace.commands.broker import broker
 from tailrace.commands.terminal import err, errors_end_the_command, out
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ def tail(
 ) -> None:
     """Print events as they are published, the oldest first."""
     from event_schemas import BY_TYPE
-    from servicekit.kafka import KafkaBus
-    from tailrace.stack.parts import EMBEDDED_IDLE_REST_SECONDS
-    from tailrace.stack.settings import stack_settings
 
     wanted = types or [name for name in BY_TYPE if name not in FREQUENT]
     if unknown := sorted(set(wanted) - set(BY_TYPE)):
@@ -46,22 +44,19 @@ def tail(
             f"[red]✗[/] no event is called {', '.join(unknown)}: there are {', '.join(BY_TYPE)}"
         )
         raise typer.Exit(2)
-    with errors_end_the_command():
-        settings = stack_settings()
-    broker = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-    bus = KafkaBus(broker, idle_rest_seconds=EMBEDDED_IDLE_REST_SECONDS)
-    view = bus.view(*wanted)
-    try:
-        while True:
-            messages = view.poll(0.2)
-            for message in messages:
-                _print(message, as_json=as_json)
-            if not messages and not follow and view.caught_up:
-                return
-    except KeyboardInterrupt:
-        return
-    finally:
-        view.close()
+    with errors_end_the_command(), broker() as bus:
+        view = bus.view(*wanted)
+        try:
+            while True:
+                messages = view.poll(0.2)
+                for message in messages:
+                    _print(message, as_json=as_json)
+                if not messages and not follow and view.caught_up:
+                    return
+        except KeyboardInterrupt:
+            return
+        finally:
+            view.close()
 
 
 def _print(message: "Message", *, as_json: bool) -> None:

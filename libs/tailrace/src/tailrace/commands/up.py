@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.commands.terminal import err, errors_end_the_command, out
+from tailrace.commands.terminal import err, errors_end_the_command, out, told_to_stop
 from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
 from tailrace.stack.settings import StackSettings, stack_settings
@@ -35,7 +35,8 @@ def bring_up(
     """Start the stack with a line of progress a part, or tell that it is up.
 
     Raises:
-        StackError: A part did not get ready; the others were stopped again.
+        StackError: A part did not get ready, or somebody pressed Ctrl-C; what had been started was
+            stopped again.
     """
     from tailrace.stack import leftovers, local, preflight
     from tailrace.stack.parts import plan
@@ -51,19 +52,22 @@ def bring_up(
             out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
         preflight.check(stack)
         out.print(f"Starting {len(stack.parts)} parts; logs are in {layout.logs}", soft_wrap=True)
-        begin = time.monotonic()
-        started = local.launch(stack, layout)
-        try:
-            for ready in local.wait_until_ready(started, layout, begin=begin, deadline=timeout):
-                where = ready.part.endpoint.shown
-                out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
-        except BaseException:  # Ctrl-C too must not leave half a stack
-            err.print("Stopping the parts that were started …")
+        with told_to_stop() as stop:
+            begin = time.monotonic()
+            started = local.launch(stack, layout)
             try:
-                local.take_down(layout)
-            except StackError as error:  # what came first is what has to be mended
-                err.print(f"[red]✗[/] {error}")
-            raise
+                for ready in local.wait_until_ready(
+                    started, layout, begin=begin, deadline=timeout, stop=stop
+                ):
+                    where = ready.part.endpoint.shown
+                    out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
+            except BaseException:
+                err.print("Stopping the parts that were started …")
+                try:
+                    local.take_down(layout)
+                except StackError as error:  # what came first is what has to be mended
+                    err.print(f"[red]✗[/] {error}")
+                raise
         _addresses(started)
         return started
 

@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def launch(stack: Stack, layout: Layout) -> Record:
 
 
 def wait_until_ready(
-    started: Record, layout: Layout, *, begin: float, deadline: float
+    started: Record, layout: Layout, *, begin: float, deadline: float, stop: Callable[[], bool]
 ) -> Iterator[BecameReady]:
     """Yield each part when it is ready.
 
@@ -79,10 +79,11 @@ def wait_until_ready(
         layout: Where its files lie.
         begin: When it was launched, on the monotonic clock.
         deadline: Seconds after `begin` by which all parts must be ready.
+        stop: Whether to wait no longer.
 
     Raises:
-        StackError: A part was given up, or was not ready in time; the message holds the last lines
-            of its log.
+        StackError: It was told to stop; or a part was given up, or was not ready in time, and the
+            message holds the last lines of its log.
     """
     waiting = list(started.parts)
     while waiting:
@@ -90,6 +91,8 @@ def wait_until_ready(
             if part.endpoint.ready():
                 waiting.remove(part)
                 yield BecameReady(part, time.monotonic() - begin)
+        if stop():
+            raise StackError("stopped before the stack was in use")
         states = supervisor.states(started)
         for part in waiting:
             # Before its turn to be started comes, a part is "stopped" as well.

@@ -1,0 +1,114 @@
+"""`tailrace dead`: what the services could not handle, and how it gets a second chance."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tailrace.commands.broker import broker
+from tailrace.commands.terminal import err, errors_end_the_command, out
+
+if TYPE_CHECKING:
+    from servicekit.kafka import KafkaBus
+    from tailrace.letters import Letter
+
+SHOWN_REASON = 120
+"""Characters of a reason that a list shows."""
+SEND_SECONDS = 30.0
+"""How long the broker may take to acknowledge what is sent again."""
+
+app = typer.Typer(help="Dead letters: list, show, send again.", no_args_is_help=True)
+Service = Annotated[
+    list[str] | None, typer.Argument(help="Services whose letters to list; default: all.")
+]
+Ids = Annotated[list[str], typer.Argument(help="Letters as `tailrace dead list` names them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@app.command("list")
+def list_letters(services: Service = None, as_json: AsJson = False) -> None:
+    """List the messages that no service could handle, the oldest of each service first."""
+    with errors_end_the_command(), broker() as bus:
+        letters = _read(bus, services or [])
+    if as_json:
+        for letter in letters:
+            print(json.dumps(letter.summary()))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("letter", "died", "from", "key", "reason"):
+        table.add_column(title, overflow="fold")
+    for letter in letters:
+        reason = letter.reason.partition("\n")[0][:SHOWN_REASON]
+        table.add_row(letter.id, letter.at[:19], letter.origin, letter.key, _plain(reason))
+    out.print(table if letters else "no dead letters")
+
+
+@app.command()
+def show(ids: Ids) -> None:
+    """Show letters as JSON: origin, reason, headers and value."""
+    with errors_end_the_command(), broker() as bus:
+        letters = _named(bus, ids)
+    for letter in letters:
+        out.print_json(json.dumps(letter.whole()))
+
+
+@app.command()
+def resend(ids: Ids) -> None:
+    """Send letters again to where they came from, once what was wrong with them is mended.
+
+    Key, value and headers are the original's. An event keeps its id, so that whoever has handled it
+    already does not handle it twice. The letter stays listed until its topic forgets it.
+    """
+    from servicekit.deadletter import resend as original
+
+    with errors_end_the_command(), broker() as bus:
+        letters = _named(bus, ids)
+        try:
+            records = [original(letter.message) for letter in letters]
+        except ValueError as error:
+            err.print(f"[red]✗[/] {_plain(str(error))}")
+            raise typer.Exit(1) from None
+        sender = bus.sender()
+        try:
+            for letter, record in zip(letters, records, strict=True):
+                sender.send(record).result(timeout=SEND_SECONDS)
+                out.print(f"{letter.id} is in {record.topic} again", markup=False)
+        finally:
+            sender.close(SEND_SECONDS)
+
+
+def _named(bus: "KafkaBus", ids: list[str]) -> "list[Letter]":
+    from tailrace.letters import choose
+
+    try:
+        return choose(_read(bus, sorted({id_.partition("/")[0] for id_ in ids})), ids)
+    except KeyError as error:
+        err.print(f"[red]✗[/] no letter is called {error}: tailrace dead list names them")
+        raise typer.Exit(1) from None
+
+
+def _read(bus: "KafkaBus", services: list[str]) -> "list[Letter]":
+    """Every letter of some services, or of all."""
+    from event_schemas.catalog import SERVICES
+    from tailrace.letters import SUFFIX, Letter
+
+    if unknown := sorted(set(services) - set(SERVICES)):
+        err.print(
+            f"[red]✗[/] no service is called {', '.join(unknown)}: there are {', '.join(SERVICES)}"
+        )
+        raise typer.Exit(2)
+    view = bus.view(*(f"{service}{SUFFIX}" for service in services or SERVICES))
+    letters: list[Letter] = []
+    try:
+        while not view.caught_up:
+            letters += map(Letter, view.poll(0.2))
+    finally:
+        view.close()
+    return sorted(letters, key=lambda letter: (letter.message.topic, letter.message.timestamp_ms))
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
