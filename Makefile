@@ -13,7 +13,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test check lint types format generate lock check-lock clean
+.PHONY: help setup demo up down status logs test bench check lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows 
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY) ## Run the benchmarks, each beside what it is compared with
+	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
 check: lint types check-lock check-generated ## Run every check that is not a test
 

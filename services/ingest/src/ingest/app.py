@@ -1,10 +1,10 @@
 """Wires ingest."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import anyio.to_thread
 from fastapi import FastAPI
 
 from ingest.adapters.dataset_yaml import load_contracts
@@ -68,7 +68,7 @@ def build(
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         yield
-        await anyio.to_thread.run_sync(sender.close, 5.0)
+        await asyncio.to_thread(sender.close, 5.0)
 
     api = FastAPI(
         title="Tailrace ingest",
