@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from servicekit.kafka import KafkaBus
     from tailrace.letters import Letter
 
-SHOWN_REASON = 120
-"""Characters of a reason that a list shows."""
 SEND_SECONDS = 30.0
 """How long the broker may take to acknowledge what is sent again."""
 
@@ -28,7 +26,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 @app.command("list")
 def list_letters(services: Service = None, as_json: AsJson = False) -> None:
-    """List the messages that no service could handle, the oldest of each service first."""
+    """List the messages that no service could handle, the oldest of each service first.
+
+    `tailrace dead show` has the whole reason, the headers and the value.
+    """
     with errors_end_the_command(), broker() as bus:
         letters = _read(bus, services or [])
     if as_json:
@@ -36,11 +37,12 @@ def list_letters(services: Service = None, as_json: AsJson = False) -> None:
             print(json.dumps(letter.summary()))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("letter", "died", "from", "key", "reason"):
-        table.add_column(title, overflow="fold")
+    # The name is needed whole, for `show` and `resend`; the reason has what is left of the line.
+    table.add_column("letter", no_wrap=True, min_width=max((len(x.id) for x in letters), default=0))
+    table.add_column("from", no_wrap=True, min_width=16)
+    table.add_column("reason", no_wrap=True, overflow="ellipsis")
     for letter in letters:
-        reason = letter.reason.partition("\n")[0][:SHOWN_REASON]
-        table.add_row(letter.id, letter.at[:19], letter.origin, letter.key, _plain(reason))
+        table.add_row(letter.id, letter.origin, _plain(letter.reason.partition("\n")[0]))
     out.print(table if letters else "no dead letters")
 
 
