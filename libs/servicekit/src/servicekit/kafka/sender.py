@@ -1,5 +1,6 @@
 """Sends from any thread or event loop without blocking; one thread hears the acknowledgements."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +13,8 @@ from servicekit.errors import OverloadedError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import of_a_record
 from servicekit.kafka.topics import Topics
+
+PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 
 class KafkaSender:
@@ -59,6 +62,7 @@ class KafkaSender:
             if error is None:
                 future.set_result(None)
                 return
+            line.purged += error.code() in PURGED
             future.set_exception(of_a_record(error, f"sending to {record.topic}"))
 
         try:
@@ -114,19 +118,19 @@ class _Line:
         self._topics = topics
         self._on_broken = on_broken
         self._ended = threading.Event()
+        self.purged = 0
+        """Records that were given up; only the thread that hears acknowledgements counts them."""
         self._thread = threading.Thread(target=self._listen, name="kafka-sender", daemon=True)
         self._thread.start()
 
     def close(self, timeout: float) -> int:
-        try:
-            left = self.producer.flush(timeout)
-        except KafkaException:
-            left = len(self.producer)
-        if left:
-            self.producer.purge()
+        with contextlib.suppress(KafkaException):
+            self.producer.flush(timeout)
+        # What flush() says is left counts errors that nobody has heard yet as well as records.
+        self.producer.purge()
         self._ended.set()
         self._thread.join(5.0)
-        return left
+        return self.purged
 
     def _listen(self) -> None:
         try:
