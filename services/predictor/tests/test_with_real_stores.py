@@ -14,10 +14,13 @@ import pytest
 
 from event_schemas import PredictionLogged
 from predictor.adapters.feast_features import FeastOnlineFeatures, connection_string
+from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
+from predictor.adapters.redis_features import RedisFeatures
 from predictor.app import build
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
+from predictor.ports import OnlineFeatures
 from predictor.settings import PredictorSettings
 from servicekit.bus import TopicView
 from servicekit.cloudevents import decode, encode
@@ -91,6 +94,25 @@ def everything(view: TopicView, count: int) -> list[PredictionLogged]:
     return found
 
 
+Reader = Callable[[Path, str], OnlineFeatures]
+
+
+def registry(repo: Path, redis_url: str) -> FeastRegistry:
+    online_store = {"type": "redis", "connection_string": connection_string(redis_url)}
+    return FeastRegistry(repo, online_store)
+
+
+def through_feast(repo: Path, redis_url: str) -> OnlineFeatures:
+    return FeastOnlineFeatures(registry(repo, redis_url))
+
+
+def directly(repo: Path, redis_url: str) -> OnlineFeatures:
+    return RedisFeatures(registry(repo, redis_url), redis_url)
+
+
+READERS = pytest.mark.parametrize("reader", [through_feast, directly])
+
+
 def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
     lab: Any,
     bus: KafkaBus,
@@ -151,8 +173,11 @@ def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
     }
 
 
-def test_the_features_must_be_in_the_registry(feast_repo: Path, redis_url: str) -> None:
-    features = FeastOnlineFeatures(feast_repo, redis_url)
+@READERS
+def test_the_features_must_be_in_the_registry(
+    reader: Reader, feast_repo: Path, redis_url: str
+) -> None:
+    features = reader(feast_repo, redis_url)
     with pytest.raises(UnavailableError, match="feature view trains is not in the registry yet"):
         features.prepare({"origin": [("trains", "delay")]})
     with pytest.raises(LoadError, match="weather has no snow; it has temperature, wind") as caught:
@@ -161,15 +186,17 @@ def test_the_features_must_be_in_the_registry(feast_repo: Path, redis_url: str) 
     features.prepare({"origin": [("weather", "wind")]})
 
 
-def test_a_registry_that_is_not_written_yet_is_waited_for(tmp_path: Path) -> None:
-    features = FeastOnlineFeatures(tmp_path, "redis://127.0.0.1:1/0")
+@READERS
+def test_a_registry_that_is_not_written_yet_is_waited_for(reader: Reader, tmp_path: Path) -> None:
+    features = reader(tmp_path, "redis://127.0.0.1:1/0")
     with pytest.raises(UnavailableError, match=r"registry\.db is not there yet"):
         features.prepare({"origin": [("weather", "wind")]})
     features.prepare({})
 
 
-def test_a_store_that_refuses_connections_is_away(feast_repo: Path) -> None:
-    features = FeastOnlineFeatures(feast_repo, "redis://127.0.0.1:1/0")
+@READERS
+def test_a_store_that_refuses_connections_is_away(reader: Reader, feast_repo: Path) -> None:
+    features = reader(feast_repo, "redis://127.0.0.1:1/0")
     features.prepare({"origin": [("weather", "wind")]})
     lookup = Lookup()
     lookup.refs[("weather", "wind")] = None

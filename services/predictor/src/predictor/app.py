@@ -11,9 +11,11 @@ from starlette.routing import Route
 
 from event_schemas import RolloutStep
 from predictor.adapters.bus_journal import BusJournal
-from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
+from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures, connection_string
+from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
+from predictor.adapters.redis_features import RedisFeatures
 from predictor.api.openapi import document
 from predictor.api.pages import pages
 from predictor.api.predict import Predict, Shortcut
@@ -50,12 +52,7 @@ def build(
         settings.mlflow_tracking_uri,
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
     )
-    if features is None:
-        features = (
-            FeastOnlineFeatures(settings.feast_repo, settings.redis_url)
-            if settings.feast_repo
-            else NoFeatures()
-        )
+    features = features or _features(settings)
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()), Loader(artifacts, features, OnnxModel)
     )
@@ -99,3 +96,13 @@ def build(
     api.include_router(pages(follower))
     api.openapi = lambda: document(api)
     return (follower,), api
+
+
+def _features(settings: PredictorSettings) -> OnlineFeatures:
+    """The feature store that the settings name."""
+    if settings.feast_repo is None:
+        return NoFeatures()
+    if settings.feast_online_store is not None:
+        return FeastOnlineFeatures(FeastRegistry(settings.feast_repo, settings.feast_online_store))
+    online_store = {"type": "redis", "connection_string": connection_string(settings.redis_url)}
+    return RedisFeatures(FeastRegistry(settings.feast_repo, online_store), settings.redis_url)

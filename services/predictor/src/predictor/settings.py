@@ -1,6 +1,7 @@
 """Settings of the predictor, read from the environment."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -19,7 +20,9 @@ class PredictorSettings(ServiceSettings):
     feast_repo: Path | None = None
     """Folder of the Feast registry; unset: only models without stored features are served."""
     redis_url: str = "redis://127.0.0.1:16379/0"
-    """The online feature store."""
+    """The online feature store, read directly in the layout in which Feast writes it."""
+    feast_online_store: dict[str, Any] | None = None
+    """Feast's configuration of another online store, as JSON; it is then read through Feast."""
     feature_timeout_seconds: float = Field(default=0.5, gt=0)
     """Longest read of the feature store; then it counts as away."""
     feature_pause_seconds: float = Field(default=1.0, ge=0)

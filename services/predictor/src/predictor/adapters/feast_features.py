@@ -1,20 +1,16 @@
-"""Reads stored features through Feast from Redis, asynchronously."""
+"""Reads stored features through Feast, asynchronously."""
 
 import asyncio
 import json
-import logging
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from predictor.adapters.feast_registry import Column, FeastRegistry
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored, Value
 from servicekit.errors import UnavailableError
-
-log = logging.getLogger(__name__)
 
 
 class NoFeatures:
@@ -42,94 +38,20 @@ class NoFeatures:
 
 
 class FeastOnlineFeatures:
-    """A Feast store over `<repo>/registry.db` and Redis."""
+    """Whatever online store Feast is told of, through `get_online_features`."""
 
-    def __init__(self, repo: Path, redis_url: str, project: str = "tailrace") -> None:
-        """Knows where to look.
-
-        Args:
-            repo: folder that holds `registry.db`.
-            redis_url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
-            project: the Feast project.
-        """
-        self._repo = repo
-        self._connection = connection_string(redis_url)
-        self._project = project
-        self._store: Any = None
-        self._keys: dict[str, _Key] = {}
-        """How the store finds a row, by the request feature that names it."""
-        self._lock = threading.Lock()
+    def __init__(self, registry: FeastRegistry) -> None:
+        """Reads what the registry lists."""
+        self._registry = registry
+        self._columns: dict[str, Column] = {}
 
     def warm_up(self) -> None:
         """See `OnlineFeatures.warm_up`."""
-        import feast.infra.online_stores.redis  # noqa: F401  Feast imports it by its name
+        self._registry.warm_up()
 
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """See `OnlineFeatures.prepare`."""
-        if not lookups:
-            return
-        with self._lock:
-            store = self._store or self._open()
-            try:
-                # Never refreshed by a request: it would make that request wait.
-                store.refresh_registry()
-                keys = {
-                    join_key: self._key(store, join_key, refs) for join_key, refs in lookups.items()
-                }
-            except (LoadError, UnavailableError):
-                raise
-            except Exception as error:
-                raise UnavailableError(f"the Feast registry cannot be read: {error}") from error
-            self._keys = {**self._keys, **keys}
-            self._store = store
-
-    def _open(self) -> Any:
-        registry = self._repo / "registry.db"
-        if not registry.exists():
-            raise UnavailableError(f"{registry} is not there yet: ingest writes it at its start")
-        from feast import FeatureStore, RepoConfig
-
-        config = RepoConfig(
-            project=self._project,
-            provider="local",
-            registry={"path": str(registry), "cache_ttl_seconds": 0},
-            online_store={"type": "redis", "connection_string": self._connection},
-            entity_key_serialization_version=3,
-        )
-        return FeatureStore(config=config)
-
-    def _key(self, store: Any, join_key: str, refs: Sequence[Ref]) -> "_Key":
-        from feast.errors import FeatureViewNotFoundException
-        from feast.value_type import ValueType
-
-        columns = {}
-        for view_name in dict.fromkeys(view for view, _ in refs):
-            try:
-                view = store.get_feature_view(view_name)
-            except FeatureViewNotFoundException as error:
-                raise UnavailableError(
-                    f"feature view {view_name} is not in the registry yet"
-                ) from error
-            fields = {field.name for field in view.features}
-            if unknown := sorted({f for v, f in refs if v == view_name} - fields):
-                raise LoadError(
-                    "features",
-                    f"feature view {view_name} has no {', '.join(unknown)}; it has"
-                    f" {', '.join(sorted(fields))}",
-                )
-            if len(view.entity_columns) != 1:
-                raise LoadError(
-                    "features", f"feature view {view_name} has {len(view.entity_columns)} join keys"
-                )
-            column = view.entity_columns[0]
-            columns[column.name] = column.dtype.to_value_type()
-        if len(columns) != 1:
-            raise LoadError(
-                "features", f"join key {join_key} would find rows by {', '.join(columns)} at once"
-            )
-        (column, kind) = next(iter(columns.items()))
-        integers = (ValueType.INT32, ValueType.INT64)
-        return _Key(column, kind in integers)
+        self._columns = {**self._columns, **self._registry.columns(lookups)}
 
     async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
         """See `OnlineFeatures.read`; one call to Feast a join key."""
@@ -140,12 +62,12 @@ class FeastOnlineFeatures:
         return {where: cells for part in parts for where, cells in part.items()}
 
     async def _read(self, join_key: str, lookup: Lookup) -> dict[tuple[str, Value], dict]:
-        key = self._keys[join_key]
+        column = self._columns[join_key]
         values = list(lookup.values)
         try:
-            response = await self._store.get_online_features_async(
+            response = await self._registry.store.get_online_features_async(
                 features=[f"{view}:{field}" for view, field in lookup.refs],
-                entity_rows={key.column: [key.native(value) for value in values]},
+                entity_rows={column.name: [_native(column, value) for value in values]},
                 full_feature_names=True,
             )
         except Exception as error:  # redis, its timeouts, and whatever Feast makes of them
@@ -166,21 +88,12 @@ class FeastOnlineFeatures:
 
     async def close(self) -> None:
         """See `OnlineFeatures.close`."""
-        if self._store is not None:
-            await self._store.close()
+        if self._registry.store is not None:
+            await self._registry.store.close()
 
 
-class _Key:
-    """Name and type of the column by which the store finds a row."""
-
-    __slots__ = ("_integer", "column")
-
-    def __init__(self, column: str, integer: bool) -> None:
-        self.column = column
-        self._integer = integer
-
-    def native(self, value: Value) -> Any:
-        return int(value) if self._integer and value is not None else value
+def _native(column: Column, value: Value) -> Any:
+    return int(value) if column.kind in ("INT32", "INT64") and value is not None else value
 
 
 def connection_string(redis_url: str) -> str:

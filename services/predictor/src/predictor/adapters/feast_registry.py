@@ -1,0 +1,117 @@
+"""What a Feast registry says about the stored features of a version."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from predictor.domain.errors import LoadError
+from predictor.domain.features import Ref
+from servicekit.errors import UnavailableError
+
+
+class Column(NamedTuple):
+    """The column by which the store finds a row, and its type as Feast names it."""
+
+    name: str
+    kind: str
+
+
+class FeastRegistry:
+    """The registry at `<repo>/registry.db`, which ingest writes."""
+
+    def __init__(
+        self, repo: Path, online_store: Mapping[str, Any], project: str = "tailrace"
+    ) -> None:
+        """Knows where to look.
+
+        Args:
+            repo: folder that holds `registry.db`.
+            online_store: Feast's configuration of the online store.
+            project: the Feast project.
+        """
+        self._repo = repo
+        self._online_store = dict(online_store)
+        self.project = project
+        self._store: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def store(self) -> Any:
+        """The `feast.FeatureStore`; None before the first columns were asked for."""
+        return self._store
+
+    def warm_up(self) -> None:
+        """Import what the first version would wait for; takes seconds."""
+        import feast.infra.online_stores.redis  # noqa: F401  Feast imports it by its name
+
+    def columns(self, lookups: Mapping[str, Sequence[Ref]]) -> dict[str, Column]:
+        """How to find the rows of each lookup; blocks.
+
+        Args:
+            lookups: view and field of each feature, by join key.
+
+        Raises:
+            LoadError: there is no such field, or rows cannot be found by one column.
+            UnavailableError: the registry cannot be read, or lacks the view as yet.
+        """
+        if not lookups:
+            return {}
+        with self._lock:
+            store = self._store or self._open()
+            try:
+                # Never refreshed by a request: it would make that request wait.
+                store.refresh_registry()
+                columns = {key: _column(store, key, refs) for key, refs in lookups.items()}
+            except (LoadError, UnavailableError):
+                raise
+            except Exception as error:
+                raise UnavailableError(f"the Feast registry cannot be read: {error}") from error
+            self._store = store
+            return columns
+
+    def _open(self) -> Any:
+        registry = self._repo / "registry.db"
+        if not registry.exists():
+            raise UnavailableError(f"{registry} is not there yet: ingest writes it at its start")
+        from feast import FeatureStore, RepoConfig
+
+        config = RepoConfig(
+            project=self.project,
+            provider="local",
+            registry={"path": str(registry), "cache_ttl_seconds": 0},
+            online_store=self._online_store,
+            entity_key_serialization_version=3,
+        )
+        return FeatureStore(config=config)
+
+
+def _column(store: Any, join_key: str, refs: Sequence[Ref]) -> Column:
+    from feast.errors import FeatureViewNotFoundException
+
+    columns = {}
+    for view_name in dict.fromkeys(view for view, _ in refs):
+        try:
+            view = store.get_feature_view(view_name)
+        except FeatureViewNotFoundException as error:
+            raise UnavailableError(
+                f"feature view {view_name} is not in the registry yet"
+            ) from error
+        fields = {field.name for field in view.features}
+        if unknown := sorted({f for v, f in refs if v == view_name} - fields):
+            raise LoadError(
+                "features",
+                f"feature view {view_name} has no {', '.join(unknown)}; it has"
+                f" {', '.join(sorted(fields))}",
+            )
+        if len(view.entity_columns) != 1:
+            raise LoadError(
+                "features", f"feature view {view_name} has {len(view.entity_columns)} join keys"
+            )
+        column = view.entity_columns[0]
+        columns[column.name] = column.dtype.to_value_type().name
+    if len(columns) != 1:
+        raise LoadError(
+            "features", f"join key {join_key} would find rows by {', '.join(columns)} at once"
+        )
+    return Column(*next(iter(columns.items())))

@@ -1,0 +1,98 @@
+"""Reads stored features straight from Redis, in the layout in which Feast writes them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from predictor.adapters.feast_layout import KeyOf, field_key, row_key, seconds, time_key, value
+from predictor.adapters.feast_registry import FeastRegistry
+from predictor.domain.batching import Lookup
+from predictor.domain.errors import LoadError
+from predictor.domain.features import Cell, Ref, Stored, Value
+from servicekit.errors import UnavailableError
+
+
+class RedisFeatures:
+    """One pipeline a batch: about a fifth of the CPU time of a read through Feast.
+
+    The registry says what there is; the rows are as `get_online_features` would give them, which a
+    test asserts.
+    """
+
+    def __init__(self, registry: FeastRegistry, redis_url: str) -> None:
+        """Connects at the first read.
+
+        Args:
+            registry: of the Feast repository that ingest writes.
+            redis_url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
+        """
+        self._registry = registry
+        # An answer later than a second is worth nothing to a request.
+        self._redis = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        self._keys: dict[str, KeyOf] = {}
+        self._fields: dict[Ref, bytes] = {}
+
+    def warm_up(self) -> None:
+        """See `OnlineFeatures.warm_up`."""
+        self._registry.warm_up()
+
+    def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
+        """See `OnlineFeatures.prepare`."""
+        columns = self._registry.columns(lookups)
+        try:
+            keys = {
+                join_key: row_key(self._registry.project, column.name, column.kind)
+                for join_key, column in columns.items()
+            }
+        except ValueError as error:
+            raise LoadError("features", str(error)) from error
+        fields = {ref: field_key(*ref) for refs in lookups.values() for ref in refs}
+        # Replaced as a whole: requests read them on another thread.
+        self._keys = {**self._keys, **keys}
+        self._fields = {**self._fields, **fields}
+
+    async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
+        """See `OnlineFeatures.read`."""
+        pipeline = self._redis.pipeline(transaction=False)
+        rows: list[tuple[str, Value, _Layout]] = []
+        for join_key, lookup in wanted.items():
+            layout = _Layout(lookup.refs, self._fields)
+            key_of = self._keys[join_key]
+            for each in lookup.values:
+                rows.append((join_key, each, layout))
+                pipeline.hmget(key_of(each), layout.names)
+        try:
+            answers = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise UnavailableError(f"reading the feature store: {error}") from error
+        return {
+            (join_key, each): layout.cells(answer)
+            for (join_key, each, layout), answer in zip(rows, answers, strict=True)
+        }
+
+    async def close(self) -> None:
+        """See `OnlineFeatures.close`."""
+        await self._redis.aclose()
+
+
+class _Layout:
+    """What to ask of each row of a lookup, and what the answer means."""
+
+    __slots__ = ("_refs", "_views", "names")
+
+    def __init__(self, refs: Mapping[Ref, None], fields: Mapping[Ref, bytes]) -> None:
+        self._refs = tuple(refs)
+        self._views = tuple(dict.fromkeys(view for view, _ in refs))
+        self.names = [*(fields[ref] for ref in refs), *(time_key(view) for view in self._views)]
+
+    def cells(self, answer: Sequence[Any]) -> dict[Ref, Cell]:
+        refs = self._refs
+        times = dict(zip(self._views, map(seconds, answer[len(refs) :]), strict=True))
+        found: dict[Ref, Cell] = {}
+        for ref, data in zip(refs, answer, strict=False):
+            stored = value(data)
+            if stored is not None and (written_at := times[ref[0]]):
+                found[ref] = Cell(stored, written_at)
+        return found
