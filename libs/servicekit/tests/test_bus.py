@@ -1,5 +1,6 @@
 """What every bus promises, asked of the one in memory and of Kafka's."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -220,6 +221,23 @@ class TestSender:
             future.result(timeout=10)
         assert values(world.messages(topic)) == [b"%d" % n for n in range(100)]
         assert sender.close(5) == 0
+
+    def test_a_polled_one_tells_its_caller_and_leaves_nothing_at_its_end(
+        self, world: Any, topic: str
+    ) -> None:
+        sender = world.bus.sender(polled=True)
+        heard: list[int] = []
+        first = sender.send(Record(topic, b"k", b"0"))
+        first.add_done_callback(lambda _: heard.append(threading.get_ident()))
+        until = time.monotonic() + 10
+        while not first.done():
+            sender.poll()
+            assert time.monotonic() < until
+        assert heard == [threading.get_ident()]
+        last = sender.send(Record(topic, b"k", b"1"))
+        assert sender.close(5) == 0
+        assert last.result(timeout=0) is None
+        assert values(world.messages(topic)) == [b"0", b"1"]
 
 
 class TestTopicView:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from event_schemas import PredictionLogged, RolloutStep
 from event_schemas.model import Artifact, ModelVersion
 from event_schemas.policy import Feature
-from predictor.app import build
+from predictor.app import build, shortcut
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored
@@ -226,7 +226,7 @@ class Lab:
 
     def run(self, talk: Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]) -> Any:
         async def session() -> Any:
-            transport = httpx.ASGITransport(self.app)
+            transport = httpx.ASGITransport(shortcut(self.app))
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 return await talk(client)
 

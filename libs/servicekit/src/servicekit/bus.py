@@ -144,6 +144,13 @@ class Sender(Protocol):
         """
         ...
 
+    def poll(self) -> None:
+        """Hear the acknowledgements that have come; does not wait.
+
+        Only a polled sender needs it, from one thread at a time: its futures end inside this call.
+        """
+        ...
+
     def close(self, timeout: float) -> int:
         """Flush for at most `timeout` seconds; returns how many records were not delivered."""
         ...
@@ -183,8 +190,14 @@ class Bus(Protocol):
         """A static member of a consumer group."""
         ...
 
-    def sender(self) -> Sender:
-        """An idempotent producer that waits for all in-sync replicas."""
+    def sender(self, *, polled: bool = False) -> Sender:
+        """An idempotent producer that waits for all in-sync replicas.
+
+        Args:
+            polled: the caller calls `poll()` often; otherwise a thread of the sender hears the
+                acknowledgements. Beside a busy event loop that thread waits for the interpreter's
+                lock once a record, for milliseconds each.
+        """
         ...
 
     def view(self, *topics: str) -> TopicView:

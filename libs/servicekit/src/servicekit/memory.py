@@ -73,7 +73,7 @@ class MemoryBus:
         """See `Bus.group`."""
         return MemoryGroupSession(self, group, topics, member)
 
-    def sender(self) -> "MemorySender":
+    def sender(self, *, polled: bool = False) -> "MemorySender":
         """See `Bus.sender`."""
         return MemorySender(self)
 
@@ -225,6 +225,9 @@ class MemorySender:
         done: Future[None] = Future()
         done.set_result(None)
         return done
+
+    def poll(self) -> None:
+        """Nothing is ever under way."""
 
     def close(self, timeout: float) -> int:
         """Everything was delivered."""

@@ -14,6 +14,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from servicekit.component import Component
 from servicekit.http import add_ops_routes
@@ -36,12 +37,22 @@ def run(
     settings: ServiceSettings,
     components: Sequence[Component],
     api: FastAPI | None = None,
+    *,
+    before: Callable[[FastAPI], ASGIApp] = lambda api: api,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
     `api` (default: an empty one) gets /livez, /readyz and /metrics. Components start with the
     server, after the api's own start-up, and stop, all told at once, after the last HTTP request
     was answered. All this has `shutdown_grace_seconds`; a second signal cuts it short.
+
+    Args:
+        service: its name in logs and traces.
+        settings: of this process.
+        components: each runs on a thread of its own.
+        api: the HTTP side.
+        before: wraps the finished api: what it returns sees each request before any middleware,
+            which is for a route whose requests must cost nothing but themselves.
 
     Raises:
         SystemExit: with code 1 when a component failed or did not stop in time, with code 2 when
@@ -52,7 +63,7 @@ def run(
     configure_tracing(service, settings.otel_exporter_otlp_endpoint)
     listener = _listen(settings.http_host, settings.http_port)
     api = api or FastAPI(title=service, openapi_url=None)
-    code = _Process(service, settings, components, api).serve(listener)
+    code = _Process(service, settings, components, api, before).serve(listener)
     flush_tracing(timeout=2.0)
     if code:
         sys.exit(code)
@@ -67,6 +78,7 @@ class _Process:
         settings: ServiceSettings,
         components: Sequence[Component],
         api: FastAPI,
+        before: Callable[[FastAPI], ASGIApp],
     ) -> None:
         self._service = service
         self._components = components
@@ -84,12 +96,14 @@ class _Process:
         add_ops_routes(api, components, self._stopping)
         self._server = _Server(
             uvicorn.Config(
-                api,
+                before(api),
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
                 http="httptools",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Nothing asks for the caller's address, and looking for it costs every request.
+                proxy_headers=False,
                 # The rest is for the components, which are told only when HTTP is done.
                 timeout_graceful_shutdown=max(1, int(self._grace * 2 / 3)),
             ),

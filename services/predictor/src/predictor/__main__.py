@@ -2,7 +2,7 @@
 
 import gc
 
-from predictor.app import build
+from predictor.app import build, shortcut
 from predictor.settings import PredictorSettings
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
@@ -16,7 +16,7 @@ def main() -> None:
     gc.set_threshold(50_000, 50, 50)
     bus = KafkaBus.of(settings)
     components, api = build(settings, bus)
-    run("predictor", settings, components, api)
+    run("predictor", settings, components, api, before=shortcut)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def build(
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()), Loader(artifacts, features, OnnxModel)
     )
-    sender = bus.sender()
+    # Its acknowledgements are heard on the event loop, which would else fight with a thread.
+    sender = bus.sender(polled=True)
     answering = Answering(
         lambda: follower.routes,
         StoredFeatures(
@@ -64,7 +65,7 @@ def build(
             timeout=settings.feature_timeout_seconds,
             pause=settings.feature_pause_seconds,
         ),
-        BusJournal(sender, settings.log_deadline_seconds),
+        BusJournal(sender, settings.log_deadline_seconds, early=settings.answer_before_log),
         clock,
         max_in_flight=settings.max_in_flight,
         max_batch=settings.max_rows,
@@ -92,10 +93,16 @@ def build(
     )
     route = Route("/predict", endpoint, methods=["POST"], include_in_schema=False)
     api.router.routes.append(route)
-    api.add_middleware(Shortcut, route=route)
     api.include_router(pages(follower))
     api.openapi = lambda: document(api)
     return (follower,), api
+
+
+def shortcut(api: FastAPI) -> Shortcut:
+    """The application with a shorter way to `/predict`."""
+    return Shortcut(
+        api, next(r for r in api.routes if isinstance(r, Route) and r.path == "/predict")
+    )
 
 
 def _features(settings: PredictorSettings) -> OnlineFeatures:

@@ -26,6 +26,8 @@ class HandSender:
         self.sent.append((record, future))
         return future
 
+    def poll(self) -> None: ...
+
     def close(self, timeout: float) -> int:
         return 0
 
@@ -140,5 +142,47 @@ def test_a_record_that_finds_the_queue_full_is_kept_for_later() -> None:
         await until(lambda: len(sender.sent) == 2)
         sender.acknowledge(1)
         await until(lambda: not journal.stalled)
+
+    play(story)
+
+
+class PolledSender(HandSender):
+    """Ends its futures inside `poll`, as a polled sender of Kafka does."""
+
+    polls = 0
+
+    def poll(self) -> None:
+        self.polls += 1
+        if self.polls == 3:
+            self.acknowledge(*range(len(self.sent)))
+
+
+def test_acknowledgements_are_asked_for_while_any_is_awaited_and_no_longer() -> None:
+    async def story() -> None:
+        sender, heard = PolledSender(), []
+        BusJournal(sender, deadline=5, poll_seconds=0.001).write(RECORDS, heard.append)
+        await until(lambda: heard)
+        assert heard == [None]
+        asked = sender.polls
+        await asyncio.sleep(0.02)
+        assert sender.polls <= asked + 1
+
+    play(story)
+
+
+def test_early_a_batch_is_done_at_once_and_once_and_still_sent_again_when_it_failed() -> None:
+    async def story() -> None:
+        sender, heard = HandSender(), []
+        journal = BusJournal(sender, deadline=5, early=True, retry_seconds=0.001)
+        journal.write(RECORDS, heard.append)
+        await asyncio.sleep(0)
+        assert heard == [None]
+        sender.acknowledge(0, 1)
+        sender.fail(2)
+        await until(lambda: len(sender.sent) == 4)
+        assert journal.stalled, "nobody is answered while records wait for a broker"
+        sender.acknowledge(3)
+        await until(lambda: not journal.stalled)
+        assert heard == [None]
 
     play(story)

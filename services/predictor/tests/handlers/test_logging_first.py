@@ -33,6 +33,9 @@ class SlowSender:
             future.set_result(None)
         return future
 
+    def poll(self) -> None:
+        pass
+
     def close(self, timeout: float) -> int:
         return 0
 
@@ -45,7 +48,7 @@ class SlowSender:
 @pytest.fixture
 def slow(lab: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, SlowSender]:
     sender = SlowSender(lab.bus)
-    monkeypatch.setattr(lab.bus, "sender", lambda: sender)
+    monkeypatch.setattr(lab.bus, "sender", lambda *, polled: sender)
     lab.start(log_deadline_seconds=0.05).announce(lab.step(0, lab.version(1)))
     return lab, sender
 
@@ -122,3 +125,39 @@ def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) 
 
     assert lab.run(talk).status_code == 200
     assert [logged.sequence for logged in lab.logged()] == [0, 1]
+
+
+def test_an_answer_may_be_told_to_go_before_the_acknowledgement(slow: Any, body: Any) -> None:
+    lab, sender = slow
+    lab.start(log_deadline_seconds=5, answer_before_log=True)
+    lab.announce(lab.step(0, lab.version(1)))
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        answer = await client.post("/predict", json=body)
+        assert len(sender.waiting) == 1, "the record is on its way, and not acknowledged"
+        sender.acknowledge()
+        return answer
+
+    assert lab.run(talk).status_code == 200
+    assert [logged.sequence for logged in lab.logged()] == [0]
+
+
+def test_even_then_a_full_queue_and_a_broker_that_is_away_give_503(slow: Any, body: Any) -> None:
+    lab, sender = slow
+    lab.start(log_deadline_seconds=0.05, answer_before_log=True)
+    lab.announce(lab.step(0, lab.version(1)))
+
+    async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
+        answers = [await client.post("/predict", json=body)]
+        await asyncio.sleep(0.1)  # the deadline of the first record passes
+        answers.append(await client.post("/predict", json=body))
+        sender.acknowledge()
+        await asyncio.sleep(0.01)
+        sender.room = 0
+        answers.append(await client.post("/predict", json=body))
+        return answers
+
+    answers = lab.run(talk)
+    assert [answer.status_code for answer in answers] == [200, 503, 503]
+    assert answers[1].json()["error"]["code"] == "log_unavailable"
+    assert answers[2].json()["error"]["code"] == "log_full"

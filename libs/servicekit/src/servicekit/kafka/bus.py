@@ -82,7 +82,7 @@ class KafkaBus:
             self._clients, self._topics, group=group, inputs=topics, member=member
         )
 
-    def sender(self) -> KafkaSender:
+    def sender(self, *, polled: bool = False) -> KafkaSender:
         """See `Bus.sender`."""
         return KafkaSender(
             self._clients,
@@ -90,6 +90,7 @@ class KafkaBus:
             max_queue=self._sender_queue,
             linger_seconds=self._sender_linger_seconds,
             delivery_seconds=self._sender_delivery_seconds,
+            polled=polled,
         )
 
     def view(self, *topics: str) -> KafkaView:

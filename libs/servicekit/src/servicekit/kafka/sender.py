@@ -32,9 +32,11 @@ class KafkaSender:
         max_queue: int,
         linger_seconds: float,
         delivery_seconds: float,
+        polled: bool = False,
     ) -> None:
         self._clients = clients
         self._topics = topics
+        self._polled = polled
         self._options: dict[str, Any] = {
             "queue_buffering_max_messages": max_queue,
             "linger_ms": linger_seconds * 1000,
@@ -82,6 +84,12 @@ class KafkaSender:
             raise of_a_record(error, f"sending to {record.topic}") from error
         return future
 
+    def poll(self) -> None:
+        """See `Sender.poll`."""
+        line = self._line
+        if line is not None:
+            line.listen(0)
+
     def close(self, timeout: float) -> int:
         """See `Sender.close`; what is left then fails with UnavailableError."""
         with self._lock:
@@ -94,7 +102,9 @@ class KafkaSender:
             if self._closed:
                 raise OverloadedError("the sender is closed: this process is stopping")
             if self._line is None:
-                self._line = _Line(self._clients, self._options, self._topics, self._replace)
+                self._line = _Line(
+                    self._clients, self._options, self._topics, self._replace, self._polled
+                )
             return self._line
 
     def _replace(self, broken: "_Line") -> None:
@@ -105,7 +115,10 @@ class KafkaSender:
 
 
 class _Line:
-    """One producer, and the thread that hears its acknowledgements until the last."""
+    """One producer, and the thread that hears its acknowledgements until the last.
+
+    Of a polled producer, the thread only begins and ends the work.
+    """
 
     def __init__(
         self,
@@ -113,7 +126,9 @@ class _Line:
         options: dict[str, Any],
         topics: Topics,
         on_broken: "Callable[[_Line], None]",
+        polled: bool,
     ) -> None:
+        self._polled = polled
         self.producer = clients.producer(**options)
         self._topics = topics
         self._on_broken = on_broken
@@ -137,11 +152,17 @@ class _Line:
             self._topics.ensure(())
         except Exception as error:  # the topics may exist; if not, each delivery will tell
             log.warning("topics are not ensured: %s", error)
+        if self._polled:
+            self._ended.wait()
         while not self._ended.is_set() or len(self.producer):
-            try:
-                self.producer.poll(0.05)
-            except KafkaException:
-                # It is broken for good, and would never answer for what it holds.
-                self._on_broken(self)
-                self._ended.set()
-                self.producer.purge()
+            self.listen(0.05)
+
+    def listen(self, seconds: float) -> None:
+        """Serve acknowledgements; when none are there, wait for the first."""
+        try:
+            self.producer.poll(seconds)
+        except KafkaException:
+            # It is broken for good, and would never answer for what it holds.
+            self._on_broken(self)
+            self._ended.set()
+            self.producer.purge()

@@ -46,9 +46,9 @@ class FaultyBus:
         """See `Bus.group`."""
         return self._around(self._bus.group(group=group, topics=topics, member=member))
 
-    def sender(self) -> Sender:
+    def sender(self, *, polled: bool = False) -> Sender:
         """See `Bus.sender`."""
-        return self._around(self._bus.sender())
+        return self._around(self._bus.sender(polled=polled))
 
     def view(self, *topics: str) -> TopicView:
         """See `Bus.view`."""

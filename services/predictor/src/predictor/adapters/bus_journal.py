@@ -13,6 +13,9 @@ from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
 
 log = logging.getLogger(__name__)
 
+POLL_SECONDS = 0.001
+"""uvloop's timers are no finer."""
+
 
 class BusJournal:
     """Sends through a `Sender`; one wake-up of the event loop a batch.
@@ -22,20 +25,34 @@ class BusJournal:
     ends first. While a batch waits for longer than the deadline, the journal is `stalled`.
     """
 
-    def __init__(self, sender: Sender, deadline: float, retry_seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        deadline: float,
+        *,
+        early: bool = False,
+        retry_seconds: float = 0.5,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         """Sends when told to.
 
         Args:
             sender: where records go.
             deadline: seconds after which a batch counts as not acknowledged.
+            early: whether a batch counts as done once it is queued.
             retry_seconds: wait before a record that failed is sent again.
+            poll_seconds: between two looks for acknowledgements, while any is awaited.
         """
         self._sender = sender
+        self._early = early
         self._deadline = deadline
         self._retry_seconds = retry_seconds
         self._overdue = 0
         self._failed: deque[Record] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._poll_seconds = poll_seconds
+        self._under_way = 0
+        """Batches that are not acknowledged yet."""
 
     @property
     def stalled(self) -> bool:
@@ -66,8 +83,23 @@ class BusJournal:
         except OverloadedError as error:
             log.warning("the log of predictions takes no more: %s", error)
         if futures:
+            if self._early:
+                asyncio.get_running_loop().call_soon(done, None)
+                done = _nothing
             _Batch(self, records, futures, done, deadline)
+            if not self._under_way:
+                asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
+            self._under_way += 1
         return len(futures)
+
+    def _poll(self) -> None:
+        self._sender.poll()
+        if self._under_way:
+            asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
+
+    def arrived(self) -> None:
+        """A batch is settled."""
+        self._under_way -= 1
 
     def overdue(self, change: int) -> None:
         """A batch passed its deadline (+1), or such a batch has come in after all (-1)."""
@@ -84,9 +116,13 @@ class BusJournal:
         records, self._failed = list(self._failed), deque()
         log.warning("sending %d predictions again that the brokers did not take", len(records))
         # Late from the start: new predictions wait until the old ones are written.
-        sent = self._send(records, lambda error: None, deadline=0)
+        sent = self._send(records, _nothing, deadline=0)
         for record in records[sent:]:
             self.again(record)
+
+
+def _nothing(error: ServicekitError | None) -> None:
+    """For a batch whose end was told already."""
 
 
 class _Batch:
@@ -128,6 +164,7 @@ class _Batch:
             self._loop.call_soon_threadsafe(self._settle)
 
     def _settle(self) -> None:
+        self._journal.arrived()
         if self._timer is not None:
             self._timer.cancel()
         if self._late:

@@ -55,22 +55,41 @@ class RedisFeatures:
 
     async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
         """See `OnlineFeatures.read`."""
-        pipeline = self._redis.pipeline(transaction=False)
+        commands: list[bytes] = []
         rows: list[tuple[str, Value, _Layout]] = []
         for join_key, lookup in wanted.items():
             layout = _Layout(lookup.refs, self._fields)
             key_of = self._keys[join_key]
             for each in lookup.values:
                 rows.append((join_key, each, layout))
-                pipeline.hmget(key_of(each), layout.names)
+                commands.append(layout.command(key_of(each)))
         try:
-            answers = await pipeline.execute()
+            answers = await self._ask(b"".join(commands), len(rows))
         except (RedisError, OSError) as error:
             raise UnavailableError(f"reading the feature store: {error}") from error
         return {
             (join_key, each): layout.cells(answer)
             for (join_key, each, layout), answer in zip(rows, answers, strict=True)
         }
+
+    async def _ask(self, commands: bytes, count: int) -> list[Any]:
+        """Send packed commands, and read as many answers.
+
+        redis-py's own pipeline packs and checks each command anew, which costs more than all the
+        rest of a read.
+        """
+        pool = self._redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command(commands)
+            answers = [await connection.read_response() for _ in range(count)]
+        except BaseException:
+            # Answers that nobody waits for any more must not become the next batch's.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return answers
 
     async def close(self) -> None:
         """See `OnlineFeatures.close`."""
@@ -80,12 +99,18 @@ class RedisFeatures:
 class _Layout:
     """What to ask of each row of a lookup, and what the answer means."""
 
-    __slots__ = ("_refs", "_views", "names")
+    __slots__ = ("_head", "_refs", "_tail", "_views")
 
     def __init__(self, refs: Mapping[Ref, None], fields: Mapping[Ref, bytes]) -> None:
         self._refs = tuple(refs)
         self._views = tuple(dict.fromkeys(view for view, _ in refs))
-        self.names = [*(fields[ref] for ref in refs), *(time_key(view) for view in self._views)]
+        names = [*(fields[ref] for ref in refs), *(time_key(view) for view in self._views)]
+        self._head = b"*%d\r\n$5\r\nHMGET\r\n" % (len(names) + 2)
+        self._tail = b"".join(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
+
+    def command(self, key: bytes) -> bytes:
+        """HMGET of one row, as Redis reads it from the wire."""
+        return b"%b$%d\r\n%b\r\n%b" % (self._head, len(key), key, self._tail)
 
     def cells(self, answer: Sequence[Any]) -> dict[Ref, Cell]:
         refs = self._refs
