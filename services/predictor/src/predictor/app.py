@@ -18,7 +18,14 @@ from predictor.adapters.onnx_model import OnnxModel
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.api.openapi import document
 from predictor.api.pages import pages
-from predictor.api.predict import Predict, Shortcut
+from predictor.api.predict import (
+    PREDICT,
+    PREDICT_MODEL,
+    Limits,
+    Predict,
+    PredictModel,
+    Shortcut,
+)
 from predictor.handlers.answering import Answering
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
@@ -83,16 +90,18 @@ def build(
         description="Answers predictions with the champion or the canary, and logs each of them.",
         lifespan=lifespan,
     )
-    endpoint = Predict(
-        answering,
-        clock,
-        max_body_bytes=settings.max_body_bytes,
-        max_entity=settings.max_entity_characters,
-        max_ahead=settings.max_event_time_ahead_seconds,
-        retry_after=settings.retry_after_seconds,
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        entity_characters=settings.max_entity_characters,
+        event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
+        instances=settings.max_instances,
+        retry_after_seconds=settings.retry_after_seconds,
     )
-    route = Route("/predict", endpoint, methods=["POST"], include_in_schema=False)
-    api.router.routes.append(route)
+    for path, endpoint in (
+        (PREDICT, Predict(answering, clock, limits)),
+        (PREDICT_MODEL, PredictModel(answering, clock, limits)),
+    ):
+        api.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
     api.include_router(pages(follower))
     api.openapi = lambda: document(api)
     return (follower,), api
@@ -100,9 +109,8 @@ def build(
 
 def shortcut(api: FastAPI) -> Shortcut:
     """The application with a shorter way to `/predict`."""
-    return Shortcut(
-        api, next(r for r in api.routes if isinstance(r, Route) and r.path == "/predict")
-    )
+    (route,) = (r for r in api.routes if isinstance(r, Route) and r.path == PREDICT)
+    return Shortcut(api, route)
 
 
 def _features(settings: PredictorSettings) -> OnlineFeatures:

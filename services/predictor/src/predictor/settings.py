@@ -1,9 +1,9 @@
 """Settings of the predictor, read from the environment."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from servicekit.settings import ServiceSettings
 
@@ -32,7 +32,9 @@ class PredictorSettings(ServiceSettings):
     max_entity_characters: int = Field(default=512, ge=1)
     """Longest `entity_id`."""
     max_in_flight: int = Field(default=1000, ge=1)
-    """Requests that may be under way; further ones are answered 503."""
+    """Predictions that may be under way; further ones are answered 503."""
+    max_instances: int = Field(default=256, ge=1)
+    """Most instances in one request, at most `max_in_flight`."""
     max_rows: int = Field(default=256, ge=1)
     """Requests in one run of a model."""
     max_event_time_ahead_seconds: float = Field(default=300.0, ge=0)
@@ -46,3 +48,13 @@ class PredictorSettings(ServiceSettings):
     sequence numbers then tells how many."""
     retry_after_seconds: int = Field(default=1, ge=1)
     """What a 503 tells the caller to wait."""
+
+    @model_validator(mode="after")
+    def _instances_can_be_under_way(self) -> Self:
+        if self.max_instances > self.max_in_flight:
+            raise ValueError(
+                f"MAX_INSTANCES={self.max_instances} is more than"
+                f" MAX_IN_FLIGHT={self.max_in_flight}, so the largest requests could never be"
+                " answered: lower the first or raise the second"
+            )
+        return self

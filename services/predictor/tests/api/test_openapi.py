@@ -1,35 +1,56 @@
 from typing import Any
 
 import jsonschema
+import pytest
+
+PATHS = ["/predict", "/v1/models/{model}/predict"]
 
 
-def test_docs_show_predict_with_schema_and_examples(serving: Any, body: Any) -> None:
-    document = serving.get("/openapi.json")
-    operation = document["paths"]["/predict"]["post"]
-    content = operation["requestBody"]["content"]["application/json"]
+def validate(document: dict[str, Any], content: dict[str, Any], value: Any) -> None:
     schema = {**content["schema"], "components": document["components"]}
-    jsonschema.Draft202012Validator(schema).validate(body)
-    jsonschema.Draft202012Validator(schema).validate(content["example"])
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_docs_show_a_prediction_with_schema_and_examples(
+    serving: Any, body: Any, path: str
+) -> None:
+    document = serving.get("/openapi.json")
+    operation = document["paths"][path]["post"]
+    asked = operation["requestBody"]["content"]["application/json"]
+    if path == "/predict":
+        validate(document, asked, body)
     assert set(operation["responses"]) == {"200", "400", "404", "413", "422", "500", "503"}
-    for response in operation["responses"].values():
-        part = response["content"]["application/json"]
-        reply = {**part["schema"], "components": document["components"]}
-        jsonschema.Draft202012Validator(reply).validate(part["example"])
+    contents = [r["content"]["application/json"] for r in operation["responses"].values()]
+    for content in [asked, *contents]:
+        assert content["examples"]
+        for example in content["examples"].values():
+            validate(document, content, example["value"])
     assert {"/v1/models", "/health"} <= set(document["paths"])
 
 
-def test_the_documented_example_is_answered_or_told_what_to_change(serving: Any) -> None:
-    operation = serving.get("/openapi.json")["paths"]["/predict"]["post"]
-    example = operation["requestBody"]["content"]["application/json"]["example"]
-    answer = serving.post(example)
-    assert answer.json()["error"]["code"] == "unknown_feature"  # the tiny model takes fewer
-    example["features"] = {k: example["features"][k] for k in ("carrier", "origin", "hour")}
-    answer = serving.post(example)
-    assert answer.status_code == 200
-    reply = operation["responses"]["200"]["content"]["application/json"]
+@pytest.mark.parametrize("path", PATHS)
+def test_the_documented_examples_are_answered_or_told_what_to_change(
+    serving: Any, path: str
+) -> None:
     document = serving.get("/openapi.json")
-    schema = {**reply["schema"], "components": document["components"]}
-    jsonschema.Draft202012Validator(schema).validate(answer.json())
+    operation = document["paths"][path]["post"]
+    for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+        body = example["value"]
+        url = path.format(model="flight_delay")
+        answer = serving.run(lambda client, url=url, body=body: client.post(url, json=body))
+        instances = body.get("instances", [body])
+        if "instances" in body:
+            codes = [each["error"]["code"] for each in answer.json()["predictions"]]
+        else:
+            codes = [answer.json()["error"]["code"]]
+        assert codes == ["unknown_feature"] * len(instances)  # the tiny model takes fewer
+        for each in instances:
+            each["features"] = {k: each["features"][k] for k in ("carrier", "origin", "hour")}
+        answer = serving.run(lambda client, url=url, body=body: client.post(url, json=body))
+        assert answer.status_code == 200
+        content = operation["responses"]["200"]["content"]["application/json"]
+        validate(document, content, answer.json())
 
 
 def test_the_docs_page_is_served(serving: Any) -> None:

@@ -1,8 +1,9 @@
 """What goes over HTTP: the request, the answer, the error."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -12,10 +13,9 @@ from predictor.domain.errors import BadRequestError, shown
 PREDICTION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
-class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Ask a model about one entity."""
+class Instance(msgspec.Struct, forbid_unknown_fields=True):
+    """One entity to be asked about."""
 
-    model: Annotated[str, Meta(description="Name of the model.", examples=["flight_delay"])]
     entity_id: Annotated[
         str,
         Meta(
@@ -53,6 +53,18 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class PredictRequest(Instance, kw_only=True, forbid_unknown_fields=True):
+    """Ask a model about one entity."""
+
+    model: Annotated[str, Meta(description="Name of the model.", examples=["flight_delay"])]
+
+
+class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Ask a model about some entities at once."""
+
+    instances: Annotated[list[Instance], Meta(description="At most 256, unless set otherwise.")]
+
+
 class PredictAnswer(msgspec.Struct):
     """The prediction; it was logged before it was sent."""
 
@@ -82,6 +94,31 @@ class ErrorDetail(msgspec.Struct, omit_defaults=True):
     ] = None
 
 
+class FailedInstance(msgspec.Struct):
+    """Stands for the prediction of an instance that got none."""
+
+    error: ErrorDetail
+
+
+class ManyAnswer(msgspec.Struct):
+    """One item for each instance, in their order: its prediction, or its error."""
+
+    predictions: Annotated[
+        # msgspec tells structs in a union apart by a tag only, which callers need not see.
+        list[Any],
+        Meta(
+            extra_json_schema={
+                "items": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/PredictAnswer"},
+                        {"$ref": "#/components/schemas/FailedInstance"},
+                    ]
+                }
+            }
+        ),
+    ]
+
+
 class ErrorAnswer(msgspec.Struct):
     """Any answer that is not 200."""
 
@@ -89,7 +126,10 @@ class ErrorAnswer(msgspec.Struct):
 
 
 encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(PredictRequest).decode
+_decode_request = msgspec.json.Decoder(PredictRequest).decode
+_decode_instance = msgspec.json.Decoder(Instance).decode
+_decode_many = msgspec.json.Decoder(ManyRequest).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _NAMED = re.compile(r"field `(.+)`")
@@ -99,15 +139,33 @@ class MalformedError(BadRequestError):
     """The body is no JSON."""
 
 
+T = TypeVar("T")
+
+
 def decode_request(body: bytes) -> PredictRequest:
-    """The request in a body.
+    """The body of `POST /predict`.
 
     Raises:
         MalformedError: it is no JSON.
         BadRequestError: it breaks the contract.
     """
+    return _decoded(_decode_request, body)
+
+
+def decode_model_request(body: bytes) -> Instance | ManyRequest:
+    """The body of `POST /v1/models/{model}/predict`: many when it has `instances`, else one.
+
+    Raises:
+        MalformedError: it is no JSON.
+        BadRequestError: it breaks the contract.
+    """
+    members = _decoded(_decode_members, body)
+    return _decoded(_decode_many if "instances" in members else _decode_instance, body)
+
+
+def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     try:
-        return _decode(body)
+        return decode(body)
     except msgspec.ValidationError as error:
         # It was raised as soon as something did not fit: what follows may be no JSON at all.
         raise _refusal(str(error), _anything(body)) from None
@@ -136,7 +194,7 @@ def _refusal(text: str, given: Any) -> BadRequestError:
     return BadRequestError("invalid_request", f"{field}: {message}", field)
 
 
-def check(request: PredictRequest, now: datetime, ahead: float, max_entity: int) -> None:
+def check(request: Instance, now: datetime, ahead: float, max_entity: int) -> None:
     """Hold a request against the limits that a type cannot state; its time is then in UTC.
 
     Args:

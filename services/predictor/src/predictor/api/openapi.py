@@ -1,4 +1,4 @@
-"""Puts `/predict`, which FastAPI does not see, into its OpenAPI document."""
+"""Puts the predictions, which FastAPI does not see, into its OpenAPI document."""
 
 from typing import Any
 
@@ -6,14 +6,26 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from predictor.api.contract import ErrorAnswer, PredictAnswer, PredictRequest
+from predictor.api.contract import (
+    ErrorAnswer,
+    FailedInstance,
+    Instance,
+    ManyAnswer,
+    ManyRequest,
+    PredictAnswer,
+    PredictRequest,
+)
+from predictor.api.predict import PREDICT, PREDICT_MODEL
 
-_EXAMPLE = {
-    "model": "flight_delay",
+_INSTANCE = {
     "entity_id": "UA1545-EWR-IAH-2013-07-01",
     "features": {"carrier": "UA", "origin": "EWR", "dest": "IAH", "hour": 5, "distance": 1400},
     "event_time": "2013-07-01T05:15:00-04:00",
 }
+_ANSWERS = (
+    "Answers with the version that the rollout in force names for the entity. Unless the service is"
+    " set otherwise, the prediction is in the log (`prediction.logged`) before the answer is sent."
+)
 _ANSWER = {
     "prediction_id": "4f0c3a52-6a3f-4a52-9e7e-1b1b6f8f3d10",
     "model": "flight_delay",
@@ -70,42 +82,72 @@ def document(app: FastAPI) -> dict[str, Any]:
             description=app.description,
             routes=app.routes,
         )
-        (request, answer, error), components = msgspec.json.schema_components(
-            [PredictRequest, PredictAnswer, ErrorAnswer],
-            ref_template="#/components/schemas/{name}",
+        types = [PredictRequest, PredictAnswer, ErrorAnswer, Instance, ManyRequest, ManyAnswer]
+        (request, answer, error, instance, many, answers, _), components = (
+            msgspec.json.schema_components(
+                [*types, FailedInstance], ref_template="#/components/schemas/{name}"
+            )
         )
         schema.setdefault("components", {}).setdefault("schemas", {}).update(components)
-        predict = {"post": _operation(request, answer, error)}
-        schema["paths"] = {"/predict": predict, **schema.get("paths", {})}
+        short = {
+            "summary": "Predict for one entity",
+            "description": _ANSWERS,
+            "operationId": "predict",
+            "requestBody": _request(request, {"one": {"model": "flight_delay", **_INSTANCE}}),
+            "responses": _responses(answer, {"one": _ANSWER}, error),
+        }
+        full = {
+            "summary": "Predict for one entity or for many",
+            "description": f"{_ANSWERS} Of many, each has its prediction or its error in the"
+            " answer, in their order; a request that breaks the contract is refused as a whole.",
+            "operationId": "predict_model",
+            "parameters": [
+                {
+                    "name": "model",
+                    "in": "path",
+                    "required": True,
+                    "schema": {"type": "string"},
+                    "example": "flight_delay",
+                }
+            ],
+            "requestBody": _request(
+                {"anyOf": [instance, many]},
+                {"one": _INSTANCE, "many": {"instances": [_INSTANCE, _INSTANCE]}},
+            ),
+            "responses": _responses(
+                {"anyOf": [answer, answers]},
+                {
+                    "one": _ANSWER,
+                    "many": {"predictions": [_ANSWER, {"error": _ERRORS["422"][1]}]},
+                },
+                error,
+            ),
+        }
+        schema["paths"] = {
+            PREDICT: {"post": {"tags": ["predictions"], **short}},
+            PREDICT_MODEL: {"post": {"tags": ["predictions"], **full}},
+            **schema.get("paths", {}),
+        }
         app.openapi_schema = schema
     return app.openapi_schema
 
 
-def _operation(
-    request: dict[str, Any], answer: dict[str, Any], error: dict[str, Any]
+def _request(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": _json(schema, examples)}
+
+
+def _responses(
+    answer: dict[str, Any], examples: dict[str, Any], error: dict[str, Any]
 ) -> dict[str, Any]:
     return {
-        "tags": ["predictions"],
-        "summary": "Predict",
-        "description": "Answers with the version that the rollout in force names for the entity."
-        " The prediction is in the log (`prediction.logged`) before the answer is sent.",
-        "operationId": "predict",
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": request, "example": _EXAMPLE}},
-        },
-        "responses": {
-            "200": _response("The prediction.", answer, _ANSWER),
-            **{
-                status: _response(text, error, {"error": example})
-                for status, (text, example) in _ERRORS.items()
-            },
+        "200": {"description": "The prediction.", "content": _json(answer, examples)},
+        **{
+            status: {"description": text, "content": _json(error, {"error": {"error": example}})}
+            for status, (text, example) in _ERRORS.items()
         },
     }
 
 
-def _response(text: str, schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "description": text,
-        "content": {"application/json": {"schema": schema, "example": example}},
-    }
+def _json(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"application/json": {"schema": schema, "examples": named}}

@@ -1,50 +1,32 @@
-"""`POST /predict`: bytes in, bytes out.
+"""`POST /predict`, and `POST /v1/models/{model}/predict` for one entity or for many."""
 
-An ASGI endpoint of its own: Pydantic and FastAPI's dependency machinery would cost as much as all
-the rest of a request.
-"""
-
-import logging
+import asyncio
 import time
+from dataclasses import dataclass
 
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from predictor.api.contract import (
-    ErrorAnswer,
-    ErrorDetail,
-    MalformedError,
+    FailedInstance,
+    Instance,
+    ManyAnswer,
+    ManyRequest,
     PredictAnswer,
     PredictRequest,
     check,
+    decode_model_request,
     decode_request,
-    encode,
 )
+from predictor.api.endpoint import Call, Endpoint, error_detail
 from predictor.domain.answer import confidence, predicted_class
-from predictor.domain.errors import (
-    BadRequestError,
-    CannotAnswerError,
-    ModelFailedError,
-    RefusalError,
-    UnknownModelError,
-)
+from predictor.domain.errors import BadRequestError, RefusalError
 from predictor.handlers.answering import Answering, Prediction
-from predictor.handlers.metrics import ERRORS
 from servicekit.clock import Clock
 from servicekit.telemetry.tracing import TraceRequests, current_traceparent
 
-log = logging.getLogger(__name__)
-
-Header = tuple[bytes, bytes]
-_JSON: Header = (b"content-type", b"application/json")
-
-
-class BodyTooLargeError(BadRequestError):
-    """The body is over the limit; the rest of it was not read."""
-
-
-class CallerGoneError(Exception):
-    """The connection ended before the body did."""
+PREDICT = "/predict"
+PREDICT_MODEL = "/v1/models/{model}/predict"
 
 
 class Shortcut:
@@ -69,69 +51,103 @@ class Shortcut:
             await self._app(scope, receive, send)
 
 
-class Predict:
-    """The endpoint."""
+@dataclass(frozen=True)
+class Limits:
+    """Of what is asked; see `PredictorSettings`."""
 
-    def __init__(
-        self,
-        answering: Answering,
-        clock: Clock,
-        *,
-        max_body_bytes: int,
-        max_entity: int,
-        max_ahead: float,
-        retry_after: int,
-    ) -> None:
+    body_bytes: int
+    entity_characters: int
+    event_time_ahead_seconds: float
+    instances: int
+    retry_after_seconds: int
+
+
+class _Predictions(Endpoint):
+    """What both endpoints need to answer an instance."""
+
+    def __init__(self, answering: Answering, clock: Clock, limits: Limits) -> None:
+        super().__init__(max_body_bytes=limits.body_bytes, retry_after=limits.retry_after_seconds)
         self._answering = answering
         self._clock = clock
-        self._max_body = max_body_bytes
-        self._max_entity = max_entity
-        self._max_ahead = max_ahead
-        self._retry_after: Header = (b"retry-after", str(retry_after).encode())
+        self._limits = limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        arrived = time.perf_counter()
-        headers = [_JSON]
-        request: PredictRequest | None = None
-        try:
-            request = decode_request(await _body(scope, receive, self._max_body))
-            check(request, self._clock.now(), self._max_ahead, self._max_entity)
-            prediction = await self._answering.predict(
-                model=request.model,
-                entity=request.entity_id,
-                features=request.features,
-                event_time=request.event_time,
-                prediction_id=request.prediction_id,
-                arrived=arrived,
-                traceparent=current_traceparent(),
+    def serves(self, model: str) -> bool:
+        """See `Endpoint.serves`."""
+        return self._answering.serves(model)
+
+    def check(self, instance: Instance) -> None:
+        """Hold an instance against the limits."""
+        limits = self._limits
+        now = self._clock.now()
+        check(instance, now, limits.event_time_ahead_seconds, limits.entity_characters)
+
+    async def predict(self, model: str, instance: Instance, arrived: float) -> PredictAnswer:
+        """Answer a checked instance."""
+        prediction = await self._answering.predict(
+            model=model,
+            entity=instance.entity_id,
+            features=instance.features,
+            event_time=instance.event_time,
+            prediction_id=instance.prediction_id,
+            arrived=arrived,
+            traceparent=current_traceparent(),
+        )
+        return _answer(prediction)
+
+
+class Predict(_Predictions):
+    """`POST /predict`: the model is in the body."""
+
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> PredictAnswer:
+        """See `Endpoint.reply`."""
+        request: PredictRequest = decode_request(body)
+        call.model = request.model
+        self.check(request)
+        return await self.predict(request.model, request, call.arrived)
+
+
+class PredictModel(_Predictions):
+    """`POST /v1/models/{model}/predict`: one instance, or some under `instances`."""
+
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> PredictAnswer | ManyAnswer:
+        """See `Endpoint.reply`."""
+        model = call.model = scope["path_params"]["model"]
+        self._answering.known(model)
+        request = decode_model_request(body)
+        if isinstance(request, ManyRequest):
+            return await self._many(model, request, call)
+        self.check(request)
+        return await self.predict(model, request, call.arrived)
+
+    async def _many(self, model: str, request: ManyRequest, call: Call) -> ManyAnswer:
+        if not 1 <= len(request.instances) <= self._limits.instances:
+            raise BadRequestError(
+                "invalid_request",
+                f"instances has {len(request.instances)} items: send 1 to {self._limits.instances}",
+                "instances",
             )
-            status = 200
-            answer: PredictAnswer | ErrorAnswer = _answer(prediction)
-        except RefusalError as refusal:
-            status = _status(refusal)
-            answer = ErrorAnswer(ErrorDetail(refusal.code, refusal.message, refusal.field))
-            if status == 503:
-                headers.append(self._retry_after)
-            if status == 413:
-                headers.append((b"connection", b"close"))
-            self._count(request, refusal.code)
-        except CallerGoneError:
-            return
-        except Exception:
-            log.exception("a request failed")
-            status = 500
-            answer = ErrorAnswer(ErrorDetail("internal", "the predictor failed; its log says how"))
-            self._count(request, "internal")
-        body = encode(answer)
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        for i, instance in enumerate(request.instances):
+            try:
+                self.check(instance)
+            except BadRequestError as error:
+                raise BadRequestError(
+                    error.code, f"instances[{i}]: {error.message}", f"instances[{i}].{error.field}"
+                ) from None
+        self._answering.make_room(len(request.instances))
+        # They start in one turn of the event loop, so they share one batch.
+        answers = await asyncio.gather(
+            *(self._one(model, instance, call) for instance in request.instances)
+        )
+        return ManyAnswer(answers)
 
-    def _count(self, request: PredictRequest | None, code: str) -> None:
-        # What callers make up must not become a label.
-        known = request is not None and self._answering.serves(request.model)
-        ERRORS.labels(request.model if request and known else "", code).inc()
+    async def _one(
+        self, model: str, instance: Instance, call: Call
+    ) -> PredictAnswer | FailedInstance:
+        try:
+            return await self.predict(model, instance, call.arrived)
+        except RefusalError as refusal:
+            self.count(call, refusal.code)
+            return FailedInstance(error_detail(refusal))
 
 
 def _answer(prediction: Prediction) -> PredictAnswer:
@@ -146,55 +162,3 @@ def _answer(prediction: Prediction) -> PredictAnswer:
         confidence(score),
         round((time.perf_counter() - prediction.arrived) * 1000, 3),
     )
-
-
-def _status(refusal: RefusalError) -> int:
-    match refusal:
-        case UnknownModelError():
-            return 404
-        case MalformedError():
-            return 400
-        case BodyTooLargeError():
-            return 413
-        case BadRequestError():
-            return 422
-        case ModelFailedError():
-            return 500
-        case CannotAnswerError():
-            return 503
-    return 500
-
-
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body, read no further than the limit.
-
-    Raises:
-        BodyTooLargeError: it says that it is longer, or is.
-        CallerGoneError: it never ended.
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body = message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise CallerGoneError
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-        message = await receive()
-
-
-def _too_large(limit: int) -> BodyTooLargeError:
-    return BodyTooLargeError("body_too_large", f"the body is larger than {limit} bytes")

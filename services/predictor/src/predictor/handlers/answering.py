@@ -136,6 +136,28 @@ class Answering:
         """Whether a model has a route."""
         return model in self._routes().by_model
 
+    def known(self, model: str) -> None:
+        """Nothing for a model that has a route.
+
+        Raises:
+            CannotAnswerError: no model is loaded at all.
+            UnknownModelError: others are, this one is not.
+        """
+        self._routes().of(model)
+
+    def make_room(self, predictions: int) -> None:
+        """Nothing where so many more may be under way.
+
+        Raises:
+            CannotAnswerError: they may not.
+        """
+        if self._in_flight + predictions > self._max_in_flight:
+            raise CannotAnswerError(
+                "overloaded",
+                f"{self._in_flight} predictions are under way, of {self._max_in_flight}: try again"
+                " in a moment",
+            )
+
     async def predict(
         self,
         *,
@@ -161,10 +183,7 @@ class Answering:
         Raises:
             RefusalError: there is no answer.
         """
-        if self._in_flight >= self._max_in_flight:
-            raise CannotAnswerError(
-                "overloaded", f"{self._max_in_flight} requests are under way: try again in a moment"
-            )
+        self.make_room(1)
         if self._journal.stalled:
             raise CannotAnswerError(
                 "log_unavailable", "predictions cannot be logged at the moment: try again later"

@@ -1,0 +1,153 @@
+"""An ASGI endpoint: bytes in, bytes out, every refusal an answer.
+
+Pydantic and FastAPI's dependency machinery would cost as much as all the rest of a request.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from predictor.api.contract import ErrorAnswer, ErrorDetail, MalformedError, encode
+from predictor.domain.errors import (
+    BadRequestError,
+    CannotAnswerError,
+    ModelFailedError,
+    RefusalError,
+    UnknownModelError,
+)
+from predictor.handlers.metrics import ERRORS
+
+log = logging.getLogger(__name__)
+
+Header = tuple[bytes, bytes]
+_JSON: Header = (b"content-type", b"application/json")
+
+
+class BodyTooLargeError(BadRequestError):
+    """The body is over the limit; the rest of it was not read."""
+
+
+class CallerGoneError(Exception):
+    """The connection ended before the body did."""
+
+
+class Call:
+    """One request: when it came (`time.perf_counter()`), and the model that it asks, once known."""
+
+    __slots__ = ("arrived", "model")
+
+    def __init__(self) -> None:
+        self.arrived = time.perf_counter()
+        self.model: str | None = None
+
+
+class Endpoint(ABC):
+    """Reads a body within its limit, and turns what `reply` returns or raises into an answer."""
+
+    def __init__(self, *, max_body_bytes: int, retry_after: int) -> None:
+        self._max_body = max_body_bytes
+        self._retry_after: Header = (b"retry-after", str(retry_after).encode())
+
+    @abstractmethod
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> msgspec.Struct:
+        """The answer to a body.
+
+        Raises:
+            RefusalError: there is none.
+        """
+
+    @abstractmethod
+    def serves(self, model: str) -> bool:
+        """Whether a model is known: what callers make up must not become a label."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        call = Call()
+        headers = [_JSON]
+        status = 200
+        try:
+            answer = await self.reply(scope, await _body(scope, receive, self._max_body), call)
+        except RefusalError as refusal:
+            status = _status(refusal)
+            answer = ErrorAnswer(error_detail(refusal))
+            if status == 503:
+                headers.append(self._retry_after)
+            if status == 413:
+                headers.append((b"connection", b"close"))
+            self.count(call, refusal.code)
+        except CallerGoneError:
+            return
+        except Exception:
+            log.exception("a request failed")
+            status = 500
+            answer = ErrorAnswer(ErrorDetail("internal", "the predictor failed; its log says how"))
+            self.count(call, "internal")
+        body = encode(answer)
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def count(self, call: Call, code: str) -> None:
+        """Count an error."""
+        model = call.model if call.model and self.serves(call.model) else ""
+        ERRORS.labels(model, code).inc()
+
+
+def error_detail(refusal: RefusalError) -> ErrorDetail:
+    """A refusal as it is sent."""
+    return ErrorDetail(refusal.code, refusal.message, refusal.field)
+
+
+def _status(refusal: RefusalError) -> int:
+    match refusal:
+        case UnknownModelError():
+            return 404
+        case MalformedError():
+            return 400
+        case BodyTooLargeError():
+            return 413
+        case BadRequestError():
+            return 422
+        case ModelFailedError():
+            return 500
+        case CannotAnswerError():
+            return 503
+    return 500
+
+
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body, read no further than the limit.
+
+    Raises:
+        BodyTooLargeError: it says that it is longer, or is.
+        CallerGoneError: it never ended.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body = message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise CallerGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
