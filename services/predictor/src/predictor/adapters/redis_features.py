@@ -15,7 +15,7 @@ from servicekit.errors import UnavailableError
 
 
 class RedisFeatures:
-    """One pipeline a batch: about a fifth of the CPU time of a read through Feast.
+    """One write and one read a batch, at 2.4 to 4.1 times less CPU time than through Feast.
 
     The registry says what there is; the rows are as `get_online_features` would give them, which a
     test asserts.
