@@ -96,10 +96,10 @@ def write_model(path: Path) -> None:
 
 def write_features(folder: Path, redis_url: str) -> None:
     """A Feast registry, and a row of six numbers for each entity."""
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.types import Float64, Int64
 
-    from predictor.adapters.feast_features import connection_string
+    from predictor.adapters.feast_config import redis_online_store, repo_config
 
     rng = np.random.default_rng(7)
     rows = pd.DataFrame(
@@ -111,15 +111,7 @@ def write_features(folder: Path, redis_url: str) -> None:
     entity = Entity(name="n0", join_keys=["n0"], value_type=ValueType.INT64)
     fields = [Field(name="n0", dtype=Int64), *(Field(name=n, dtype=Float64) for n in STORED)]
     view = FeatureView(name="numbers", entities=[entity], schema=fields, source=source)
-    store = FeatureStore(
-        config=RepoConfig(
-            project="tailrace",
-            provider="local",
-            registry=str(folder / "registry.db"),
-            online_store={"type": "redis", "connection_string": connection_string(redis_url)},
-            entity_key_serialization_version=3,
-        )
-    )
+    store = FeatureStore(config=repo_config(folder, redis_online_store(redis_url)))
     store.apply([entity, view])
     store.write_to_online_store("numbers", rows)
 
@@ -228,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of all servers in turn")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load a point")
     options = parser.parse_args()
     if shutil.which("wrk") is None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from predictor.adapters.feast_features import FeastOnlineFeatures, connection_string
+from predictor.adapters.feast_config import redis_online_store, repo_config
+from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.domain.batching import Lookup
@@ -39,10 +40,11 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
     # Every type of key with some entities, one of them with all.
     count = ENTITIES if kind == "STRING" else 500
     keys = [f"é-{i}" if kind == "STRING" else i - count // 2 for i in range(count)]
-    online_store = {"type": "redis", "connection_string": connection_string(redis_url)}
+    online_store = redis_online_store(redis_url)
     refs = filled(tmp_path, online_store, kind, keys)
     registry = FeastRegistry(tmp_path, online_store, project=f"parity_{kind}")
     asked = [*keys, "nobody" if kind == "STRING" else 10**6]
+    rubbish = [7.0, "\ud800"] if kind == "STRING" else ["EWR", 1.5, 1e300, -(2.0**63) * 2, 2.0**63]
 
     async def both() -> tuple[dict, dict]:
         through_feast, directly = FeastOnlineFeatures(registry), RedisFeatures(registry, redis_url)
@@ -57,6 +59,12 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
                 values = some if kind == "STRING" else [float(each) for each in some]
                 lookup.values.update(dict.fromkeys(values))
                 into.update(await reader.read({"k": lookup}))
+            lookup = Lookup()
+            lookup.refs.update(dict.fromkeys(refs))
+            lookup.values.update(dict.fromkeys([asked[0], *rubbish]))
+            found_beside = await reader.read({"k": lookup})
+            assert found_beside.pop(("k", asked[0])) == into["k", asked[0]]
+            assert found_beside == {("k", value): {} for value in rubbish}
             await reader.close()
         # Feast's own close() leaves this one open.
         await registry.store._get_provider().online_store._client_async.aclose()
@@ -77,7 +85,7 @@ def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any])
     """A registry with two views of all types, and rows for the keys; returns their fields."""
     import feast.types
     import pandas as pd
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.infra.key_encoding_utils import EntityKeyProto
     from feast.type_map import python_values_to_proto_values
 
@@ -97,13 +105,7 @@ def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any])
         )
         for name in ("first", "second")
     ]
-    config = RepoConfig(
-        project=f"parity_{kind}",
-        provider="local",
-        registry=str(repo / "registry.db"),
-        online_store=online_store,
-        entity_key_serialization_version=3,
-    )
+    config = repo_config(repo, online_store, f"parity_{kind}")
     store = FeatureStore(config=config)
     store.apply([entity, *views])
     row_keys = python_values_to_proto_values(keys, ValueType[kind])

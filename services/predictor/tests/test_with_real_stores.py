@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from event_schemas import PredictionLogged
-from predictor.adapters.feast_features import FeastOnlineFeatures, connection_string
+from predictor.adapters.feast_config import redis_online_store, repo_config
+from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.redis_features import RedisFeatures
@@ -42,7 +43,7 @@ AT = datetime(2013, 7, 1, 10, tzinfo=UTC)
 def feast_repo(tmp_path: Path, redis_url: str) -> Path:
     """A registry with the weather by origin; only EWR has a row, of 10 o'clock."""
     import pandas as pd
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.types import Float64
 
     origin = Entity(name="origin", join_keys=["origin"], value_type=ValueType.STRING)
@@ -57,15 +58,7 @@ def feast_repo(tmp_path: Path, redis_url: str) -> Path:
         schema=[Field(name="temperature", dtype=Float64), Field(name="wind", dtype=Float64)],
         source=FileSource(path=str(path), timestamp_field="event_time"),
     )
-    store = FeatureStore(
-        config=RepoConfig(
-            project="tailrace",
-            provider="local",
-            registry=str(tmp_path / "registry.db"),
-            online_store={"type": "redis", "connection_string": connection_string(redis_url)},
-            entity_key_serialization_version=3,
-        )
-    )
+    store = FeatureStore(config=repo_config(tmp_path, redis_online_store(redis_url)))
     store.apply([origin, weather])
     store.write_to_online_store("weather", rows)
     return tmp_path
@@ -98,8 +91,7 @@ Reader = Callable[[Path, str], OnlineFeatures]
 
 
 def registry(repo: Path, redis_url: str) -> FeastRegistry:
-    online_store = {"type": "redis", "connection_string": connection_string(redis_url)}
-    return FeastRegistry(repo, online_store)
+    return FeastRegistry(repo, redis_online_store(redis_url))
 
 
 def through_feast(repo: Path, redis_url: str) -> OnlineFeatures:

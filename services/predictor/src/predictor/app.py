@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from event_schemas import RolloutStep
 from predictor.adapters.bus_journal import BusJournal
-from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures, connection_string
+from predictor.adapters.feast_config import redis_online_store
+from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
 from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
@@ -108,9 +109,11 @@ def build(
 
 
 def shortcut(api: FastAPI) -> Shortcut:
-    """The application with a shorter way to `/predict`."""
-    (route,) = (r for r in api.routes if isinstance(r, Route) and r.path == PREDICT)
-    return Shortcut(api, route)
+    """The application with a shorter way to the predictions."""
+    return Shortcut(
+        api,
+        [r for r in api.routes if isinstance(r, Route) and r.path in (PREDICT, PREDICT_MODEL)],
+    )
 
 
 def _features(settings: PredictorSettings) -> OnlineFeatures:
@@ -119,5 +122,5 @@ def _features(settings: PredictorSettings) -> OnlineFeatures:
         return NoFeatures()
     if settings.feast_online_store is not None:
         return FeastOnlineFeatures(FeastRegistry(settings.feast_repo, settings.feast_online_store))
-    online_store = {"type": "redis", "connection_string": connection_string(settings.redis_url)}
-    return RedisFeatures(FeastRegistry(settings.feast_repo, online_store), settings.redis_url)
+    registry = FeastRegistry(settings.feast_repo, redis_online_store(settings.redis_url))
+    return RedisFeatures(registry, settings.redis_url)

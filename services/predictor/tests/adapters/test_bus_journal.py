@@ -170,6 +170,28 @@ def test_acknowledgements_are_asked_for_while_any_is_awaited_and_no_longer() -> 
     play(story)
 
 
+def test_one_timer_asks_however_many_batches_come_and_go() -> None:
+    class Busy(HandSender):
+        polls = 0
+
+        def poll(self) -> None:
+            self.polls += 1
+            for _, future in self.sent:
+                if not future.done():
+                    future.set_result(None)
+
+    async def story() -> None:
+        sender, heard = Busy(), []
+        journal = BusJournal(sender, deadline=5, poll_seconds=0.001)
+        for n in range(30):
+            journal.write(RECORDS[:1], heard.append)
+            await until(lambda n=n: len(heard) == n + 1)
+        # A batch needs one look; chains of timers that pile up would make hundreds.
+        assert sender.polls <= 31
+
+    play(story)
+
+
 def test_early_a_batch_is_done_at_once_and_once_and_still_sent_again_when_it_failed() -> None:
     async def story() -> None:
         sender, heard = HandSender(), []

@@ -1,6 +1,6 @@
 import pytest
 
-from predictor.adapters.feast_features import connection_string
+from predictor.adapters.feast_config import connection_string
 
 LIMITS = "socket_connect_timeout=1,socket_timeout=1"
 

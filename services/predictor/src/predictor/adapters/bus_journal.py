@@ -51,6 +51,7 @@ class BusJournal:
         self._failed: deque[Record] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._poll_seconds = poll_seconds
+        self._polling = False
         self._under_way = 0
         """Batches that are not acknowledged yet."""
 
@@ -87,14 +88,16 @@ class BusJournal:
                 asyncio.get_running_loop().call_soon(done, None)
                 done = _nothing
             _Batch(self, records, futures, done, deadline)
-            if not self._under_way:
-                asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
             self._under_way += 1
+            if not self._polling:
+                self._polling = True
+                asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
         return len(futures)
 
     def _poll(self) -> None:
         self._sender.poll()
-        if self._under_way:
+        self._polling = self._under_way > 0
+        if self._polling:
             asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
 
     def arrived(self) -> None:
@@ -153,7 +156,7 @@ class _Batch:
             future.add_done_callback(partial(self._delivered, i))
 
     def _delivered(self, i: int, future: "Future[None]") -> None:
-        """On the sender's thread; the loop is woken by the last one only."""
+        """On whichever thread hears it, the loop's or one that flushes; the last wakes the loop."""
         error = future.exception()
         with self._lock:
             if error is not None:

@@ -1,10 +1,7 @@
 """Reads stored features through Feast, asynchronously."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from predictor.adapters.feast_registry import Column, FeastRegistry
 from predictor.domain.batching import Lookup
@@ -63,23 +60,25 @@ class FeastOnlineFeatures:
 
     async def _read(self, join_key: str, lookup: Lookup) -> dict[tuple[str, Value], dict]:
         column = self._columns[join_key]
-        values = list(lookup.values)
+        found: dict[tuple[str, Value], dict[Ref, Cell]] = {
+            (join_key, value): {} for value in lookup.values
+        }
+        keys = {value: key for value in lookup.values if (key := column.key(value)) is not None}
+        if not keys:
+            return found
         try:
             response = await self._registry.store.get_online_features_async(
                 features=[f"{view}:{field}" for view, field in lookup.refs],
-                entity_rows={column.name: [_native(column, value) for value in values]},
+                entity_rows={column.name: list(keys.values())},
                 full_feature_names=True,
             )
         except Exception as error:  # redis, its timeouts, and whatever Feast makes of them
             raise UnavailableError(f"reading {join_key} from the feature store: {error}") from error
         columns = response.to_dict(include_event_timestamps=True)
-        found: dict[tuple[str, Value], dict[Ref, Cell]] = {
-            (join_key, value): {} for value in values
-        }
         for view, field in lookup.refs:
             name = f"{view}__{field}"
             for value, cell, written_at in zip(
-                values, columns[name], columns[f"{name}__ts"], strict=True
+                keys, columns[name], columns[f"{name}__ts"], strict=True
             ):
                 # Feast calls a row that it does not have PRESENT, with no value and time 0.
                 if cell is not None and written_at:
@@ -90,32 +89,3 @@ class FeastOnlineFeatures:
         """See `OnlineFeatures.close`."""
         if self._registry.store is not None:
             await self._registry.store.close()
-
-
-def _native(column: Column, value: Value) -> Any:
-    return int(value) if column.kind in ("INT32", "INT64") and value is not None else value
-
-
-def connection_string(redis_url: str) -> str:
-    """Feast's way to write a Redis URL: `host:port,db=0,password="…"`.
-
-    Raises:
-        ValueError: it is no Redis URL, or its password has a comma, which Feast cannot carry.
-    """
-    url = urlsplit(redis_url)
-    if url.scheme not in ("redis", "rediss") or not url.hostname:
-        raise ValueError(
-            f"REDIS_URL starts with {url.scheme or 'no scheme'!r}: write redis://host:port/db"
-        )
-    if "," in unquote(url.password or "") or "," in unquote(url.username or ""):
-        raise ValueError("REDIS_URL has a comma in its user or password, which Feast cannot carry")
-    parts = [f"{url.hostname}:{url.port or 6379}", f"db={url.path.strip('/') or 0}"]
-    if url.scheme == "rediss":
-        parts.append("ssl=true")
-    if url.username:
-        parts.append(f"username={json.dumps(unquote(url.username))}")
-    if url.password:
-        parts.append(f"password={json.dumps(unquote(url.password))}")
-    # An answer later than this is worth nothing to a request.
-    parts += ["socket_connect_timeout=1", "socket_timeout=1"]
-    return ",".join(parts)

@@ -25,7 +25,7 @@ KeyOf = Callable[[Any], bytes]
 
 
 def row_key(project: str, column: str, kind: str) -> KeyOf:
-    """A function from the value of a join key to the Redis key of its row.
+    """A function from the key of a row, see `Column.key`, to its key in Redis.
 
     Args:
         project: the Feast project.
@@ -49,8 +49,8 @@ def row_key(project: str, column: str, kind: str) -> KeyOf:
         pack = struct.Struct("<IIi" if kind == "INT32" else "<IIq").pack
         number, size = (_INT32, 4) if kind == "INT32" else (_INT64, 8)
 
-        def of_integer(value: float) -> bytes:
-            return b"%b%b%b" % (head, pack(number, size, int(value)), tail)
+        def of_integer(value: int) -> bytes:
+            return b"%b%b%b" % (head, pack(number, size, value), tail)
 
         return of_integer
     raise ValueError(f"join key {column} is {kind}: rows are found by STRING, INT32 or INT64")
@@ -66,7 +66,7 @@ def time_key(view: str) -> bytes:
     return b"_ts:" + view.encode()
 
 
-def value(data: bytes | None) -> Any:
+def stored_value(data: bytes | None) -> Any:
     """A stored value; None for one that is absent or null.
 
     Numbers, text and booleans, all that a model can take, are read here; any other type is handed

@@ -1,13 +1,18 @@
 """What a Feast registry says about the stored features of a version."""
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from predictor.adapters.feast_config import PROJECT, repo_config
 from predictor.domain.errors import LoadError
-from predictor.domain.features import Ref
+from predictor.domain.features import Ref, Value
 from servicekit.errors import UnavailableError
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_BITS = {"INT32": 32, "INT64": 64}
 
 
 class Column(NamedTuple):
@@ -16,13 +21,23 @@ class Column(NamedTuple):
     name: str
     kind: str
 
+    def key(self, value: Value) -> str | int | None:
+        """A request's value as one of this column; None when no row can have it.
+
+        A value that no row can have is one caller's affair: it must not fail the batch.
+        """
+        bits = _BITS.get(self.kind)
+        if bits is None:
+            return value if isinstance(value, str) and not _LONE_SURROGATE.search(value) else None
+        if not isinstance(value, (int, float)) or value != value // 1:
+            return None
+        return int(value) if -(1 << bits - 1) <= value < 1 << bits - 1 else None
+
 
 class FeastRegistry:
     """The registry at `<repo>/registry.db`, which ingest writes."""
 
-    def __init__(
-        self, repo: Path, online_store: Mapping[str, Any], project: str = "tailrace"
-    ) -> None:
+    def __init__(self, repo: Path, online_store: Mapping[str, Any], project: str = PROJECT) -> None:
         """Knows where to look.
 
         Args:
@@ -31,7 +46,7 @@ class FeastRegistry:
             project: the Feast project.
         """
         self._repo = repo
-        self._online_store = dict(online_store)
+        self._online_store = online_store
         self.project = project
         self._store: Any = None
         self._lock = threading.Lock()
@@ -74,16 +89,9 @@ class FeastRegistry:
         registry = self._repo / "registry.db"
         if not registry.exists():
             raise UnavailableError(f"{registry} is not there yet: ingest writes it at its start")
-        from feast import FeatureStore, RepoConfig
+        from feast import FeatureStore
 
-        config = RepoConfig(
-            project=self.project,
-            provider="local",
-            registry={"path": str(registry), "cache_ttl_seconds": 0},
-            online_store=self._online_store,
-            entity_key_serialization_version=3,
-        )
-        return FeatureStore(config=config)
+        return FeatureStore(config=repo_config(self._repo, self._online_store, self.project))
 
 
 def _column(store: Any, join_key: str, refs: Sequence[Ref]) -> Column:

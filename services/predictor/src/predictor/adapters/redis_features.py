@@ -1,13 +1,21 @@
 """Reads stored features straight from Redis, in the layout in which Feast writes them."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from predictor.adapters.feast_layout import KeyOf, field_key, row_key, seconds, time_key, value
-from predictor.adapters.feast_registry import FeastRegistry
+from predictor.adapters.feast_layout import (
+    KeyOf,
+    field_key,
+    row_key,
+    seconds,
+    stored_value,
+    time_key,
+)
+from predictor.adapters.feast_registry import Column, FeastRegistry
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored, Value
@@ -31,8 +39,7 @@ class RedisFeatures:
         self._registry = registry
         # An answer later than a second is worth nothing to a request.
         self._redis = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
-        self._keys: dict[str, KeyOf] = {}
-        self._fields: dict[Ref, bytes] = {}
+        self._keys: dict[str, tuple[Column, KeyOf]] = {}
 
     def warm_up(self) -> None:
         """See `OnlineFeatures.warm_up`."""
@@ -43,34 +50,37 @@ class RedisFeatures:
         columns = self._registry.columns(lookups)
         try:
             keys = {
-                join_key: row_key(self._registry.project, column.name, column.kind)
+                join_key: (column, row_key(self._registry.project, column.name, column.kind))
                 for join_key, column in columns.items()
             }
         except ValueError as error:
             raise LoadError("features", str(error)) from error
-        fields = {ref: field_key(*ref) for refs in lookups.values() for ref in refs}
         # Replaced as a whole: requests read them on another thread.
         self._keys = {**self._keys, **keys}
-        self._fields = {**self._fields, **fields}
 
     async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
         """See `OnlineFeatures.read`."""
         commands: list[bytes] = []
-        rows: list[tuple[str, Value, _Layout]] = []
+        asked: list[tuple[tuple[str, Value], _Layout]] = []
+        found: dict[tuple[str, Value], dict[Ref, Cell]] = {}
         for join_key, lookup in wanted.items():
-            layout = _Layout(lookup.refs, self._fields)
-            key_of = self._keys[join_key]
-            for each in lookup.values:
-                rows.append((join_key, each, layout))
-                commands.append(layout.command(key_of(each)))
+            layout = _layout(tuple(lookup.refs))
+            column, key_of = self._keys[join_key]
+            for value in lookup.values:
+                found[join_key, value] = {}
+                key = column.key(value)
+                if key is not None:
+                    asked.append(((join_key, value), layout))
+                    commands.append(layout.command(key_of(key)))
+        if not asked:
+            return found
         try:
-            answers = await self._ask(b"".join(commands), len(rows))
+            answers = await self._ask(b"".join(commands), len(asked))
         except (RedisError, OSError) as error:
             raise UnavailableError(f"reading the feature store: {error}") from error
-        return {
-            (join_key, each): layout.cells(answer)
-            for (join_key, each, layout), answer in zip(rows, answers, strict=True)
-        }
+        for (row, layout), answer in zip(asked, answers, strict=True):
+            found[row] = layout.cells(answer)
+        return found
 
     async def _ask(self, commands: bytes, count: int) -> list[Any]:
         """Send packed commands, and read as many answers.
@@ -101,10 +111,10 @@ class _Layout:
 
     __slots__ = ("_head", "_refs", "_tail", "_views")
 
-    def __init__(self, refs: Mapping[Ref, None], fields: Mapping[Ref, bytes]) -> None:
-        self._refs = tuple(refs)
+    def __init__(self, refs: tuple[Ref, ...]) -> None:
+        self._refs = refs
         self._views = tuple(dict.fromkeys(view for view, _ in refs))
-        names = [*(fields[ref] for ref in refs), *(time_key(view) for view in self._views)]
+        names = [*(field_key(*ref) for ref in refs), *(time_key(view) for view in self._views)]
         self._head = b"*%d\r\n$5\r\nHMGET\r\n" % (len(names) + 2)
         self._tail = b"".join(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
 
@@ -117,7 +127,11 @@ class _Layout:
         times = dict(zip(self._views, map(seconds, answer[len(refs) :]), strict=True))
         found: dict[Ref, Cell] = {}
         for ref, data in zip(refs, answer, strict=False):
-            stored = value(data)
+            stored = stored_value(data)
             if stored is not None and (written_at := times[ref[0]]):
                 found[ref] = Cell(stored, written_at)
         return found
+
+
+_layout = lru_cache(maxsize=256)(_Layout)
+"""Batches ask for the same few sets of fields again and again."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from predictor.api.contract import (
@@ -30,25 +31,26 @@ PREDICT_MODEL = "/v1/models/{model}/predict"
 
 
 class Shortcut:
-    """Takes `POST` to one path past the application, its middleware and its router.
+    """Takes `POST` to some routes past the application, its middleware and its router.
 
-    They take half of a request's time, and do nothing for this endpoint: it turns every exception
-    into an answer by itself. What traces requests comes along.
+    They take half of a request's time, and do nothing for these endpoints, which turn every
+    exception into an answer by themselves. What traces requests comes along.
     """
 
-    def __init__(self, app: ASGIApp, route: Route) -> None:
+    def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
         self._app = app
-        self._route = route
-        self._path = route.path
-        self._endpoint = TraceRequests(route.endpoint)
+        self._routes = [(route, TraceRequests(route.endpoint)) for route in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
-            scope["route"] = self._route  # names the span, as the router would
-            await self._endpoint(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST":
+            for route, endpoint in self._routes:
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found, route=route)  # the route names the span
+                    await endpoint(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
 
 
 @dataclass(frozen=True)
