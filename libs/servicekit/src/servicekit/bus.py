@@ -8,6 +8,8 @@ from typing import Protocol
 Headers = tuple[tuple[str, bytes], ...]
 Positions = Mapping[tuple[str, int], int]
 """Next offset to read, by topic and partition."""
+Lag = Mapping[str, int]
+"""Records that wait to be read, by topic."""
 
 MAX_VALUE_BYTES = 1_000_000
 """Largest value: Kafka takes 1,048,588 bytes with key and headers, unless told otherwise."""
@@ -76,6 +78,13 @@ class TransactionalSession(Protocol):
         """
         ...
 
+    def lag(self) -> Lag:
+        """Records that wait in each topic, as far as the session has heard; asks nobody.
+
+        Only partitions that something was read from count. Called by the thread that polls.
+        """
+        ...
+
     def close(self) -> None:
         """Leave; safe to call twice."""
         ...
@@ -126,6 +135,13 @@ class GroupSession(Protocol):
 
     def resume(self) -> None:
         """Hand out messages again."""
+        ...
+
+    def lag(self) -> Lag:
+        """Records that wait in each topic, as far as the session has heard; asks nobody.
+
+        Only partitions that something was read from count. Called by the thread that polls.
+        """
         ...
 
     def close(self) -> None:

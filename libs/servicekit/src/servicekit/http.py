@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from servicekit.component import Component
+from servicekit.telemetry.requests import MeasureRequests
 from servicekit.telemetry.tracing import TraceRequests
 
 
 def add_ops_routes(api: FastAPI, components: Sequence[Component], stop: threading.Event) -> None:
-    """Give `api` /livez, /readyz and /metrics, and let it take over trace contexts.
+    """Give `api` /livez, /readyz and /metrics, measure its requests, and take over their traces.
 
     Args:
         api: the application; its own routes, even a mount at `/`, do not hide these.
@@ -42,4 +43,6 @@ def add_ops_routes(api: FastAPI, components: Sequence[Component], stop: threadin
         Route(f"/{endpoint.__name__}", endpoint, include_in_schema=False)
         for endpoint in (livez, readyz, metrics)
     ]
+    # What is added last sees a request first.
+    api.add_middleware(MeasureRequests)
     api.add_middleware(TraceRequests)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 from event_schemas import EventBody
-from servicekit.bus import Message, Positions, Record
+from servicekit.bus import Lag, Message, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
@@ -117,6 +117,12 @@ class _Reader:
             batch.extend(taken)
         return batch
 
+    def lag(self) -> Lag:
+        behind: dict[str, int] = defaultdict(int)
+        for where, position in self._positions.items():
+            behind[where[0]] += len(self._bus.logs[where]) - position
+        return behind
+
     def commit(self, positions: Positions) -> None:
         for (topic, partition), offset in positions.items():
             self._bus.committed[self._group, topic, partition] = offset
@@ -163,6 +169,10 @@ class MemoryTransactionalSession:
         """See `TransactionalSession.rewind`."""
         self._reader.rewind()
 
+    def lag(self) -> Lag:
+        """See `TransactionalSession.lag`."""
+        return self._reader.lag()
+
     def close(self) -> None:
         """Nothing to leave."""
 
@@ -208,6 +218,10 @@ class MemoryGroupSession:
     def resume(self) -> None:
         """See `GroupSession.resume`."""
         self._paused = False
+
+    def lag(self) -> Lag:
+        """See `GroupSession.lag`."""
+        return self._reader.lag()
 
     def close(self) -> None:
         """Nothing to leave."""

@@ -20,6 +20,8 @@ class Processor:
     """Consumer group, and prefix of the state and dead-letter topics."""
     handlers: Mapping[type[EventBody], Handler]
     tables: Sequence[Table[Any]] = field(default=())
+    measure: Callable[[], None] = lambda: None
+    """Sets gauges from the tables: called when they were restored, and after each commit."""
 
     @property
     def source(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from servicekit.bus import Message, Positions, Record
+from servicekit.bus import Lag, Message, Positions, Record
 from servicekit.errors import UnavailableError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import translate
@@ -122,6 +122,10 @@ class KafkaGroupSession:
         self._paused = False
         consumer, _ = self._opened()
         consumer.resume(consumer.assignment())
+
+    def lag(self) -> Lag:
+        """See `GroupSession.lag`."""
+        return self._opened()[1].lag()
 
     def close(self) -> None:
         """See `GroupSession.close`."""

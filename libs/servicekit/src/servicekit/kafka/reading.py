@@ -1,10 +1,11 @@
 """Reads batches with a consumer, and remembers how far they are not yet committed."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from servicekit.bus import Message, Positions
+from servicekit.bus import Lag, Message, Positions
 from servicekit.kafka.client import log, read
 from servicekit.kafka.errors import translate
 from servicekit.kafka.rest import RestingConsumer
@@ -74,6 +75,7 @@ class BatchReader:
             except KafkaException as error:
                 raise translate(error, f"going back in {topic}[{partition}]") from error
             del self._first[topic, partition]
+            self._next[topic, partition] = offset
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Have messages of the last poll handed out again, and none before them.
@@ -94,3 +96,19 @@ class BatchReader:
     def forget(self, topic: str, partition: int) -> None:
         """The partition belongs to somebody else, who starts at the committed offset."""
         self._first.pop((topic, partition), None)
+        self._next.pop((topic, partition), None)
+
+    def lag(self) -> Lag:
+        """Records between what was handed out and the ends that came with the last fetches."""
+        behind: Counter[str] = Counter()
+        for (topic, partition), following in self._next.items():
+            try:
+                ends = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), cached=True
+                )
+            except KafkaException:
+                continue
+            # Negative: nothing was fetched yet.
+            if ends is not None and ends[1] >= 0:
+                behind[topic] += max(0, ends[1] - following)
+        return behind

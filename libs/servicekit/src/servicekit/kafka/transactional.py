@@ -12,7 +12,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from servicekit.bus import Message, Positions, Record
+from servicekit.bus import Lag, Message, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.deadline import within
@@ -201,6 +201,10 @@ class KafkaTransactionalSession:
     def rewind(self) -> None:
         """See `TransactionalSession.rewind`."""
         self._opened()[1].rewind()
+
+    def lag(self) -> Lag:
+        """See `TransactionalSession.lag`."""
+        return self._opened()[1].lag()
 
     def close(self) -> None:
         """See `TransactionalSession.close`."""

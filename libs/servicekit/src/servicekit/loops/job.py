@@ -13,6 +13,7 @@ from servicekit.deadletter import dead_letter
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.lag import LagGauge
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
@@ -44,10 +45,12 @@ class JobLoop:
     ) -> None:
         self.name = f"{group or service}-{member}"
         self._service = service
+        self._group = group or service
         self._jobs = {body.type: job for body, job in jobs.items()}
         self._session: GroupSession = bus.group(
-            group=group or service, topics=[body.topic() for body in jobs], member=member
+            group=self._group, topics=[body.topic() for body in jobs], member=member
         )
+        self._lag = LagGauge(self._group, self._session)
         self._clock = clock or SystemClock()
         self._poll_seconds = poll_seconds
         self._backoff = backoff or Backoff()
@@ -93,6 +96,7 @@ class JobLoop:
         """
         try:
             messages = self._session.poll(1, self._poll_seconds)
+            self._lag.look()
             for message in messages:
                 if not self._do(message, stop or _NEVER):
                     return 0
@@ -120,7 +124,7 @@ class JobLoop:
         self._session.publish(records)
         self._session.commit({(message.topic, message.partition): message.offset + 1})
         self._done = None
-        tally.report(self._service, records)
+        tally.report(self._service, records, group=self._group)
         return True
 
     def _handle(self, message: Message, tally: Tally, stop: threading.Event) -> list[Record] | None:
@@ -169,6 +173,7 @@ class JobLoop:
                     return True
                 try:
                     self._session.poll(1, 0)
+                    self._lag.look()
                 except UnavailableError as error:
                     log.warning("%s: outage while a job runs: %s", self.name, error)
         finally:

@@ -1,5 +1,6 @@
 """Turns what a handler yields into records."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -53,14 +54,26 @@ def _outputs(
 
 
 class Tally:
-    """Counts what one batch did, for the metrics to hear of it once, when it is committed."""
+    """Counts what one batch did, for the metrics to hear of it once, when it is committed.
+
+    Made when the batch's messages are in hand: its time is measured from there.
+    """
 
     def __init__(self) -> None:
+        self._started = time.monotonic()
         self.handled: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
 
-    def report(self, service: str, records: Iterable[Record]) -> None:
-        """Add the batch, and the records that it made, to the metrics."""
+    def report(self, service: str, records: Iterable[Record], *, group: str | None = None) -> None:
+        """Add the batch, and the records that it made, to the metrics.
+
+        Args:
+            service: prefix of its own topics.
+            records: what was published.
+            group: consumer group of the loop; default: the service.
+        """
+        took = time.monotonic() - self._started
+        metrics.BATCH_SECONDS.labels(group or service).observe(took)
         for event_type, count in self.handled.items():
             metrics.EVENTS_HANDLED.labels(service, event_type).inc(count)
         for error, count in self.dead.items():

@@ -14,6 +14,7 @@ from servicekit.deadletter import dead_letter
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.lag import LagGauge
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally
 
@@ -92,6 +93,7 @@ class SinkLoop:
         self._service = service
         self._sink = sink
         self._session: GroupSession = bus.group(group=service, topics=topics, member=member)
+        self._lag = LagGauge(service, self._session)
         self._clock = clock or SystemClock()
         self._max_batch = max_batch
         self._poll_seconds = poll_seconds
@@ -157,6 +159,7 @@ class SinkLoop:
 
     def _write_batch(self) -> _Written | None:
         messages = self._session.poll(self._max_batch, self._poll_seconds)
+        self._lag.look()
         if not messages:
             return None
         enough = time.monotonic() + self._linger_seconds

@@ -15,6 +15,7 @@ from servicekit.errors import (
     UnavailableError,
 )
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.lag import LagGauge
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
@@ -44,6 +45,7 @@ class TransactionalLoop:
         self._session = bus.transactional(
             service=processor.service, topics=processor.topics, slot=slot, slots=slots
         )
+        self._lag = LagGauge(processor.service, self._session)
         self._slot = slot
         self._max_batch = max_batch
         self._poll_seconds = poll_seconds
@@ -93,6 +95,7 @@ class TransactionalLoop:
                     ) from error
                 count += 1
         log.info("%s restored its state from %d records", self.name, count)
+        self._processor.measure()
         self.ready = True
 
     def close(self) -> None:
@@ -106,11 +109,12 @@ class TransactionalLoop:
         Raises:
             UnavailableError: nothing happened; the batch will be read again.
         """
-        tally = Tally()
         try:
             batch = self._session.poll(self._max_batch, self._poll_seconds)
+            self._lag.look()
             if not batch:
                 return 0
+            tally = Tally()
             records = self._handle_all(batch, tally)
         except UnavailableError:
             self._undo()
@@ -126,6 +130,7 @@ class TransactionalLoop:
             raise
         for table in self._tables.values():
             table.settle()
+        self._processor.measure()
         tally.report(self._service, records)
         return len(batch)
 

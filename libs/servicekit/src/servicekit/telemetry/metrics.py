@@ -1,6 +1,6 @@
 """The kit's own metrics."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS_HANDLED = Counter(
     "tailrace_events_handled_total", "Events that a handler took.", ["service", "type"]
@@ -18,4 +18,26 @@ UNREADABLE = Counter(
 )
 OUTAGES = Counter(
     "tailrace_outages_total", "Times that a component had to wait and try again.", ["component"]
+)
+BATCH_SECONDS = Histogram(
+    "tailrace_batch_seconds",
+    "From a batch's messages in hand to their commit; its rate is the share of time at work.",
+    ["group"],
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900),
+)
+CONSUMER_LAG = Gauge(
+    "tailrace_consumer_lag",
+    "Records that a consumer has yet to read; markers of transactions count as such.",
+    ["group", "topic"],
+)
+HTTP_REQUESTS = Counter(
+    "http_requests_total",
+    "Answered requests, but for operations and the predictor's /predict; route is empty for none.",
+    ["route", "method", "status"],
+)
+HTTP_SECONDS = Histogram(
+    "http_request_seconds",
+    "From a request to the end of its answer.",
+    ["route", "method"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
