@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
 from deployer.domain.confidence import Sample
 from deployer.domain.evidence import Measurement
 from deployer.domain.policy import Policy
-from deployer.domain.rollout import Rollout, Step, advance, begin, command
+from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command
 from deployer.domain.verdict import ArmEvidence, Verdict
+from deployer.metrics import PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
 from event_schemas import ArmMeasured, EventBody, ModelApproved, RolloutCommand, RolloutStep
 from event_schemas import rollout as rollout_events
 from event_schemas.base import TimeRange
@@ -45,7 +46,20 @@ class Deployer:
                 RolloutCommand: self.on_rollout_command,
             },
             (self.rollouts, self.versions, self.evidence),
+            self.measure,
         )
+
+    def measure(self) -> None:
+        """Tell Prometheus where each rollout stands."""
+        for model, rollout in self.rollouts.scan():
+            WEIGHT.labels(model).set(rollout.weight)
+            SEQUENCE.labels(model).set(rollout.sequence)
+            for phase in get_args(Phase):
+                PHASE.labels(model, phase).set(phase == rollout.phase)
+            for outcome in get_args(End):
+                if outcome != "running":
+                    # A counter that begins at its first rollback would hide it from increase().
+                    ROLLOUTS.labels(model, outcome)
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
         """Start a rollout, or let the version wait for the one that runs."""
@@ -108,11 +122,19 @@ class Deployer:
             return
         if not rollout.running:
             self.evidence.delete(model)
+            self._count_end(model, rollout, step)
         yield self._event(model, rollout, step)
         if waiting:
             yield from self._begin(event, self.versions[f"{model}/{waiting}"])
         else:
             self._forget_versions(model, rollout)
+
+    def _count_end(self, model: str, rollout: Rollout, step: Step) -> None:
+        ROLLOUTS.labels(model, rollout.outcome).inc()
+        until = step.evidence.end if step.evidence else None
+        if rollout.outcome == "promoted" and until is not None:
+            trained_at = self.versions[f"{model}/{rollout.champion}"].trained_at
+            RECOVER_SECONDS.labels(model).observe((until - trained_at).total_seconds())
 
     def _forget_versions(self, model: str, rollout: Rollout) -> None:
         named = {rollout.champion, rollout.challenger, rollout.previous, rollout.waiting}

@@ -20,7 +20,7 @@ from ingest.domain.contract import Contract, Fault
 from ingest.domain.once import Once, RecentIds, last_positions
 from ingest.domain.profile import profile
 from ingest.domain.row import Origin, Row
-from ingest.metrics import COMMIT_SECONDS, PUSH_SECONDS, ROWS
+from ingest.metrics import COMMIT_SECONDS, NEWEST, PUSH_SECONDS, ROWS
 from ingest.ports import UNKNOWN, Commit, Lake, LakeTable, OnlineStore
 from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event, derived_id
@@ -222,6 +222,7 @@ class RecordSink:
                 ],
             }
             told.append(self._commit(table, contract.dataset, new, [body], now))
+            NEWEST.labels(contract.dataset).set(max(times).timestamp())
         return [event for commit in told for event in _events(commit)]
 
     def _commit(

@@ -1,6 +1,6 @@
 """What ingest counts."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 ACCEPTED = Counter(
     "ingest_accepted_total", "Records and labels that were acknowledged over HTTP.", ["kind"]
@@ -12,6 +12,11 @@ ROWS = Counter(
     "ingest_rows_total",
     "Rows that came to a table: stored, quarantined, or repeated (held already).",
     ["dataset", "outcome"],
+)
+NEWEST = Gauge(
+    "ingest_newest_event_time_seconds",
+    "Event time of the newest row of the last commit, in seconds since 1970.",
+    ["dataset"],
 )
 COMMIT_SECONDS = Histogram(
     "ingest_commit_seconds", "Duration of a commit of the lake.", ["dataset"]

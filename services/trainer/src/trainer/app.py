@@ -54,6 +54,7 @@ def build(
         training,
         runs or registry,
         versions or registry,
+        clock=clock,
     )
     governor = TransactionalLoop(
         Governor(catalog).processor(),

@@ -1,6 +1,7 @@
 """Log-loss, and sums of it that come out the same in any order."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 CLIP = 1e-6
@@ -16,6 +17,20 @@ def log_loss(score: float, label: float) -> float:
     """Loss of one prediction, in nats, with the score clipped to [1e-6, 1 - 1e-6]."""
     p = min(max(score, CLIP), 1 - CLIP)
     return -math.log(p) if label == 1.0 else -math.log1p(-p)
+
+
+def estimated_loss(counts: Sequence[int]) -> float:
+    """Mean loss of predictions whose scores are calibrated, from a histogram over [0, 1].
+
+    A score p is then right with probability p, which costs its entropy; scores count as the middle
+    of their bin. NaN without any.
+    """
+    n = sum(counts)
+    if not n:
+        return math.nan
+    middles = [(i + 0.5) / len(counts) for i in range(len(counts))]
+    entropies = [-p * math.log(p) - (1 - p) * math.log1p(-p) for p in middles]
+    return sum(c * h for c, h in zip(counts, entropies, strict=True)) / n
 
 
 def checked_label(label: float) -> float:

@@ -123,8 +123,18 @@ class Closing:
         after, what = before.after(verdict.outcome, consecutive=consecutive, remind=self._remind)
         if after != before:
             self._state.streaks.put(key, after)
-        metrics.DRIFT_ACTIVE.labels(window.model, verdict.kind).set(after.active)
+        if after.active and not before.active:
+            # Of a week that was closed early, this window is the rest, and the first part counted.
+            earlier = max(0, consecutive - 1 - (window.start > window.aligned))
+            self._tell_delay(window, verdict.kind, earlier * plan.window)
         return what
+
+    def _tell_delay(self, window: Window, kind: str, before: int) -> None:
+        """How long a drift went on before this window, with `before` ahead of it, told of it."""
+        clock = self._state.clocks.get(window.model)
+        now = clock.watermark.time if clock is not None else None
+        delay = (window.end if now is None else now) - (window.aligned - before)
+        metrics.DETECT_SECONDS.labels(window.model, kind).observe(delay / 1e6)
 
 
 def _waits(slice_: Slice, model: str) -> bool:

@@ -15,6 +15,7 @@ from drift_monitor.domain.columns import (
     rows_to_columns,
 )
 from drift_monitor.domain.histograms import SCORE_BINS
+from drift_monitor.domain.loss import estimated_loss
 from drift_monitor.domain.plan import Plan
 from drift_monitor.domain.verdicts import (
     Shift,
@@ -94,7 +95,11 @@ class Judging:
                 self._judge_columns(seen, key, window, version, plan, reference)
         seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
         if window.loss.n:
-            metrics.WINDOW_LOSS.labels(window.model, window.version).set(window.loss.mean)
+            metrics.WINDOW_LOSS.labels(*_who(window)).set(window.loss.mean)
+        if window.rows:
+            metrics.ESTIMATED_LOSS.labels(*_who(window)).set(estimated_loss(window.scores))
+        if version.reference_loss is not None:
+            metrics.PROMISED_LOSS.labels(*_who(window)).set(version.reference_loss)
         return seen
 
     def _reference(self, window: Window, version: ModelVersion) -> Columns | None:

@@ -1,12 +1,32 @@
 """What the windows tell Prometheus."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 DRIFT_ACTIVE = Gauge(
     "drift_active", "Whether drift was detected and not cleared.", ["model", "kind"]
 )
+BAD_WINDOWS = Gauge(
+    "drift_bad_windows", "Windows in a row that looked like drift.", ["model", "kind"]
+)
+DETECT_SECONDS = Histogram(
+    "loop_detect_seconds",
+    "Event time from the start of the first window in a row that looked like drift to its"
+    " detection; a reminder does not count.",
+    ["model", "kind"],
+    buckets=[86400 * days for days in (0.25, 1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90)],
+)
 WINDOW_LOSS = Gauge(
     "drift_window_log_loss", "Mean realised log-loss of the last window.", ["model", "version"]
+)
+ESTIMATED_LOSS = Gauge(
+    "drift_window_estimated_log_loss",
+    "Log-loss that the scores of the last window promise if they are calibrated: needs no labels.",
+    ["model", "version"],
+)
+PROMISED_LOSS = Gauge(
+    "drift_promised_log_loss",
+    "Mean log-loss on the held-out rows of a version's training.",
+    ["model", "version"],
 )
 WATERMARK = Gauge(
     "drift_watermark_seconds", "Event time that a model's predictions have reached.", ["model"]

@@ -1,7 +1,7 @@
 """Takes predictions, labels and rollouts, and yields measurements and drift."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -63,6 +63,8 @@ class WindowsHandlers:
         self._closing = Closing(
             self.state, self._plans, references, reports, remind_windows=remind_windows
         )
+        self._told: Collection[tuple[str, str]] = ()
+        """Models and kinds of drift that Prometheus has heard of."""
         self._max_jump = max_jump // timedelta(microseconds=1)
         self._jump_votes = jump_votes
 
@@ -79,7 +81,24 @@ class WindowsHandlers:
                 DriftSuspected: self.on_drift_suspected,
             },
             self.state.tables,
+            self.measure,
         )
+
+    def measure(self) -> None:
+        """Tell Prometheus what drifts, and how far event time has come."""
+        found: dict[tuple[str, str], tuple[bool, int]] = dict.fromkeys(self._told, (False, 0))
+        for key, streak in self.state.streaks.scan():
+            model, _, kind = parts_of(key)
+            active, bad = found.get((model, kind), (False, 0))
+            found[model, kind] = (active or streak.active, max(bad, streak.bad))
+        self._told = found.keys()
+        for labels, (active, bad) in found.items():
+            metrics.DRIFT_ACTIVE.labels(*labels).set(active)
+            metrics.BAD_WINDOWS.labels(*labels).set(bad)
+        for model, clock in self.state.clocks.scan():
+            if clock.watermark.time is not None:
+                metrics.WATERMARK.labels(model).set(clock.watermark.time / 1e6)
+        metrics.WAITING.set(len(self.state.join))
 
     def on_prediction_logged(self, event: Event[PredictionLogged]) -> Iterator[EventBody]:
         """Count a prediction, and close what its event time has made due."""
@@ -225,8 +244,6 @@ class WindowsHandlers:
             yield from self._closing.close_due(model, watermark.time)
             due = self._closing.next_due(model)
             self.state.clocks.put(model, replace(clock, due=due))
-            metrics.WATERMARK.labels(model).set(watermark.time / 1e6)
-            metrics.WAITING.set(len(self.state.join))
 
     def _horizon(self, model: str, watermark: int | None) -> int:
         """Predictions before this hour have been let go, so a repeat could not be told."""
@@ -313,7 +330,6 @@ class WindowsHandlers:
                 continue
             self.state.streaks.delete(key)
             if streak.active:
-                metrics.DRIFT_ACTIVE.labels(model, kind).set(0)
                 yield DriftCleared(
                     model=model,
                     version=old,

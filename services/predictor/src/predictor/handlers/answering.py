@@ -25,6 +25,7 @@ from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
 from predictor.handlers.metrics import (
     BATCH_SIZE,
     CONFIDENCE,
+    FEATURE_AGE,
     GAPS,
     IN_FLIGHT,
     LATENCY,
@@ -37,6 +38,7 @@ from predictor.ports import Journal
 from servicekit.bus import Record
 from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
+from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +249,8 @@ class Answering:
             )
         except Exception:
             log.exception("reading the feature store")
+        if stored:
+            _note_age(stored, batch[0].event_time)
         took = (time.perf_counter() - started) * 1000
         for prediction in batch:
             prediction.features_ms = took
@@ -368,6 +372,13 @@ def _settle(prediction: Prediction, failure: CannotAnswerError | None) -> None:
         prediction.done.set_exception(failure)
 
 
+def _note_age(stored: Stored, event_time: datetime) -> None:
+    """How old the first stored row was: one a batch, since each would cost every request."""
+    cell = next(iter(next(iter(stored.values())).values()), None)
+    if cell is not None:
+        FEATURE_AGE.observe(max(0.0, event_time.timestamp() - cell.written_at))
+
+
 @lru_cache(maxsize=256)
 def _meters(model: str, version: str, arm: str) -> tuple[Counter, Histogram, Histogram]:
     """The metrics of an arm: finding them by their labels costs more than counting."""
@@ -383,4 +394,7 @@ def _count(prediction: Prediction) -> None:
     predictions, confidences, latency = _meters(version.model, version.version, prediction.arm.name)
     predictions.inc()
     confidences.observe(confidence(prediction.score or 0.0))
-    latency.observe(time.perf_counter() - prediction.arrived)
+    trace = prediction.traceparent
+    # 00-<32 digits of the trace>-<16 of the span>-<flags>
+    exemplar = {"trace_id": trace[3:35]} if trace is not None and exporting() else None
+    latency.observe(time.perf_counter() - prediction.arrived, exemplar)

@@ -27,6 +27,11 @@ GAPS = Counter(
     "Stored values that a model did not get.",
     ["model", "feature", "reason"],
 )
+FEATURE_AGE = Histogram(
+    "stored_feature_age_seconds",
+    "Event time from a stored row's writing to the prediction that reads it; one row a batch.",
+    buckets=(60, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800),
+)
 STORE_FAILURES = Counter("feature_store_failures_total", "Reads of the feature store that failed.")
 UNLOGGED = Counter(
     "predictions_unlogged_total",

@@ -22,6 +22,7 @@ from servicekit.processor import Processor
 from servicekit.table import Table
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
+from trainer.handlers.metrics import DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
 from trainer.ports import Catalog
 
 SERVICE = "trainer"
@@ -61,7 +62,17 @@ class Governor:
                 TrainingFailed: self.on_training_failed,
             },
             [self._models, self._datasets],
+            self.measure,
         )
+
+    def measure(self) -> None:
+        """Tell Prometheus what each model waits for."""
+        for model, state in self._models.scan():
+            IN_FLIGHT.labels(model).set(state.in_flight is not None)
+            FEED_BROKEN.labels(model).set(state.broken_feed_since is not None)
+            for outcome in ("approved", "rejected", "failed"):
+                # A counter that begins at its first failure would hide it from increase().
+                TRAININGS.labels(model, outcome)
 
     def on_retrain_requested(self, event: Event[RetrainRequested]) -> Iterator[EventBody]:
         """Decide, once for each id."""
@@ -185,6 +196,9 @@ class Governor:
                 decision_id=derived_id(event.id, RetrainDecided.type, index),
             )
             self._put(model, state)
+            if rules is not None:
+                # A name that nobody has described may be anything, and a label may not.
+                DECISIONS.labels(model, request.cause, decision).inc()
             yield RetrainDecided(
                 model=model,
                 request_id=request.id,

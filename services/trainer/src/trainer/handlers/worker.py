@@ -16,11 +16,13 @@ from event_schemas import (
     TrainingFailed,
 )
 from event_schemas.model import GateResult, Metric, ModelVersion
+from servicekit.clock import Clock, SystemClock
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.processor import Handler
 from trainer.domain.failure import TrainingError
 from trainer.domain.gates import Gate, all_passed
+from trainer.handlers.metrics import DECIDE_SECONDS, TRAININGS
 from trainer.ports import (
     Catalog,
     Champions,
@@ -35,6 +37,12 @@ from trainer.ports import (
 
 log = logging.getLogger(__name__)
 
+_OUTCOMES: Mapping[type[EventBody], str] = {
+    ModelApproved: "approved",
+    ModelRejected: "rejected",
+    TrainingFailed: "failed",
+}
+
 
 class Worker:
     """Its effects leave Kafka, so each is idempotent by the id of the request."""
@@ -47,6 +55,7 @@ class Worker:
         runs: Runs,
         versions: Versions,
         *,
+        clock: Clock | None = None,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
@@ -54,6 +63,7 @@ class Worker:
         self._training = training
         self._runs = runs
         self._versions = versions
+        self._clock = clock or SystemClock()
         self._stopwatch = stopwatch
 
     def jobs(self) -> Mapping[type[EventBody], Handler]:
@@ -72,7 +82,11 @@ class Worker:
         if earlier is not None:
             log.info("request %s was served before; telling it again", decided.request_id)
             return read_outcome(earlier)
-        return self._serve(definition, decided)
+        bodies = self._serve(definition, decided)
+        TRAININGS.labels(decided.model, _OUTCOMES[type(bodies[-1])]).inc()
+        waited = self._clock.now() - event.time
+        DECIDE_SECONDS.labels(decided.model).observe(max(0.0, waited.total_seconds()))
+        return bodies
 
     def on_rollout_step(self, event: Event[RolloutStep]) -> Iterable[EventBody]:
         """Move the alias when a version has been promoted."""

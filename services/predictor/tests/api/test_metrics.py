@@ -1,0 +1,46 @@
+"""What Prometheus hears of the predictions, beside their numbers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+
+
+def exemplars() -> list[str]:
+    """The lines of OpenMetrics that name the trace."""
+    return [line for line in generate_latest(REGISTRY).decode().splitlines() if TRACE in line]
+
+
+def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Any, body: Any) -> None:
+    def value(name: str) -> float:
+        return REGISTRY.get_sample_value(f"stored_feature_age_seconds_{name}") or 0.0
+
+    asked = datetime(2013, 7, 1, 10, tzinfo=UTC)
+    written = asked - timedelta(minutes=20)
+    with_store.features.put("origin", "EWR", ("weather", "temperature"), 3.0, written)
+    count, total = value("count"), value("sum")
+    assert with_store.post(body).status_code == 200
+    assert (value("count"), value("sum")) == (count + 1, total + 20 * 60)
+
+
+def test_an_empty_store_has_no_age(with_store: Any, body: Any) -> None:
+    name = "stored_feature_age_seconds_count"
+    before = REGISTRY.get_sample_value(name)
+    assert with_store.post(body).status_code == 200
+    assert REGISTRY.get_sample_value(name) == before
+
+
+def test_a_latency_has_its_trace_as_exemplar_only_when_traces_are_exported(
+    serving: Any, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert serving.post(body, headers=TRACED).status_code == 200
+    assert exemplars() == []
+    monkeypatch.setattr("predictor.handlers.answering.exporting", lambda: True)
+    assert serving.post(body, headers=TRACED).status_code == 200
+    assert exemplars()
+    assert all(line.startswith("prediction_latency_seconds_bucket") for line in exemplars())
