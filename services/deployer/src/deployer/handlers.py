@@ -54,11 +54,12 @@ class Deployer:
         for model, rollout in self.rollouts.scan():
             WEIGHT.labels(model).set(rollout.weight)
             SEQUENCE.labels(model).set(rollout.sequence)
+            # Series that begin at their first event would hide it from increase().
+            RECOVER_SECONDS.labels(model)
             for phase in get_args(Phase):
                 PHASE.labels(model, phase).set(phase == rollout.phase)
             for outcome in get_args(End):
                 if outcome != "running":
-                    # A counter that begins at its first rollback would hide it from increase().
                     ROLLOUTS.labels(model, outcome)
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:

@@ -95,6 +95,8 @@ class WindowsHandlers:
         for labels, (active, bad) in found.items():
             metrics.DRIFT_ACTIVE.labels(*labels).set(active)
             metrics.BAD_WINDOWS.labels(*labels).set(bad)
+            # A series that began at its first detection would hide it from increase().
+            metrics.DETECT_SECONDS.labels(*labels)
         for model, clock in self.state.clocks.scan():
             if clock.watermark.time is not None:
                 metrics.WATERMARK.labels(model).set(clock.watermark.time / 1e6)

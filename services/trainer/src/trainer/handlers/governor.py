@@ -22,7 +22,7 @@ from servicekit.processor import Processor
 from servicekit.table import Table
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
-from trainer.handlers.metrics import DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
+from trainer.handlers.metrics import DECIDE_SECONDS, DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
 from trainer.ports import Catalog
 
 SERVICE = "trainer"
@@ -70,8 +70,9 @@ class Governor:
         for model, state in self._models.scan():
             IN_FLIGHT.labels(model).set(state.in_flight is not None)
             FEED_BROKEN.labels(model).set(state.broken_feed_since is not None)
+            # Series that begin at their first event would hide it from increase().
+            DECIDE_SECONDS.labels(model)
             for outcome in ("approved", "rejected", "failed"):
-                # A counter that begins at its first failure would hide it from increase().
                 TRAININGS.labels(model, outcome)
 
     def on_retrain_requested(self, event: Event[RetrainRequested]) -> Iterator[EventBody]:
