@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import SettingsError
+
+from servicekit.access import KafkaAccess
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(KafkaAccess):
     """Base of a service's settings; the environment variable is the field's name in capitals."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
-    )
-
-    kafka_bootstrap_servers: str = "127.0.0.1:19092"
-    """Comma-separated `host:port` of some Kafka brokers."""
     kafka_partitions: int = Field(default=1, ge=1, le=256)
     """Partitions of the topics that carry predictions and labels, when this service makes them."""
+    kafka_replication: int = Field(default=-1, ge=-1, le=15)
+    """Copies of a topic that this service makes; -1 leaves it to the brokers."""
     kafka_topic_options: dict[str, str] = Field(default_factory=dict)
     """Options of the topics that this service creates, as JSON, beside what the contracts ask for:
     `{"retention.bytes": "16777216"}`."""
@@ -49,7 +47,7 @@ class ServiceSettings(BaseSettings):
     """Messages handled in one transaction."""
 
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=KafkaAccess)
 
 
 def load_settings(kind: type[S]) -> S:
@@ -70,7 +68,7 @@ def load_settings(kind: type[S]) -> S:
     sys.exit(2)
 
 
-def _not_json(kind: type[ServiceSettings], name: str) -> str:
+def _not_json(kind: type[KafkaAccess], name: str) -> str:
     variable = name.upper()
     field = kind.model_fields.get(name)
     remedy = _remedy(field) if field else ""
@@ -78,10 +76,10 @@ def _not_json(kind: type[ServiceSettings], name: str) -> str:
     return f"{variable}={shown}: it takes JSON{remedy}"
 
 
-def _problem(kind: type[ServiceSettings], problem: "ErrorDetails") -> str:
+def _problem(kind: type[KafkaAccess], problem: "ErrorDetails") -> str:
     """Name, value and remedy, on one line."""
     if not problem["loc"]:
-        return f"settings: {problem['msg']}"
+        return "settings: " + problem["msg"].removeprefix("Value error, ")
     given = str(problem["loc"][0])
     name, field = next(
         (

@@ -55,7 +55,9 @@ class KafkaBus:
         return cls(
             settings.kafka_bootstrap_servers,
             partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
             topic_options=settings.kafka_topic_options,
+            options=settings.client_options(),
             idle_rest_seconds=settings.kafka_idle_rest_seconds,
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drift_monitor.settings import WatchSettings
 from drift_monitor.watch import metrics
+from drift_monitor.watch.credentials import credentials
 from drift_monitor.watch.intake import Intake
 from drift_monitor.watch.live import Sample
 from drift_monitor.watch.rest import rest_between_fetches
@@ -129,6 +130,7 @@ class WatchStream:
         app = faust.App(
             settings.watch_group,
             broker=brokers,
+            broker_credentials=credentials(settings),
             datadir=str(folder),
             autodiscover=False,
             web_enabled=False,
