@@ -103,8 +103,9 @@ class Demo:
         os.kill(pid, signal.SIGKILL)
 
         def back() -> bool:
-            now = self.parts()[part]
-            return now["pid"] not in (None, pid) and now["state"] == "ready"
+            # While the supervisor is busy, there may be no answer at all.
+            now = self.parts().get(part)
+            return now is not None and now["pid"] not in (None, pid) and now["state"] == "ready"
 
         self.until(f"{part} is back", back, 120)
 

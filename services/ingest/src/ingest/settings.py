@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
+from servicekit.places import Place
 from servicekit.settings import ServiceSettings
 
 
@@ -12,12 +13,12 @@ class IngestSettings(ServiceSettings):
 
     http_port: int = Field(default=18081, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
-    lake_uri: str = ".tailrace/lake"
+    lake_uri: Place = ".tailrace/lake"
     """Folder or URL (s3://…) under which the Delta tables lie."""
     models_dir: Path = Path("models")
     """Folder of the models: `*/datasets/*.yaml` are the contracts, `*/features.py` the features."""
-    feast_repo: Path = Path(".tailrace/feast")
-    """Folder that holds Feast's `registry.db`."""
+    feast_repo: Place = ".tailrace/feast"
+    """Folder or s3:// prefix that holds Feast's `registry.db`."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:16379/0")
     """URL of the online store, redis:// or rediss://."""
     max_batch: int = Field(default=5000, ge=1, le=100_000)

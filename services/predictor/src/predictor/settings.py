@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from servicekit.places import Place
 from servicekit.settings import ServiceSettings
 
 
@@ -17,8 +18,9 @@ class PredictorSettings(ServiceSettings):
     """Where the files of model versions are downloaded from."""
     model_cache: Path | None = None
     """Folder that keeps model files over restarts, by digest; unset: a temporary one."""
-    feast_repo: Path | None = None
-    """Folder of the Feast registry; unset: only models without stored features are served."""
+    feast_repo: Place | None = None
+    """Folder or s3:// prefix of the Feast registry; unset: only models without stored features
+    are served."""
     redis_url: str = "redis://127.0.0.1:16379/0"
     """The online feature store, read directly in the layout in which Feast writes it."""
     feast_online_store: dict[str, Any] | None = None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from servicekit.places import Place
 from servicekit.settings import ServiceSettings
 
 
@@ -14,10 +15,10 @@ class TrainerSettings(ServiceSettings):
     """Port for health and metrics; 0 takes a free one."""
     models_dir: Path = Path("models")
     """Folder with one folder a model."""
-    lake_uri: str = ".tailrace/lake"
+    lake_uri: Place = ".tailrace/lake"
     """Folder or s3:// URI that holds the Delta tables."""
-    feast_repo: Path = Path(".tailrace/feast")
-    """Folder that holds Feast's registry.db."""
+    feast_repo: Place = ".tailrace/feast"
+    """Folder or s3:// prefix that holds Feast's registry.db."""
     mlflow_tracking_uri: str = "http://127.0.0.1:15000"
     """MLflow tracking server and model registry."""
     mlflow_timeout_seconds: float = Field(default=30.0, gt=0)

@@ -1,10 +1,11 @@
-"""Session-wide pytest fixtures for tests that want a real broker or a real Valkey."""
+"""Pytest fixtures for tests that want a real broker, a real Valkey, or an S3."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from servicekit.testing.broker import embedded_broker
+from servicekit.testing.object_store import embedded_s3
 from servicekit.testing.valkey import embedded_valkey
 
 
@@ -20,3 +21,12 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of one Valkey for the whole session: use keys of your own."""
     with embedded_valkey(tmp_path_factory.mktemp("valkey")) as url:
         yield url
+
+
+@pytest.fixture
+def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket as `s3://…`; AWS's variables lead to it during the test."""
+    with embedded_s3("tests") as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield "s3://tests"

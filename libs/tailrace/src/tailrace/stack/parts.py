@@ -234,7 +234,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
             **QUIET,
             **local,
             "LAKE_URI": settings.lake_uri or str(layout.lake),
-            "FEAST_REPO": str((settings.feast_repo or layout.feast).absolute()),
+            "FEAST_REPO": settings.feast_repo or str(layout.feast),
             "REPORT_DIR": str(layout.data / "drift-reports"),
             "MODEL_CACHE": str(layout.data / "model-cache"),
             "WORK_DIR": str(layout.data / "trainer"),

@@ -67,8 +67,8 @@ class StackSettings(BaseSettings):
     lake_uri: str | None = None
     """Folder or s3:// address of the lake; unset: `lake` in the home folder."""
 
-    feast_repo: Path | None = None
-    """Folder of the feature repository; unset: `feast` in the home folder."""
+    feast_repo: str | None = None
+    """Folder or s3:// prefix of the feature registry; unset: `feast` in the home folder."""
 
     models_dir: Path = Path("models")
     """Folder with one folder a model."""

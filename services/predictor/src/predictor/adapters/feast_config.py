@@ -2,21 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from servicekit.places import Place, inside
 
 PROJECT = "tailrace"
 
 
-def repo_config(repo: Path, online_store: Mapping[str, Any], project: str = PROJECT) -> Any:
-    """The `feast.RepoConfig` of a folder that holds `registry.db`."""
+def repo_config(repo: Place, online_store: Mapping[str, Any], project: str = PROJECT) -> Any:
+    """The `feast.RepoConfig` of the place that holds `registry.db`."""
     from feast import RepoConfig
 
     return RepoConfig(
         project=project,
         provider="local",
-        registry={"path": str(repo / "registry.db"), "cache_ttl_seconds": 0},
+        registry={"path": inside(repo, "registry.db"), "cache_ttl_seconds": 0},
         online_store=dict(online_store),
         entity_key_serialization_version=3,
     )

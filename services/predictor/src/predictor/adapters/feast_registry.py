@@ -3,13 +3,13 @@
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from predictor.adapters.feast_config import PROJECT, repo_config
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Ref, Value
 from servicekit.errors import UnavailableError
+from servicekit.places import Place, inside, is_there
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BITS = {"INT32": 32, "INT64": 64}
@@ -37,11 +37,13 @@ class Column(NamedTuple):
 class FeastRegistry:
     """The registry at `<repo>/registry.db`, which ingest writes."""
 
-    def __init__(self, repo: Path, online_store: Mapping[str, Any], project: str = PROJECT) -> None:
+    def __init__(
+        self, repo: Place, online_store: Mapping[str, Any], project: str = PROJECT
+    ) -> None:
         """Knows where to look.
 
         Args:
-            repo: folder that holds `registry.db`.
+            repo: place that holds `registry.db`.
             online_store: Feast's configuration of the online store.
             project: the Feast project.
         """
@@ -86,8 +88,9 @@ class FeastRegistry:
             return columns
 
     def _open(self) -> Any:
-        registry = self._repo / "registry.db"
-        if not registry.exists():
+        registry = inside(self._repo, "registry.db")
+        # Opening one that is not there would make an empty one, over ingest's.
+        if not is_there(registry):
             raise UnavailableError(f"{registry} is not there yet: ingest writes it at its start")
         from feast import FeatureStore
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
+from servicekit.places import Place, inside, is_there
 from trainer.adapters.delta_table import PinnedTable, pin
 from trainer.domain.failure import TrainingError
 from trainer.domain.measures import Floats
@@ -33,7 +33,7 @@ class HistorySource:
     """Where history lies."""
 
     lake_uri: str
-    feast_repo: Path
+    feast_repo: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ def _stored_features(
     for feature in features:
         key = feature.view or "", feature.join_key or "", feature.max_age_seconds
         groups[key].append(feature)
-    registry = source.feast_repo / "registry.db"
-    if not registry.exists():
+    registry = inside(source.feast_repo, "registry.db")
+    if not is_there(registry):
         raise TrainingError("read", f"no feature registry {registry}: ingest makes it at its start")
     data: dict[str, Any] = {}
     read: dict[str, DataVersion] = {}
@@ -192,7 +192,7 @@ def _stored_features(
 
 
 def _feature_store(
-    source: HistorySource, registry: Path, view: str, members: Sequence[Feature]
+    source: HistorySource, registry: str, view: str, members: Sequence[Feature]
 ) -> tuple[Any, str, str]:
     """A Feast store for one view, the view's join key, and the dataset behind it."""
     from feast import FeatureStore
@@ -205,7 +205,7 @@ def _feature_store(
             config=RepoConfig(
                 project=PROJECT,
                 provider="local",
-                registry=RegistryConfig(path=str(registry), cache_ttl_seconds=0),
+                registry=RegistryConfig(path=registry, cache_ttl_seconds=0),
                 offline_store=offline,
                 online_store=None,
                 entity_key_serialization_version=3,
@@ -223,7 +223,7 @@ def _feature_store(
         )
     if len(found.join_keys) != 1:
         raise TrainingError("read", f"the feature view {view} needs exactly one join key")
-    dataset = Path(str(found.batch_source.path)).name
+    dataset = str(found.batch_source.path).rstrip("/").rpartition("/")[2]
     table = pin(source.lake_uri, dataset)
     _demand(table, known - set(found.batch_source.field_mapping.values()))
     age = members[0].max_age_seconds
