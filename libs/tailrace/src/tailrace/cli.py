@@ -2,7 +2,7 @@
 
 import typer
 
-from tailrace.commands import dead, demo, down, events, logs, status, up
+from tailrace.commands import dead, demo, down, events, logs, retrain, smoke, status, up, watch
 
 app = typer.Typer(
     help="Run the stack, watch the loop, replay the demo.",
@@ -15,6 +15,9 @@ app.command()(down.down)
 app.command()(status.status)
 app.command()(logs.logs)
 app.command()(demo.demo)
+app.command()(retrain.retrain)
+app.command()(smoke.smoke)
+app.command()(watch.watch)
 app.add_typer(events.app, name="events")
 app.add_typer(dead.app, name="dead")
 

@@ -2,14 +2,17 @@
 
 from deployer.app import build
 from deployer.settings import DeployerSettings
+from servicekit.command import settings_of_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
-from servicekit.settings import load_settings
+
+DOES = """\
+Rolls approved versions out in steps, and back when a canary does harm: rollout.step."""
 
 
 def main() -> None:
     """Entry point of the console script."""
-    settings = load_settings(DeployerSettings)
+    settings = settings_of_command(DeployerSettings, "deployer", DOES)
     bus = KafkaBus.of(settings)
     run("deployer", settings, build(settings, bus))
 

@@ -3,16 +3,17 @@
 import argparse
 from collections.abc import Sequence
 
+from drift_monitor.settings import WatchSettings, WindowsSettings
+from servicekit.command import describe
+
 WINDOWS = """\
 Joins predictions with late labels, measures every arm (arm.measured), and compares each window
 of the version in force with its reference (drift.detected, drift.cleared). Exactly once: state,
-outputs and offsets share a transaction.
-Main variables: KAFKA_BOOTSTRAP_SERVERS, MLFLOW_TRACKING_URI, REPORT_DIR, HTTP_PORT (18084)."""
+outputs and offsets share a transaction."""
 
 WATCH = """\
 Watches predictions live: rates and mean scores for Prometheus and /v1/live, and an early warning
-(drift.suspected) when the scores of a version change. Kept in memory; nothing relies on it.
-Main variables: KAFKA_BOOTSTRAP_SERVERS, HTTP_PORT (18085), WATCH_COOLDOWN."""
+(drift.suspected) when the scores of a version change. Kept in memory; nothing relies on it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,17 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="drift-monitor",
         description="Says how every arm does, and when the world has changed.",
-        epilog="Settings come from the environment; services/drift-monitor/README.md lists them.",
+        epilog="Settings come from the environment; drift-monitor COMMAND --help lists them.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="windows|watch")
-    for name, summary, text in (
-        ("windows", "exact: the label join, arms, and drift verdicts", WINDOWS),
-        ("watch", "live: rates, scores, and early warnings", WATCH),
+    for name, summary, text, kind in (
+        ("windows", "exact: the label join, arms, and drift verdicts", WINDOWS, WindowsSettings),
+        ("watch", "live: rates, scores, and early warnings", WATCH, WatchSettings),
     ):
         commands.add_parser(
             name,
             help=summary,
             description=text,
+            epilog=describe(kind),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = parser.parse_args(arguments)
@@ -43,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _windows() -> None:
     from drift_monitor.app import build
-    from drift_monitor.settings import WindowsSettings
     from servicekit.kafka import KafkaBus
     from servicekit.run import run
     from servicekit.settings import load_settings
@@ -54,7 +55,6 @@ def _windows() -> None:
 
 
 def _watch() -> None:
-    from drift_monitor.settings import WatchSettings
     from drift_monitor.watch.app import build
     from servicekit.kafka import KafkaBus
     from servicekit.run import run

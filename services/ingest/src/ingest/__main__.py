@@ -5,14 +5,18 @@ import sys
 from ingest.adapters.dataset_yaml import ContractError
 from ingest.app import build
 from ingest.settings import IngestSettings
+from servicekit.command import settings_of_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
-from servicekit.settings import load_settings
+
+DOES = """\
+Takes records and labels in over HTTP and record.received, checks them against their contracts,
+writes lake and online features, and publishes data.arrived and label.arrived."""
 
 
 def main() -> None:
     """Entry point of the console script."""
-    settings = load_settings(IngestSettings)
+    settings = settings_of_command(IngestSettings, "ingest", DOES)
     bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)

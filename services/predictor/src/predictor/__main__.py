@@ -4,14 +4,17 @@ import gc
 
 from predictor.app import build, shortcut
 from predictor.settings import PredictorSettings
+from servicekit.command import settings_of_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
-from servicekit.settings import load_settings
+
+DOES = """\
+Answers predictions over HTTP with the champion or the canary, and logs each of them."""
 
 
 def main() -> None:
     """Read the environment, and serve until told to stop."""
-    settings = load_settings(PredictorSettings)
+    settings = settings_of_command(PredictorSettings, "predictor", DOES)
     # A request makes thousands of objects and no cycles: the default of 700 collects in vain.
     gc.set_threshold(50_000, 50, 50)
     bus = KafkaBus.of(settings)
