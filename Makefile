@@ -84,6 +84,9 @@ compile-locks:
 	@$(UV) $(COMPILE) $(ARGS) locks/bootstrap.in -o $(INTO)/bootstrap.txt
 	@$(UV) $(COMPILE) $(ARGS) --group pyproject.toml:dev -o $(INTO)/dev.txt
 	@for s in $(LOCKED); do $(UV) $(COMPILE) services/$$s/pyproject.toml -c $(INTO)/dev.txt -o $(INTO)/$$s.txt || exit 1; done
+	@$(UV) $(COMPILE) libs/tailrace/pyproject.toml -c $(INTO)/dev.txt -o $(INTO)/tailrace.txt
+	@$(UV) $(COMPILE) locks/mlflow.in -c $(INTO)/dev.txt -o $(INTO)/mlflow.txt
+	@$(UV) $(COMPILE) --group pyproject.toml:artifacts -o $(INTO)/artifacts.txt
 
 clean: ## Remove what setup and the stack made
 	@[ ! -x $(BIN)/tailrace ] || $(BIN)/tailrace down
