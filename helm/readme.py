@@ -16,7 +16,9 @@ CHART = Path(__file__).parent / "tailrace"
 BEGIN, END = "<!-- values: made by helm/readme.py -->\n", "<!-- end of values -->\n"
 
 
-def rows(schema: dict[str, Any], values: Any, defs: dict[str, Any], path: str = "") -> Iterator[str]:
+def rows(
+    schema: dict[str, Any], values: Any, defs: dict[str, Any], path: str = ""
+) -> Iterator[str]:
     """A table row for each value that has no values of its own."""
     for name, child in schema.get("properties", {}).items():
         key = f"{path}.{name}" if path else name
@@ -67,7 +69,8 @@ def tables() -> str:
     for name, it in values["components"].items():
         asked = it["resources"]["requests"]
         lines.append(
-            f"| `{name}` | {it['kind']} | {it['replicas']} | {it['slots']} | {', '.join(it['needs'])}"
+            f"| `{name}` | {it['kind']} | {it['replicas']} | {it['slots']}"
+            f" | {', '.join(it['needs'])}"
             f" | {asked['cpu']} CPU, {asked['memory']} | {described[name]['description']} |"
         )
     lines += ["", "Each has these fields (`components.predictor.replicas`, …):", ""]

@@ -4,8 +4,8 @@ variable "name" {
   default     = "tailrace"
 
   validation {
-    condition     = can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.name))
-    error_message = "name: lower-case letters, digits and dashes, a letter first, at most 40."
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,27}[a-z0-9])?$", var.name))
+    error_message = "name: lower-case letters, digits and dashes, a letter first, at most 29."
   }
 }
 

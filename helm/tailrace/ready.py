@@ -12,7 +12,7 @@ deadline = time.monotonic() + 60
 while waiting and time.monotonic() < deadline:
     try:
         with urllib.request.urlopen(f"http://{waiting[0]}/readyz", timeout=5) as answer:
-            print(waiting.pop(0), answer.status, flush=True)
+            print(waiting.pop(0), answer.status, flush=True)  # noqa: T201 - for `helm test --logs`
     except urllib.error.HTTPError as error:
         last = f"{error.code} {error.read().decode(errors='replace').strip()}"
         time.sleep(2)

@@ -1,8 +1,8 @@
 {{- define "tailrace.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- /* 40: room for the longest component, and for what controllers append, within 63 */ -}}
-{{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- /* 38: with "-drift-windows" and the hash that a StatefulSet appends in a label, it is 63 */ -}}
+{{- default $full .Values.fullnameOverride | trunc 38 | trimSuffix "-" -}}
 {{- end }}
 
 {{- /* What selects every pod of the release, and no pod of Strimzi, which has a name of its own */ -}}
