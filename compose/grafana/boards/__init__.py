@@ -1,0 +1,1 @@
+"""The dashboards: one module each, a list of rows of panels."""
