@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
+CHECKS := .venv-artifacts
+COMPOSE := docker compose --env-file compose/.env --env-file compose/secrets.env \
+           $(foreach f,compose $(LAYERS),-f compose/$(f).yaml)
 READY  := $(VENV)/.ready
 
 MEMBERS  := schemas libs/servicekit libs/tailrace services/ingest services/trainer services/predictor services/drift-monitor services/deployer
@@ -13,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test bench check lint types format generate lock check-lock clean
+.PHONY: help setup demo up down status logs test compose-up compose-down bench check check-artifacts lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +49,13 @@ logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows 
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+compose-up: ## Build and start the platform in Docker (LAYERS="observability airflow tls")
+	@compose/secrets.sh
+	@$(COMPOSE) up --build --detach --wait
+
+compose-down: ## Stop the platform in Docker; its volumes stay (ARGS=--volumes removes them)
+	@$(COMPOSE) down $(ARGS)
 
 bench: $(READY) ## Run the benchmarks, each beside what it is compared with
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
@@ -88,6 +98,15 @@ compile-locks:
 	@$(UV) $(COMPILE) locks/mlflow.in -c $(INTO)/dev.txt -o $(INTO)/mlflow.txt
 	@$(UV) $(COMPILE) --group pyproject.toml:artifacts -o $(INTO)/artifacts.txt
 
+check-artifacts: $(CHECKS)/.ready ## Check images, compose, chart, rules, dashboards and workflows
+	@$(CHECKS)/bin/python -m pytest -c tests/artifacts/pytest.ini tests/artifacts $(ARGS)
+
+$(CHECKS)/.ready: $(READY) locks/artifacts.txt
+	@echo "Setting up $(CHECKS) (half a minute; once)"
+	@$(PYTHON) -m venv $(CHECKS)
+	@VIRTUAL_ENV=$(CHECKS) $(UV) pip install --quiet --require-hashes -r locks/artifacts.txt
+	@touch $@
+
 clean: ## Remove what setup and the stack made
 	@[ ! -x $(BIN)/tailrace ] || $(BIN)/tailrace down
-	@rm -rf $(VENV) .tailrace report
+	@rm -rf $(VENV) $(CHECKS) .tailrace report

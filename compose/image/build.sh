@@ -11,7 +11,7 @@ fi
 service=$1 target=$2
 cd "$(dirname "$0")/../.."
 if [ ! -f "locks/$service.txt" ]; then
-    echo "$0: there is no locks/$service.txt: choose one of $(cd locks && ls -- *.txt | tr '\n' ' ')" >&2
+    echo "$0: there is no locks/$service.txt: choose one of" locks/*.txt >&2
     exit 2
 fi
 # Members of the workspace are built here; mlflow has none, and the command is a library.
