@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "compose" / "prometheus"))
 
 import expressions  # noqa: E402
+import live  # noqa: E402
 
 TESTS = ROOT / "compose" / "prometheus" / "tests"
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -72,6 +73,18 @@ def test_the_rules_are_valid() -> None:
 
 def test_the_scrape_configuration_is_valid() -> None:
     ran = promtool("check", "config", ROOT / "compose" / "prometheus" / "prometheus.yml")
+    assert ran.returncode == 0, said(ran)
+
+
+def test_the_live_check_scrapes_the_ports_of_the_local_stack(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text()
+    for variable, port in live.PORTS.values():
+        assert f"# {variable}={port}\n" in example
+    committed = yaml.safe_load((ROOT / "compose" / "prometheus" / "prometheus.yml").read_text())
+    assert [job["job_name"] for job in committed["scrape_configs"]] == list(live.PORTS)
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(live.configuration()))
+    ran = promtool("check", "config", path)
     assert ran.returncode == 0, said(ran)
 
 
