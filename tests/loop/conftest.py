@@ -7,6 +7,7 @@ files are the models that the predictor loads, and the contract of the one datas
 import asyncio
 import json
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 import deployer.app
 import drift_monitor.app
@@ -52,6 +53,7 @@ from servicekit.bus import Message
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
+from servicekit.http import add_ops_routes
 from servicekit.memory import MemoryBus
 from trainer.domain import gates
 from trainer.domain.failure import TrainingError
@@ -389,6 +391,8 @@ class Loop:
             reports=CountedReports(),
             references=self.known,
         )
+        for api in (self.ingest, self.predictor):
+            add_ops_routes(api, (), threading.Event())
         loops: list[Any] = [*sink, *training, *deployer.app.build(DeployerSettings(), bus)]
         self._loops = [*loops, *monitor]
         for loop in self._loops:
@@ -486,7 +490,10 @@ class Loop:
     async def _talk(
         self, trips: Iterable[dict[str, Any]], outcomes: Iterable[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        async with _client(self.predictor) as asking, _client(self.ingest) as telling:
+        async with (
+            _client(predictor.app.shortcut(self.predictor)) as asking,
+            _client(self.ingest) as telling,
+        ):
             answers = await asyncio.gather(*(_ask(asking, trip) for trip in trips))
             for path, items in (
                 (f"/v1/datasets/{DATASET}/records", [_record(trip) for trip in outcomes]),
@@ -499,7 +506,7 @@ class Loop:
         return answers
 
 
-def _client(app: FastAPI) -> httpx.AsyncClient:
+def _client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 

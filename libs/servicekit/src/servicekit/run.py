@@ -60,7 +60,7 @@ def run(
     """
     configure_logging(service, settings.log_level)
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.root.level))
-    configure_tracing(service, settings.otel_exporter_otlp_endpoint)
+    configure_tracing(service, settings.otel_exporter_otlp_endpoint, settings.trace_request_ratio)
     listener = _listen(settings.http_host, settings.http_port)
     api = api or FastAPI(title=service, openapi_url=None)
     code = _Process(service, settings, components, api, before).serve(listener)

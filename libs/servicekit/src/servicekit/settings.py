@@ -37,6 +37,9 @@ class ServiceSettings(KafkaAccess):
     """Least severe level that is logged."""
     otel_exporter_otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector; without it no trace leaves the process."""
+    trace_request_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that are traced, unless their caller decides; events that bring others
+    about are always traced."""
     replica_slot: int = Field(default=0, ge=0)
     """Which replica this is, from 0: its static member id, and the partitions it owns."""
     replica_slots: int = Field(default=1, ge=1)

@@ -112,3 +112,37 @@ def test_spans_of_requests_and_events_reach_the_collector_as_one_trace(
     assert spans["GET"].parent_span_id.hex() == "b" * 16
     assert spans["label.arrived process"].parent_span_id == spans["GET"].span_id
     assert said["output"].split("-")[2] == spans["label.arrived process"].span_id.hex()
+
+
+def test_a_decision_of_an_unsampled_request_is_traced_on_its_own_and_linked(
+    contract: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from servicekit.loops.outputs import handle
+    from servicekit.telemetry import tracing
+    from servicekit.telemetry.sampling import RequestSampler
+
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(sampler=RequestSampler(0.0))
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("tests"))
+    monkeypatch.setattr(tracing, "_exporting", True)
+    asked = contract()
+    clock = MemoryBus().clock
+    unsampled = GIVEN[:-2] + "00"
+    event = Event(body=asked(name="a"), source="/s", time=clock.now(), traceparent=unsampled)
+
+    assert handle(event, lambda _: (), service="s", clock=clock) == []
+    assert spans.get_finished_spans() == ()
+
+    (record,) = handle(event, lambda _: [asked(name="b")], service="s", clock=clock)
+    (span,) = spans.get_finished_spans()
+    assert span.parent is None
+    assert [link.context.trace_id for link in span.links] == [int("a" * 32, 16)]
+    traceparent = dict(record.headers)["traceparent"].decode()
+    assert span.context is not None
+    assert traceparent[:52] == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}"
+    assert int(traceparent[53:], 16) & 1

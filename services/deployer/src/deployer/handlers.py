@@ -20,6 +20,7 @@ from event_schemas.model import ModelVersion
 from servicekit.event import Event
 from servicekit.processor import Processor
 from servicekit.table import Table
+from servicekit.telemetry.tracing import link_to
 
 
 class Deployer:
@@ -34,6 +35,8 @@ class Deployer:
             "evidence", evidence.dump_json, evidence.validate_json
         )
         """Newest measurement by arm, weight and window, of each model's running rollout."""
+        self.traces = Table("trace", str.encode, bytes.decode)
+        """Trace of the approval that began each model's running rollout."""
 
     @property
     def processor(self) -> Processor:
@@ -45,7 +48,7 @@ class Deployer:
                 ArmMeasured: self.on_arm_measured,
                 RolloutCommand: self.on_rollout_command,
             },
-            (self.rollouts, self.versions, self.evidence),
+            (self.rollouts, self.versions, self.evidence, self.traces),
             self.measure,
         )
 
@@ -96,6 +99,7 @@ class Deployer:
         self.evidence.put(body.model, measured)
         step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
         if step:
+            link_to(self.traces.get(body.model))
             yield from self._take(event, body.model, step)
 
     def on_rollout_command(self, event: Event[RolloutCommand]) -> Iterator[EventBody]:
@@ -109,6 +113,8 @@ class Deployer:
         rollout_id = f"{model}-{version.version}-{event.id[:8]}"
         step = begin(self.rollouts.get(model), version.version, rollout_id, _policy(version))
         if step:
+            if event.traceparent:
+                self.traces.put(model, event.traceparent)
             yield from self._take(event, model, step)
 
     def _take(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
@@ -123,6 +129,7 @@ class Deployer:
             return
         if not rollout.running:
             self.evidence.delete(model)
+            self.traces.delete(model)
             self._count_end(model, rollout, step)
         yield self._event(model, rollout, step)
         if waiting:

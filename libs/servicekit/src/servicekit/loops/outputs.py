@@ -11,7 +11,7 @@ from servicekit.clock import Clock
 from servicekit.cloudevents import encode
 from servicekit.event import Event, caused_by
 from servicekit.telemetry import metrics
-from servicekit.telemetry.tracing import exporting, handling
+from servicekit.telemetry.tracing import decided, exporting, handling
 
 
 def handle(
@@ -29,8 +29,11 @@ def handle(
     """
     if not exporting():
         return _outputs(event, handler(event), service, clock, event.traceparent)
-    with handling(event, service) as traceparent:
-        return _outputs(event, handler(event), service, clock, traceparent)
+    began = time.time_ns()
+    with handling(event, service):
+        bodies = list(handler(event))
+        traceparent = decided(event, service, began) if bodies else None
+        return _outputs(event, bodies, service, clock, traceparent)
 
 
 def _outputs(

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from servicekit.bus import Bus, GroupSession, Message, Positions, Record
@@ -17,6 +17,7 @@ from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally
+from servicekit.telemetry.tracing import current_traceparent, handling_batch
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,11 @@ class Received:
 
     event: Event
     message: Message
+
+
+def _traced(event: Event) -> Event:
+    """The event, in the trace of the batch that made it unless it has one of its own."""
+    return event if event.traceparent else replace(event, traceparent=current_traceparent())
 
 
 class Sink(Protocol):
@@ -192,7 +198,8 @@ class SinkLoop:
 
     def _write(self, batch: Sequence[Received], tally: Tally) -> tuple[list[Event], list[Record]]:
         try:
-            events = list(self._sink.write(batch))
+            with handling_batch([item.event for item in batch], self._service):
+                events = [_traced(event) for event in self._sink.write(batch)]
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:

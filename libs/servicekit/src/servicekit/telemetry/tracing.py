@@ -1,42 +1,62 @@
-"""Trace context through HTTP and events: each part of a turn of the loop is a span of one trace."""
+"""Trace context through HTTP and events: each part of a turn of the loop is a span of one trace.
 
-from collections.abc import Iterator
+Requests are many and sampled; what decides is rare and always traced. A decision that a request
+brought about which was not sampled begins a trace of its own, linked to that request.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.event import Event
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
 _tracer = trace.get_tracer("servicekit")
 _propagator = TraceContextTextMapPropagator()
 _exporting = False
 
+MAX_LINKS = 128
+"""Links of one span; a collector drops what is beyond."""
 
-def configure_tracing(service: str, endpoint: str | None) -> None:
+
+def configure_tracing(service: str, endpoint: str | None, request_ratio: float = 1.0) -> None:
     """Export spans to an OTLP/HTTP collector; without an endpoint, only pass contexts on.
 
     Args:
         service: `service.name` of the spans.
         endpoint: base URL of the collector, e.g. `http://127.0.0.1:4318`.
+        request_ratio: share of the requests that are traced, of those whose caller does not say.
     """
     global _exporting
     if endpoint is None or _exporting:
         return
+    trace.set_tracer_provider(exporter_of(service, endpoint, request_ratio))
+    _exporting = True
+
+
+def exporter_of(service: str, endpoint: str, request_ratio: float) -> "TracerProvider":
+    """What makes spans and exports them; see `configure_tracing`."""
     # Imported here: the exporter costs every start 0.2 s, and most run without it.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    from servicekit.telemetry.sampling import RequestSampler
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": service}), sampler=RequestSampler(request_ratio)
+    )
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    _exporting = True
+    return provider
 
 
 def flush_tracing(timeout: float) -> None:
@@ -71,15 +91,86 @@ def handling(event: Event, service: str) -> Iterator[str | None]:
         f"{event.body.type} process",
         context=parent,
         kind=SpanKind.CONSUMER,
-        attributes={
-            "messaging.system": "kafka",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": event.body.topic(),
-            "messaging.consumer.group.name": service,
-            "messaging.message.id": event.id,
-        },
+        attributes=_attributes(event, service),
     ):
         yield current_traceparent()
+
+
+def decided(event: Event, service: str, began: int) -> str | None:
+    """The `traceparent` of what an event brought about, when it was handled in the current span.
+
+    Where that span is not sampled, a trace begins here, which is linked to the event's.
+
+    Args:
+        event: the event that was handled.
+        service: that handled it.
+        began: when the handling began, in nanoseconds since 1970.
+    """
+    if trace.get_current_span().is_recording():
+        return current_traceparent()
+    origin = _context_of(event.traceparent)
+    span = _tracer.start_span(
+        f"{event.body.type} process",
+        context=context.Context(),
+        kind=SpanKind.CONSUMER,
+        attributes=_attributes(event, service),
+        links=[Link(origin)] if origin else [],
+        start_time=began,
+    )
+    with trace.use_span(span, end_on_exit=True):
+        return current_traceparent()
+
+
+@contextmanager
+def handling_batch(events: Sequence[Event], service: str) -> Iterator[None]:
+    """A consumer span around the handling of a batch, with a link to the trace of each event.
+
+    It continues the trace of the first event that has one. Nothing happens without an exporter.
+    """
+    if not _exporting:
+        yield
+        return
+    given = list(dict.fromkeys(event.traceparent for event in events if event.traceparent))
+    links = [Link(origin) for origin in map(_context_of, given[:MAX_LINKS]) if origin]
+    first = events[0]
+    with _tracer.start_as_current_span(
+        f"{first.body.type} process",
+        context=_propagator.extract({"traceparent": given[0]} if given else {}),
+        kind=SpanKind.CONSUMER,
+        attributes={
+            **_attributes(first, service),
+            "messaging.batch.message_count": len(events),
+        },
+        links=links,
+    ):
+        yield
+
+
+def link_to(traceparent: str | None) -> None:
+    """Link the current span to another trace, such as that of the decision that it follows up."""
+    origin = _context_of(traceparent) if _exporting else None
+    if origin is not None:
+        trace.get_current_span().add_link(origin)
+
+
+def _context_of(traceparent: str | None) -> SpanContext | None:
+    if traceparent is None:
+        return None
+    parent = _propagator.extract({"traceparent": traceparent})
+    found = trace.get_current_span(parent).get_span_context()
+    return found if found.is_valid else None
+
+
+def _attributes(event: Event, service: str) -> dict[str, str]:
+    """Of the semantic conventions for messaging, and what joins the spans of a turn of the loop."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": event.body.topic(),
+        "messaging.consumer.group.name": service,
+        "messaging.message.id": event.id,
+        "messaging.message.conversation_id": event.turn,
+    }
 
 
 class TraceRequests:
