@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test compose-up compose-down bench check check-artifacts lint types format generate lock check-lock clean
+.PHONY: help setup demo up down status logs test compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,12 +74,16 @@ format: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-generate: $(READY) ## Write JSON Schema, AsyncAPI and docs/events.md from the models
+generate: $(READY) $(CHECKS)/.ready ## Write what is made from code: schemas, docs of events and metrics, dashboards
 	@$(BIN)/python -m event_schemas.generate
+	@$(BIN)/python docs/metrics.py
+	@$(CHECKS)/bin/python compose/grafana/generate.py
+	@$(CHECKS)/bin/python helm/readme.py
 
 .PHONY: check-generated
 check-generated: $(READY) ## Fail if the generated contracts are stale
 	@$(BIN)/python -m event_schemas.generate --check
+	@$(BIN)/python docs/metrics.py --check
 
 lock: $(READY) ## Resolve again what changed in the pyprojects (ARGS=--upgrade for all)
 	@$(MAKE) --no-print-directory compile-locks INTO=locks
@@ -100,6 +104,9 @@ compile-locks:
 
 check-artifacts: $(CHECKS)/.ready ## Check images, compose, chart, rules, dashboards and workflows
 	@$(CHECKS)/bin/python -m pytest -c tests/artifacts/pytest.ini tests/artifacts $(ARGS)
+
+check-live: $(CHECKS)/.ready ## Ask a real Prometheus every query of the dashboards while a demo runs
+	@$(CHECKS)/bin/python compose/prometheus/live.py --alerts DriftDetected,RolloutRolledBack -- $(BIN)/tailrace demo
 
 $(CHECKS)/.ready: $(READY) locks/artifacts.txt
 	@echo "Setting up $(CHECKS) (half a minute; once)"

@@ -59,5 +59,8 @@ spec:
     - port: http
       path: /metrics
       interval: {{ $monitor.interval }}
+      relabelings:
+        # What the rules and dashboards know the platform's targets by.
+        - {targetLabel: part_of, replacement: tailrace}
 {{- end }}
 {{- end }}
