@@ -691,6 +691,9 @@ def test_each_component_is_scraped(production: list[Doc], minimal: list[Doc]) ->
             name
         ]
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
+        # ServiceDown and the dashboards know the platform by it.
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert {"targetLabel": "part_of", "replacement": "tailrace"} in endpoint["relabelings"]
     assert not kinds(minimal, "ServiceMonitor", "PrometheusRule", "ConfigMap")
 
 
