@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo up down status logs test test-kafka compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows 
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kafka: $(READY) ## Run every test that needs a broker on Apache Kafka (Java and Maven)
+	@TEST_BROKER=apache $(BIN)/python -m pytest -m integration $(ARGS)
 
 compose-up: ## Build and start the platform in Docker (LAYERS="observability airflow tls")
 	@compose/secrets.sh

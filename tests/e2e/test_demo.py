@@ -63,6 +63,7 @@ def environment(tmp_path: Path, models: Path) -> dict[str, str]:
         "TAILRACE_HOME": str(tmp_path / "home"),
         "MODELS_DIR": str(models),
         "COLUMNS": "200",
+        "BROKER": os.environ.get("TEST_BROKER", "embedded"),
     }
 
 

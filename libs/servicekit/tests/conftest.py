@@ -26,7 +26,15 @@ class World:
         self.bus = bus
         self._sender = sender
 
+    def make(self, *topics: str) -> None:
+        """Topics that no reader has asked for yet; a broker need not make them on first use."""
+        if isinstance(self.bus, KafkaBus):
+            view = self.bus.view(*topics)
+            view.poll(0)
+            view.close()
+
     def put(self, *records: Record) -> None:
+        self.make(*{record.topic for record in records})
         for future in [self._sender.send(record) for record in records]:
             future.result(timeout=10)
 

@@ -216,6 +216,7 @@ class TestGroupSession:
 
 class TestSender:
     def test_an_acknowledged_record_can_be_read(self, world: Any, topic: str) -> None:
+        world.make(topic)
         sender = world.bus.sender()
         for future in [sender.send(Record(topic, b"k", b"%d" % n)) for n in range(100)]:
             future.result(timeout=10)
@@ -225,6 +226,7 @@ class TestSender:
     def test_a_polled_one_tells_its_caller_and_leaves_nothing_at_its_end(
         self, world: Any, topic: str
     ) -> None:
+        world.make(topic)
         sender = world.bus.sender(polled=True)
         heard: list[int] = []
         first = sender.send(Record(topic, b"k", b"0"))

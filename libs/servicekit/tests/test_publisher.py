@@ -55,6 +55,7 @@ def test_what_was_published_can_be_read(world: Any, contract: Callable[..., Any]
     asked = contract()
     now = MemoryBus().clock.now()
     events = [Event(body=asked(name="a", n=n), source="/s", time=now) for n in range(300)]
+    world.make(asked.topic())
     sender = world.bus.sender()
 
     async def publish() -> None:

@@ -28,7 +28,7 @@ from servicekit.cloudevents import decode, encode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import embedded_broker
+from servicekit.testing.broker import broker
 
 pytestmark = [
     pytest.mark.integration,
@@ -74,7 +74,7 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[KafkaBus]:
     """A broker of its own: rollout.step belongs to this test."""
-    with embedded_broker(tmp_path / "broker") as bootstrap:
+    with broker(tmp_path / "broker") as bootstrap:
         yield KafkaBus(bootstrap)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from servicekit.testing.broker import embedded_broker
+from servicekit.testing.broker import broker
 from servicekit.testing.process import running
 from servicekit.testing.valkey import embedded_valkey
 
@@ -18,7 +18,7 @@ def answers_on(port: int) -> bool:
 
 @pytest.mark.integration
 def test_a_broker_answers_while_the_block_runs_and_is_gone_after_it(tmp_path: Path) -> None:
-    with embedded_broker(tmp_path) as bootstrap:
+    with broker(tmp_path) as bootstrap:
         assert AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=5).brokers
         port = int(bootstrap.rpartition(":")[2])
     assert not answers_on(port)

@@ -2,7 +2,20 @@
 
 import typer
 
-from tailrace.commands import dead, demo, down, events, logs, retrain, smoke, status, up, watch
+from tailrace.commands import (
+    backup,
+    dead,
+    demo,
+    down,
+    events,
+    logs,
+    restore,
+    retrain,
+    smoke,
+    status,
+    up,
+    watch,
+)
 
 app = typer.Typer(
     help="Run the stack, watch the loop, replay the demo.",
@@ -14,6 +27,8 @@ app.command()(up.up)
 app.command()(down.down)
 app.command()(status.status)
 app.command()(logs.logs)
+app.command()(backup.backup)
+app.command()(restore.restore)
 app.command()(demo.demo)
 app.command()(retrain.retrain)
 app.command()(smoke.smoke)

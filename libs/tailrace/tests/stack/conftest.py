@@ -39,6 +39,7 @@ def environment(home: Path) -> dict[str, str]:
         "VALKEY_PORT": str(free_port()),
         "MLFLOW_PORT": str(free_port()),
         "COLUMNS": "200",
+        "BROKER": os.environ.get("TEST_BROKER", "embedded"),
     }
     others = ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "MLFLOW_TRACKING_URI")
     return {name: value for name, value in os.environ.items() if name not in others} | own

@@ -1,10 +1,13 @@
 """Which processes a stack has, and what each of them is told."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tailrace.stack.errors import StackError
+from tailrace.stack.layout import Layout
+from tailrace.stack.local import prepare
 from tailrace.stack.parts import NAMES, Stack, Stage, plan
 from tailrace.stack.settings import StackSettings
 
@@ -105,3 +108,49 @@ def test_a_missing_package_is_told_with_the_way_to_get_it(
     monkeypatch.setattr("tailrace.stack.parts.find_spec", lambda _: None)
     with pytest.raises(StackError, match=r"noida-db, which is not installed: install tailrace\["):
         plan(settings(), ("kafka",))
+
+
+@pytest.fixture
+def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("servicekit.kafka.apache.shutil.which", lambda tool: f"/usr/bin/{tool}")
+    path = tmp_path / "pom.xml"
+    path.write_text("<p><properties><kafka.version>4.1.0</kafka.version></properties></p>")
+    return path
+
+
+def test_apache_kafka_takes_the_place_of_the_embedded_broker(settings: Build, pom: Path) -> None:
+    stack = plan(settings(broker="apache", kafka_pom=pom), ("kafka", "predictor"))
+    kafka, predictor = stack.parts
+    assert (kafka.name, kafka.stage, kafka.port) == ("kafka", Stage.BROKER, 19092)
+    assert kafka.command[-2] == "kafka.Kafka"
+    assert kafka.prepare is not None
+    # What the embedded broker needs would harm this one.
+    assert not {"KAFKA_TOPIC_OPTIONS", "KAFKA_IDLE_REST_SECONDS"} & predictor.environment.keys()
+
+
+def test_three_nodes_are_three_parts_that_services_know_of(settings: Build, pom: Path) -> None:
+    given = settings(broker="apache", nodes=3, kafka_pom=pom)
+    stack = plan(given, ("kafka", "ingest"))
+    assert [part.name for part in stack.parts] == ["kafka-1", "kafka-2", "kafka-3", "ingest"]
+    told = environment(stack, "ingest")["KAFKA_BOOTSTRAP_SERVERS"]
+    assert told == "127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094"
+
+
+def test_apache_kafka_outside_of_a_checkout_is_told(settings: Build, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"does not say a kafka\.version"):
+        plan(settings(broker="apache", kafka_pom=tmp_path / "pom.xml"), ("kafka",))
+
+
+def test_several_nodes_need_apache_kafka(settings: Build) -> None:
+    with pytest.raises(ValueError, match="NODES=3 needs BROKER=apache"):
+        settings(nodes=3)
+
+
+def test_a_home_keeps_to_its_kind_of_broker(settings: Build, pom: Path) -> None:
+    embedded, other = settings(), settings(broker="apache", kafka_pom=pom)
+    layout = Layout(embedded.home)
+    stack = plan(embedded, ("kafka",))
+    prepare(stack, layout, embedded, print)
+    prepare(stack, layout, embedded, print)
+    with pytest.raises(StackError, match="holds the topics of BROKER=embedded NODES=1"):
+        prepare(plan(other, ("kafka",)), layout, other, print)

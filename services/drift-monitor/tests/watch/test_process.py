@@ -18,7 +18,7 @@ from servicekit.bus import Record
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import embedded_broker
+from servicekit.testing.broker import broker
 from servicekit.testing.process import free_port
 
 pytestmark = pytest.mark.integration
@@ -60,7 +60,7 @@ def test_watch_from_a_broker_that_is_away_to_a_clean_end(tmp_path, make):
     try:
         eventually(lambda: get(port, "/livez"))
         assert get(port, "/readyz") == ""  # the broker is away
-        with embedded_broker(tmp_path / "kafka", kafka) as bootstrap:
+        with broker(tmp_path / "kafka", kafka) as bootstrap:
             eventually(lambda: get(port, "/readyz"))
             bus = KafkaBus(bootstrap)
             sender = bus.sender()

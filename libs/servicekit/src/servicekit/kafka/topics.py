@@ -1,10 +1,12 @@
 """The topics that the contracts and the services ask for, created when they are missing."""
 
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from event_schemas import BY_TYPE, LabelArrived, PredictionLogged, RecordReceived
@@ -16,6 +18,8 @@ VOLUMES = frozenset(body.topic() for body in (RecordReceived, PredictionLogged, 
 """Topics that grow with the traffic; all others carry decisions, and have one partition."""
 
 DEAD_RETENTION_DAYS = 30
+LOOK_SECONDS = 0.02
+"""Between two looks for a new topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,20 @@ class Topics:
         """How many partitions a topic has; it must have been ensured."""
         return self._counts[name]
 
+    def _seen(self, admin: AdminClient, wanted: Collection[str]) -> dict[str, int]:
+        """How many partitions each topic has that a broker knows of.
+
+        The controller creates a topic; the brokers hear of it a moment later.
+        """
+        until = time.monotonic() + self._timeout
+        while True:
+            existing = admin.list_topics(timeout=self._timeout).topics
+            counts = {n: len(existing[n].partitions) for n in wanted if n in existing}
+            counts = {name: count for name, count in counts.items() if count}
+            if len(counts) == len(wanted) or time.monotonic() > until:
+                return counts
+            time.sleep(LOOK_SECONDS)
+
     def _create(self, wanted: dict[str, Topic]) -> None:
         with self._lock:
             try:
@@ -114,12 +132,11 @@ class Topics:
                             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                                 raise
                     log.info("created topics: %s", ", ".join(topic.topic for topic in new))
-                    existing = admin.list_topics(timeout=self._timeout).topics
+                counts = self._seen(admin, wanted)
             except KafkaException as error:
                 raise translate(error, "ensuring topics") from error
-            counts = {name: len(existing[name].partitions) for name in wanted if name in existing}
-            self._counts.update({name: count for name, count in counts.items() if count})
-            if unseen := wanted.keys() - self._counts.keys():
+            self._counts.update(counts)
+            if unseen := wanted.keys() - counts.keys():
                 raise translate(
                     KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
                     f"waiting for the new topics {', '.join(sorted(unseen))}",

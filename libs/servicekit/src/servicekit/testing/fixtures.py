@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from servicekit.testing.broker import embedded_broker
+from servicekit.testing.broker import broker
 from servicekit.testing.object_store import embedded_s3
 from servicekit.testing.valkey import embedded_valkey
 
@@ -12,7 +12,7 @@ from servicekit.testing.valkey import embedded_valkey
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap address of one broker for the whole session: use topic names of your own."""
-    with embedded_broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
+    with broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield bootstrap
 
 

@@ -21,16 +21,13 @@ def broker() -> Iterator["KafkaBus"]:
     from servicekit.errors import UnavailableError
     from servicekit.kafka import KafkaBus
     from servicekit.settings import load_settings
-    from tailrace.stack.parts import EMBEDDED_IDLE_REST_SECONDS
     from tailrace.stack.settings import stack_settings
 
     settings = stack_settings()
-    own = settings.kafka_bootstrap_servers
-    address = own or f"127.0.0.1:{settings.kafka_port}"
-    rest = 0.0 if own else EMBEDDED_IDLE_REST_SECONDS
+    address = settings.kafka_bootstrap_servers or ",".join(settings.kafka_addresses)
     options = load_settings(KafkaAccess).client_options()
     try:
-        yield KafkaBus(address, options=options, idle_rest_seconds=rest)
+        yield KafkaBus(address, options=options, idle_rest_seconds=settings.kafka_rest_seconds)
     except UnavailableError as error:
         raise StackError(
             f"the broker {address} is away ({error}): tailrace up starts the local one, and"

@@ -90,7 +90,10 @@ def _stack(settings: "StackSettings", *, keep: bool) -> Iterator[dict[str, str]]
     local.wipe(layout)
     record = bring_up(settings)
     try:
-        yield {part.name: part.endpoint.address for part in record.parts}
+        where = {part.name: part.endpoint.address for part in record.parts}
+        yield where | {
+            "kafka": settings.kafka_bootstrap_servers or ",".join(settings.kafka_addresses)
+        }
     finally:
         if keep:
             out.print(
@@ -113,14 +116,14 @@ def _play(
     from tailrace.demo.options import RUN_OUT
     from tailrace.demo.play import DemoError, Doors, Play
     from tailrace.stack.errors import StackError
-    from tailrace.stack.parts import EMBEDDED_IDLE_REST_SECONDS
+    from tailrace.stack.settings import stack_settings
 
     flights = load(end=options.end + RUN_OUT)
     play = Play(
         options,
         flights,
         Doors(where["predictor"], where["ingest"], where["mlflow"]),
-        KafkaBus(where["kafka"], idle_rest_seconds=EMBEDDED_IDLE_REST_SECONDS),
+        KafkaBus(where["kafka"], idle_rest_seconds=stack_settings().kafka_rest_seconds),
         out,
         begun,
     )

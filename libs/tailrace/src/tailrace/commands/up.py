@@ -51,6 +51,7 @@ def bring_up(
         if names := leftovers.stop(layout):
             out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
         preflight.check(stack)
+        local.prepare(stack, layout, settings, out.print)
         out.print(f"Starting {len(stack.parts)} parts; logs are in {layout.logs}", soft_wrap=True)
         with told_to_stop() as stop:
             begin = time.monotonic()

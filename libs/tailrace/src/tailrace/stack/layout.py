@@ -36,9 +36,14 @@ class Layout:
         return self.home / "feast"
 
     @property
+    def jars(self) -> Path:
+        """Apache Kafka's, one folder a version."""
+        return self.home / "jars"
+
+    @property
     def owned(self) -> tuple[Path, ...]:
         """What a wipe removes. The home folder may hold things of others."""
-        return (self.data, self.logs, self.run, self.lake, self.feast)
+        return (self.data, self.logs, self.run, self.lake, self.feast, self.jars)
 
     @property
     def circus_ini(self) -> Path:

@@ -26,7 +26,7 @@ def find(layout: Layout) -> list[psutil.Process]:
 def stop(layout: Layout, grace: float = 20.0) -> list[str]:
     """End them, the broker last, and return the names of the parts that had some."""
     processes = find(layout)
-    broker = [process for process in processes if _part(process) == "kafka"]
+    broker = [process for process in processes if _part(process).startswith("kafka")]
     names = sorted({_part(process) for process in processes})
     for group in ([process for process in processes if process not in broker], broker):
         for process in group:

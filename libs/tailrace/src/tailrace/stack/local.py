@@ -15,6 +15,7 @@ from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
 from tailrace.stack.parts import Stack, Stage
 from tailrace.stack.record import Record, Recorded
+from tailrace.stack.settings import StackSettings
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,39 @@ def running(layout: Layout) -> Record | None:
     """The record of the stack if its supervisor is alive."""
     known = record.read(layout)
     return known if known and supervisor.alive(known) else None
+
+
+def prepare(
+    stack: Stack, layout: Layout, settings: StackSettings, tell: Callable[[str], None]
+) -> None:
+    """Do what must be done once before some parts can start.
+
+    Raises:
+        StackError: It failed, or the home holds the data of another kind of broker.
+    """
+    if any(part.stage is Stage.BROKER for part in stack.parts):
+        _claim(layout, f"{settings.broker} {settings.nodes}")
+    for part in stack.parts:
+        if part.prepare:
+            tell(f"Preparing {part.name} …")
+            part.prepare()
+
+
+def _claim(layout: Layout, wanted: str) -> None:
+    """One home, one kind of broker: offsets of another's topics would mean nothing."""
+    mark = layout.data / "broker"
+    if mark.exists():
+        found = mark.read_text().strip()
+    else:
+        found = "embedded 1" if (layout.data / "kafka").exists() else wanted
+    if found != wanted:
+        kind, nodes = found.split()
+        raise StackError(
+            f"{layout.data} holds the topics of BROKER={kind} NODES={nodes}: start that, or choose "
+            "another TAILRACE_HOME, or remove all that is stored with tailrace down --wipe"
+        )
+    layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark.write_text(f"{wanted}\n")
 
 
 def launch(stack: Stack, layout: Layout) -> Record:

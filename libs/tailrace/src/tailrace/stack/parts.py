@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from servicekit.kafka import apache
 from tailrace.stack.endpoints import Endpoint, Protocol
 from tailrace.stack.errors import StackError
 from tailrace.stack.layout import Layout
@@ -25,8 +27,6 @@ EMBEDDED_TOPICS = {
 }
 """Options of the embedded broker's topics: it rewrites all that it holds after every change (ADR
 0002), so it is given little to hold. An hour of the demo's traffic fits."""
-EMBEDDED_IDLE_REST_SECONDS = 0.05
-"""The embedded broker answers an empty fetch at once, where it should wait."""
 
 QUIET = {
     "DO_NOT_TRACK": "true",  # MLflow, and Evidently, for which any value will do
@@ -52,6 +52,7 @@ class Part:
         port_variable: The environment variable that moves it to another port.
         stop_children: Whether its child processes get the SIGTERM as well.
         grace: Seconds from SIGTERM to SIGKILL.
+        prepare: Does what takes seconds and is needed once, such as to fetch it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     stop_children: bool = False
     grace: float = 20.0
+    prepare: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,16 +122,16 @@ def plan(settings: StackSettings, only: tuple[str, ...] = ()) -> Stack:
     if unknown := sorted(set(only) - set(NAMES)):
         raise StackError(f"there is no part {', '.join(unknown)}: the parts are {', '.join(NAMES)}")
     external = _external(settings)
-    builders: dict[str, Callable[[], Part]] = {
-        "kafka": lambda: _kafka(settings),
-        "valkey": lambda: _valkey(settings),
-        "mlflow": lambda: _mlflow(settings),
+    builders: dict[str, Callable[[], list[Part]]] = {
+        "kafka": lambda: _apache(settings) if settings.broker == "apache" else [_kafka(settings)],
+        "valkey": lambda: [_valkey(settings)],
+        "mlflow": lambda: [_mlflow(settings)],
     }
     for service in SERVICES:
-        builders[service.part] = lambda service=service: _service(service, settings)
+        builders[service.part] = lambda service=service: [_service(service, settings)]
     wanted = [name for name in NAMES if not only or name in only]
     return Stack(
-        parts=tuple(builders[name]() for name in wanted if name not in external),
+        parts=tuple(part for name in wanted if name not in external for part in builders[name]()),
         external={name: external[name] for name in wanted if name in external},
     )
 
@@ -162,6 +164,45 @@ def _kafka(settings: StackSettings) -> Part:
         stage=Stage.BROKER,
         grace=60.0,  # it writes all its data on the way out, 3 s for 100 MB
     )
+
+
+def _apache(settings: StackSettings) -> list[Part]:
+    layout = Layout(settings.home)
+    names = ["kafka"] if settings.nodes == 1 else [f"kafka-{n + 1}" for n in range(settings.nodes)]
+    nodes = [
+        apache.Node(
+            number=n + 1,
+            port=settings.kafka_port + n,
+            controller_port=settings.kafka_port + 10 + n,
+            folder=layout.data / name,
+        )
+        for n, name in enumerate(names)
+    ]
+
+    def prepare(node: apache.Node) -> None:
+        try:
+            apache.fetch(settings.kafka_pom, jars)
+            apache.prepare(node, nodes, jars)
+        except apache.ApacheKafkaError as error:
+            raise StackError(str(error)) from error
+
+    try:
+        jars = apache.jars_folder(settings.kafka_pom, layout.jars)
+        return [
+            Part(
+                name=name,
+                command=apache.command(node, jars),
+                host=LOOPBACK,
+                port=node.port,
+                port_variable="KAFKA_PORT",
+                endpoint=Endpoint(Protocol.KAFKA, node.address),
+                stage=Stage.BROKER,
+                prepare=partial(prepare, node),
+            )
+            for name, node in zip(names, nodes, strict=True)
+        ]
+    except apache.ApacheKafkaError as error:
+        raise StackError(str(error)) from error
 
 
 def _valkey(settings: StackSettings) -> Part:
@@ -212,13 +253,13 @@ def _service(service: Service, settings: StackSettings) -> Part:
     port = int(getattr(settings, service.port_variable.lower()))
     layout = Layout(settings.home)
     reached = {
-        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{settings.kafka_port}",
+        "KAFKA_BOOTSTRAP_SERVERS": ",".join(settings.kafka_addresses),
         "REDIS_URL": f"redis://{LOOPBACK}:{settings.valkey_port}/0",
         "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{settings.mlflow_port}",
     }
-    if settings.kafka_bootstrap_servers is None:
+    if settings.kafka_bootstrap_servers is None and settings.broker == "embedded":
         reached["KAFKA_TOPIC_OPTIONS"] = json.dumps(EMBEDDED_TOPICS)
-        reached["KAFKA_IDLE_REST_SECONDS"] = str(EMBEDDED_IDLE_REST_SECONDS)
+        reached["KAFKA_IDLE_REST_SECONDS"] = str(settings.kafka_rest_seconds)
     # What the user set is inherited by the process, so that no password is written to a file.
     local = {k: v for k, v in reached.items() if getattr(settings, k.lower(), None) is None}
     return Part(

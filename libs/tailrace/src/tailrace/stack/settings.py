@@ -2,9 +2,9 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tailrace.stack.errors import StackError
@@ -28,8 +28,17 @@ class StackSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     """Address that the services listen on; broker, Valkey and MLflow stay on loopback."""
 
+    broker: Literal["embedded", "apache"] = "embedded"
+    """The broker: a small one from a wheel, or Apache Kafka, which needs Java and Maven."""
+
+    nodes: Literal[1, 3] = 1
+    """How many nodes of Apache Kafka; three keep three copies of everything."""
+
+    kafka_pom: Path = Path("compose/local/pom.xml")
+    """Names the version of Apache Kafka, as Maven reads it."""
+
     kafka_port: Port = 19092
-    """Port of the embedded broker."""
+    """Port of the broker; further nodes have the ports after it, controllers those from 10 on."""
 
     valkey_port: Port = 16379
     """Port of Valkey."""
@@ -76,6 +85,17 @@ class StackSettings(BaseSettings):
     log_level: str = "INFO"
     """How much the services log."""
 
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @model_validator(mode="after")
+    def _several_nodes_are_apache(self) -> Self:
+        if self.nodes > 1 and self.broker != "apache":
+            raise ValueError(f"NODES={self.nodes} needs BROKER=apache: the embedded broker is one")
+        return self
+
     @model_validator(mode="after")
     def _one_part_a_port(self) -> Self:
         ports = {name: value for name, value in self if name.endswith("_port")}
@@ -84,6 +104,19 @@ class StackSettings(BaseSettings):
                 names = [name.upper() for name, value in ports.items() if value == port]
                 raise ValueError(f"{' and '.join(names)} are both {port}: give each its own")
         return self
+
+    @property
+    def kafka_addresses(self) -> tuple[str, ...]:
+        """`host:port` of each broker that is started here."""
+        return tuple(f"127.0.0.1:{self.kafka_port + number}" for number in range(self.nodes))
+
+    @property
+    def kafka_rest_seconds(self) -> float:
+        """How long a reader rests when a fetch was empty.
+
+        The embedded broker answers an empty fetch at once, where it should wait.
+        """
+        return 0.05 if self.broker == "embedded" and self.kafka_bootstrap_servers is None else 0.0
 
     @property
     def home(self) -> Path:
