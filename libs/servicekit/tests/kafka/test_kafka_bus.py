@@ -150,6 +150,24 @@ def test_topics_are_made_as_their_contracts_say(
 
 
 @pytest.fixture
+def fresh_broker(tmp_path: Path) -> Iterator[str]:
+    """A broker without any topic."""
+    with broker(tmp_path / "fresh") as bootstrap:
+        yield bootstrap
+
+
+def test_a_sender_makes_the_topics_of_the_contracts_before_any_reader_is_there(
+    fresh_broker: str,
+) -> None:
+    sender = KafkaBus(fresh_broker).sender()
+    topics = AdminClient({"bootstrap.servers": fresh_broker})
+    try:
+        eventually(lambda: "rollout.step" in topics.list_topics(timeout=5).topics, 10)
+    finally:
+        sender.close(5)
+
+
+@pytest.fixture
 def address() -> str:
     return f"127.0.0.1:{free_port()}"
 

@@ -70,7 +70,7 @@ class Topics:
             UnavailableError: the brokers do not answer.
         """
         missing = [name for name in names if name not in self._counts]
-        if missing:
+        if missing or not self._counts:
             wanted = {name: topic_of(name, self._partitions) for name in [*BY_TYPE, *missing]}
             self._create(wanted)
 
