@@ -24,6 +24,14 @@ from servicekit.kafka.topics import Topics
 COMMIT_SECONDS = 10.0
 """How long a commit may stay without an answer before the slot is opened anew."""
 
+TRANSACTION_SECONDS = 30.0
+"""After which the brokers abort a transaction that was left open, which holds its readers back.
+
+A session that goes on would be fenced by that; it gives up long before.
+"""
+
+CONCURRENT_BACKOFF_MS = 2
+
 
 class KafkaTransactionalSession:
     """Reads the partitions of a slot, and writes with their offsets in one transaction.
@@ -65,6 +73,10 @@ class KafkaTransactionalSession:
             self._producer = self._clients.producer(
                 transactional_id=f"{self._service}-{self._slot}",
                 linger_ms=5,
+                # Apache Kafka ends a transaction in the background, and has the next one's first
+                # request wait until it did: 5 ms or so, where librdkafka would wait 100.
+                retry_backoff_ms=CONCURRENT_BACKOFF_MS,
+                transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
                 # librdkafka heeds this, and not the timeout of send_offsets_to_transaction: by
                 # default it would wait a minute for a broker that is gone.
                 socket_timeout_ms=max(1000, int(self._timeout * 1000)),

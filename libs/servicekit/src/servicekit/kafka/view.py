@@ -23,8 +23,8 @@ class KafkaView:
         self._names = names
         self._consumer: Consumer | None = None
         self._resting: RestingConsumer | None = None
-        self._behind: set[tuple[str, int]] | None = None
-        """Partitions whose first end has not been reached; None before the start."""
+        self._ends: dict[tuple[str, int], int] | None = None
+        """Where partitions ended at the start, until that was reached; None before the start."""
 
     def poll(self, timeout: float) -> list[Message]:
         """See `TopicView.poll`.
@@ -38,9 +38,12 @@ class KafkaView:
             for item in resting.read(MAX_BATCH, timeout):
                 error = item.error()
                 if error is None:
-                    messages.append(read(item))
+                    message = read(item)
+                    messages.append(message)
+                    # A topic that is written to all the time may never show its end.
+                    self._passed(message.topic, message.partition, message.offset + 1)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    (self._behind or set()).discard((item.topic() or "", item.partition() or 0))
+                    self._passed(item.topic() or "", item.partition() or 0, None)
                 else:
                     raise KafkaException(error)
         except KafkaException as error:
@@ -52,11 +55,18 @@ class KafkaView:
     @property
     def caught_up(self) -> bool:
         """See `TopicView.caught_up`."""
-        return self._behind is not None and not self._behind
+        return self._ends is not None and not self._ends
+
+    def _passed(self, topic: str, partition: int, following: int | None) -> None:
+        """Everything before an offset was handed out; None: everything there is."""
+        if self._ends and (
+            following is None or following >= self._ends.get((topic, partition), 0)
+        ):
+            self._ends.pop((topic, partition), None)
 
     def close(self) -> None:
         """See `TopicView.close`; the next poll starts from the beginning."""
-        consumer, self._consumer, self._resting, self._behind = self._consumer, None, None, None
+        consumer, self._consumer, self._resting, self._ends = self._consumer, None, None, None
         if consumer is not None:
             consumer.close()
 
@@ -71,10 +81,16 @@ class KafkaView:
             consumer = self._clients.consumer("no-group", enable_partition_eof=True)
             # Without it, librdkafka takes half a second to ask who leads the partitions.
             consumer.list_topics(timeout=self._clients.request_seconds)
+            ends = {(p.topic, p.partition): self._end(consumer, p) for p in partitions}
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
-        self._behind = {(p.topic, p.partition) for p in partitions}
+        self._ends = ends
         self._consumer = consumer
         self._resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
         return self._resting
+
+    def _end(self, consumer: Consumer, partition: TopicPartition) -> int:
+        """The offset after the last committed message, or after the marker that committed it."""
+        ends = consumer.get_watermark_offsets(partition, timeout=self._clients.request_seconds)
+        return ends[1]
