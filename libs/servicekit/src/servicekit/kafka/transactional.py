@@ -16,6 +16,7 @@ from servicekit.bus import Lag, Message, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.deadline import within
+from servicekit.kafka.ends import end_of
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
 from servicekit.kafka.publishing import produce
 from servicekit.kafka.reading import BatchReader
@@ -31,6 +32,7 @@ A session that goes on would be fenced by that; it gives up long before.
 """
 
 CONCURRENT_BACKOFF_MS = 2
+"""Before a request is sent again that met the end of the transaction before."""
 
 
 class KafkaTransactionalSession:
@@ -115,7 +117,7 @@ class KafkaTransactionalSession:
         consumer = self._clients.consumer(f"{self._service}.restore", enable_partition_eof=True)
         partition = TopicPartition(self._state, self._slot, OFFSET_BEGINNING)
         try:
-            _, end = consumer.get_watermark_offsets(partition, timeout=self._timeout)
+            end = end_of(consumer, partition, self._timeout)
             if end == 0:
                 return
             consumer.assign([partition])

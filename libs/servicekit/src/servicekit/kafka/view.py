@@ -6,6 +6,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from servicekit.bus import Message
 from servicekit.kafka.client import Clients, read
+from servicekit.kafka.ends import end_of
 from servicekit.kafka.errors import translate
 from servicekit.kafka.rest import RestingConsumer
 from servicekit.kafka.topics import Topics
@@ -59,9 +60,7 @@ class KafkaView:
 
     def _passed(self, topic: str, partition: int, following: int | None) -> None:
         """Everything before an offset was handed out; None: everything there is."""
-        if self._ends and (
-            following is None or following >= self._ends.get((topic, partition), 0)
-        ):
+        if self._ends and (following is None or following >= self._ends.get((topic, partition), 0)):
             self._ends.pop((topic, partition), None)
 
     def close(self) -> None:
@@ -81,7 +80,8 @@ class KafkaView:
             consumer = self._clients.consumer("no-group", enable_partition_eof=True)
             # Without it, librdkafka takes half a second to ask who leads the partitions.
             consumer.list_topics(timeout=self._clients.request_seconds)
-            ends = {(p.topic, p.partition): self._end(consumer, p) for p in partitions}
+            seconds = self._clients.request_seconds
+            ends = {(p.topic, p.partition): end_of(consumer, p, seconds) for p in partitions}
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
@@ -89,8 +89,3 @@ class KafkaView:
         self._consumer = consumer
         self._resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
         return self._resting
-
-    def _end(self, consumer: Consumer, partition: TopicPartition) -> int:
-        """The offset after the last committed message, or after the marker that committed it."""
-        ends = consumer.get_watermark_offsets(partition, timeout=self._clients.request_seconds)
-        return ends[1]
