@@ -46,6 +46,12 @@ class EventBody(Value):
     compacted: ClassVar[bool] = False
     """Whether the topic keeps only the newest event of each key."""
 
+    volume: ClassVar[bool] = False
+    """Whether it grows with the traffic: it then has several partitions, and is kept for days."""
+
+    joined: ClassVar[bool] = False
+    """Whether a reader keeps state for each partition, so that the number of them is fixed."""
+
     schema_version: ClassVar[int] = 1
     """Counts the additive changes of the body; `ce_dataschema` names it."""
 

@@ -14,6 +14,12 @@ SERVICES: dict[str, str] = {
 }
 """Every service, by the name that it has everywhere, and what it is for."""
 
+LOOPS: tuple[str, ...] = ("ingest", "trainer", "deployer", "drift-monitor")
+"""Services that handle events one by one, and so have dead letters; the predictor only follows."""
+
+STATES: tuple[str, ...] = ("trainer", "deployer", "drift-monitor")
+"""Services that keep tables in a topic of their own."""
+
 
 class Route(NamedTuple):
     """The ends of one event's way."""

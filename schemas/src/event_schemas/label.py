@@ -12,6 +12,8 @@ class LabelArrived(EventBody):
 
     type: ClassVar[str] = "label.arrived"
     key_field: ClassVar[str] = "prediction_id"
+    volume: ClassVar[bool] = True
+    joined: ClassVar[bool] = True
 
     prediction_id: str = Field(min_length=1, max_length=128)
     """The prediction that this is the truth about."""

@@ -25,6 +25,8 @@ class PredictionLogged(EventBody):
 
     type: ClassVar[str] = "prediction.logged"
     key_field: ClassVar[str] = "prediction_id"
+    volume: ClassVar[bool] = True
+    joined: ClassVar[bool] = True
 
     prediction_id: str = Field(min_length=1, max_length=128)
     """Chosen by the caller or made by the predictor; a repeated one is the same prediction."""

@@ -12,6 +12,7 @@ class RecordReceived(EventBody):
 
     type: ClassVar[str] = "record.received"
     key_field: ClassVar[str] = "entity"
+    volume: ClassVar[bool] = True
 
     dataset: Name
     """The dataset that the record claims to belong to."""

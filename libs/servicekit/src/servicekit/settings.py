@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class ServiceSettings(KafkaAccess):
-    """Base of a service's settings; the environment variable is the field's name in capitals."""
+class TopicSettings(KafkaAccess):
+    """Settings of all that makes topics; `tailrace topics` alone changes those that exist."""
 
     kafka_partitions: int = Field(default=1, ge=1, le=256)
-    """Partitions of the topics that carry predictions and labels, when this service makes them."""
+    """Partitions of the topics that carry records, predictions and labels; all others have one."""
     kafka_replication: int = Field(default=-1, ge=-1, le=15)
-    """Copies of a topic that this service makes; -1 leaves it to the brokers."""
+    """Copies of a topic; -1 leaves it to the brokers."""
     kafka_topic_options: dict[str, str] = Field(default_factory=dict)
-    """Options of the topics that this service creates, as JSON, beside what the contracts ask for:
-    `{"retention.bytes": "16777216"}`."""
+    """Options of topics, as JSON; they go before what the contracts ask for, but for the cleanup
+    policy. Of every topic, or of one: `{"prediction.logged/retention.ms": "86400000"}`."""
+
+
+class ServiceSettings(TopicSettings):
+    """Base of a service's settings; the environment variable is the field's name in capitals."""
+
     kafka_idle_rest_seconds: float = Field(default=0.0, ge=0, le=1)
     """Rest of an idle consumer between two fetches, for a broker that answers an empty one at once;
     Apache Kafka does not, so 0."""

@@ -13,6 +13,7 @@ from tailrace.commands import (
     retrain,
     smoke,
     status,
+    topics,
     up,
     watch,
 )
@@ -35,6 +36,7 @@ app.command()(smoke.smoke)
 app.command()(watch.watch)
 app.add_typer(events.app, name="events")
 app.add_typer(dead.app, name="dead")
+app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:

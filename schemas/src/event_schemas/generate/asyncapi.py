@@ -5,6 +5,7 @@ from typing import Any
 from event_schemas.base import EventBody
 from event_schemas.catalog import OUTSIDE, ROUTES, SERVICES
 from event_schemas.generate.json_schema import shared_schemas
+from event_schemas.topics import topic_of
 
 _KAFKA_BINDING = "0.5.0"
 
@@ -62,13 +63,19 @@ def _channel(event: type[EventBody]) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "topic": event.topic(),
-                "topicConfiguration": {
-                    "cleanup.policy": ["compact" if event.compacted else "delete"]
-                },
+                "topicConfiguration": _configuration(event),
                 "bindingVersion": _KAFKA_BINDING,
             }
         },
     }
+
+
+def _configuration(event: type[EventBody]) -> dict[str, Any]:
+    config = topic_of(event).config
+    found: dict[str, Any] = {"cleanup.policy": [config["cleanup.policy"]]}
+    if "retention.ms" in config:
+        found["retention.ms"] = int(config["retention.ms"])
+    return found
 
 
 def _message(event: type[EventBody], example: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from event_schemas.base import EventBody
 from event_schemas.catalog import OUTSIDE, ROUTES
 from event_schemas.generate.type_names import type_name
+from event_schemas.topics import RETENTION, topic_of
 
 Schema = dict[str, Any]
 
@@ -77,15 +78,20 @@ def events_page(
 
 
 def _all_events(events: tuple[type[EventBody], ...]) -> list[str]:
-    lines = ["| event | key | sent by | received by | compacted |", "|---|---|---|---|---|"]
+    lines = ["| event | key | sent by | received by | kept |", "|---|---|---|---|---|"]
     for event in events:
         route = ROUTES[event.type]
         lines.append(
             f"| [`{event.type}`](#{_anchor(event.type)}) | `{event.key_field}`"
             f" | {_names(route.senders)} | {_names(route.receivers)}"
-            f" | {'yes' if event.compacted else ''} |"
+            f" | {_kept(event)} |"
         )
     return [*lines, ""]
+
+
+def _kept(event: type[EventBody]) -> str:
+    retention = RETENTION.get(topic_of(event).kind)
+    return "the newest of a key" if retention is None else f"{retention.days} days"
 
 
 def _event(event: type[EventBody], contract: Schema, example: dict[str, Any]) -> list[str]:

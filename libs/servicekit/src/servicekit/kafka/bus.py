@@ -5,6 +5,7 @@ from typing import Any
 
 from servicekit.kafka.client import Clients
 from servicekit.kafka.group import KafkaGroupSession
+from servicekit.kafka.layout import TopicLayout
 from servicekit.kafka.sender import KafkaSender
 from servicekit.kafka.topics import Topics
 from servicekit.kafka.transactional import KafkaTransactionalSession
@@ -35,7 +36,7 @@ class KafkaBus:
             bootstrap_servers: comma-separated `host:port` of some brokers.
             partitions: of the topics that carry volume, when they are created.
             replication: copies of a topic that is created; -1 leaves it to the brokers.
-            topic_options: of every topic that is created, beside what its contract asks for.
+            topic_options: see `TopicLayout`.
             options: more settings of librdkafka, such as `security.protocol`.
             idle_rest_seconds: see `RestingConsumer`.
             request_seconds: how long one answer of the brokers may take; then it is an outage.
@@ -44,7 +45,9 @@ class KafkaBus:
             sender_delivery_seconds: after which a record that no broker took has failed.
         """
         self._clients = Clients(bootstrap_servers, options, idle_rest_seconds, request_seconds)
-        self._topics = Topics(self._clients, partitions, replication, topic_options or {})
+        self._topics = Topics(
+            self._clients, TopicLayout(partitions, replication, topic_options or {})
+        )
         self._sender_queue = sender_queue
         self._sender_linger_seconds = sender_linger_seconds
         self._sender_delivery_seconds = sender_delivery_seconds

@@ -40,7 +40,7 @@ class KafkaGroupSession:
     def open(self) -> None:
         """See `GroupSession.open`; after an outage it may be called again."""
         self.close()
-        self._topics.ensure([*self._inputs, f"{self._group}.dead"])
+        self._topics.ensure(self._inputs)
         self._producer.connect()
         try:
             consumer = self._clients.consumer(

@@ -2,64 +2,31 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from event_schemas import BY_TYPE, LabelArrived, PredictionLogged, RecordReceived
+from event_schemas import BY_TYPE
+from event_schemas.catalog import LOOPS
+from event_schemas.topics import DEAD, Topic, topic_named
 from servicekit.errors import FatalBusError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import kafka_error, translate
+from servicekit.kafka.layout import TopicLayout
 
-VOLUMES = frozenset(body.topic() for body in (RecordReceived, PredictionLogged, LabelArrived))
-"""Topics that grow with the traffic; all others carry decisions, and have one partition."""
-
-DEAD_RETENTION_DAYS = 30
 LOOK_SECONDS = 0.02
 """Between two looks for a new topic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as it is to be."""
-
-    name: str
-    partitions: int = 1
-    options: dict[str, str] = field(default_factory=dict)
-
-
-def topic_of(name: str, partitions: int = 1) -> Topic:
-    """How a topic is to be, from its name; `partitions` is for those that carry volume."""
-    contract = BY_TYPE.get(name)
-    if contract is not None:
-        count = partitions if name in VOLUMES else 1
-        return Topic(name, count, {"cleanup.policy": "compact"} if contract.compacted else {})
-    if name.endswith(".dead"):
-        retention = DEAD_RETENTION_DAYS * 24 * 3600 * 1000
-        # A dead letter is the largest message there may be, plus the headers that explain it.
-        return Topic(name, 1, {"retention.ms": str(retention), "max.message.bytes": "2097152"})
-    return Topic(name)
-
-
-def state_topic(name: str, slots: int) -> Topic:
-    """The compacted topic that holds one partition of state for each slot."""
-    return Topic(name, slots, {"cleanup.policy": "compact"})
 
 
 class Topics:
     """The topics of one cluster; a topic that exists is never altered."""
 
-    def __init__(
-        self, clients: Clients, partitions: int, replication: int, options: Mapping[str, str]
-    ) -> None:
+    def __init__(self, clients: Clients, layout: TopicLayout) -> None:
         self._clients = clients
         self._timeout = clients.request_seconds
-        self._partitions = partitions
-        self._replication = replication
-        self._options = options
+        self._layout = layout
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
@@ -71,8 +38,9 @@ class Topics:
         """
         missing = [name for name in names if name not in self._counts]
         if missing or not self._counts:
-            wanted = {name: topic_of(name, self._partitions) for name in [*BY_TYPE, *missing]}
-            self._create(wanted)
+            dead = [service + DEAD for service in LOOPS]
+            topics = map(topic_named, dict.fromkeys([*BY_TYPE, *dead, *missing]))
+            self._create((topic, self._layout.count(topic)) for topic in topics)
 
     def ensure_state(self, name: str, slots: int) -> None:
         """See that a state topic exists, with a partition for each slot.
@@ -81,7 +49,7 @@ class Topics:
             UnavailableError: the brokers do not answer.
             FatalBusError: it was made for another number of slots.
         """
-        self._create({name: state_topic(name, slots)})
+        self._create([(topic_named(name), slots)])
         if self._counts[name] != slots:
             raise FatalBusError(
                 f"{name} was made for {self._counts[name]} slots, but there are to be {slots}:"
@@ -107,7 +75,10 @@ class Topics:
                 return counts
             time.sleep(LOOK_SECONDS)
 
-    def _create(self, wanted: dict[str, Topic]) -> None:
+    def _create(self, wanted: Iterable[tuple[Topic, int]]) -> None:
+        """Create what is missing of some topics, each with so many partitions."""
+        wanted = list(wanted)
+        names = {topic.name for topic, _ in wanted}
         with self._lock:
             try:
                 admin = self._clients.admin()
@@ -115,11 +86,11 @@ class Topics:
                 new = [
                     NewTopic(
                         topic.name,
-                        num_partitions=topic.partitions,
-                        replication_factor=self._replication,
-                        config={**self._options, **topic.options},
+                        num_partitions=count,
+                        replication_factor=self._layout.replication,
+                        config=self._layout.config(topic),
                     )
-                    for topic in wanted.values()
+                    for topic, count in wanted
                     if topic.name not in existing
                 ]
                 if new:
@@ -132,11 +103,11 @@ class Topics:
                             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                                 raise
                     log.info("created topics: %s", ", ".join(topic.topic for topic in new))
-                counts = self._seen(admin, wanted)
+                counts = self._seen(admin, names)
             except KafkaException as error:
                 raise translate(error, "ensuring topics") from error
             self._counts.update(counts)
-            if unseen := wanted.keys() - counts.keys():
+            if unseen := names - counts.keys():
                 raise translate(
                     KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
                     f"waiting for the new topics {', '.join(sorted(unseen))}",
