@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test test-kafka compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-kafka compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ $(READY): locks/bootstrap.txt locks/dev.txt $(PYPROJECTS)
 
 demo: $(READY) ## Replay the flights of 2013 and watch the loop turn (ARGS="--speed 0.5")
 	@$(BIN)/tailrace demo $(ARGS)
+
+drill: $(READY) ## Lose a stack of its own, restore it, and see that it goes on (ARGS="--rto 60")
+	@$(BIN)/tailrace drill $(ARGS)
 
 up: $(READY) ## Start the local stack
 	@$(BIN)/tailrace up $(ARGS)

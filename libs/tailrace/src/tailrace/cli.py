@@ -7,6 +7,7 @@ from tailrace.commands import (
     dead,
     demo,
     down,
+    drill,
     events,
     logs,
     restore,
@@ -30,6 +31,7 @@ app.command()(status.status)
 app.command()(logs.logs)
 app.command()(backup.backup)
 app.command()(restore.restore)
+app.command()(drill.drill)
 app.command()(demo.demo)
 app.command()(retrain.retrain)
 app.command()(smoke.smoke)

@@ -49,10 +49,15 @@ class Node:
         return self.folder / "server.properties"
 
 
-def properties(node: Node, nodes: Sequence[Node]) -> str:
+def properties(node: Node, nodes: Sequence[Node], **more: str) -> str:
     """The text of a node's `server.properties`.
 
     Three nodes keep three copies of everything, and acknowledge what two of them have.
+
+    Args:
+        node: The node that reads it.
+        nodes: All nodes of the cluster.
+        more: Further lines, which win over those that are written here.
     """
     copies = min(3, len(nodes))
     enough = max(1, copies - 1)
@@ -82,7 +87,7 @@ def properties(node: Node, nodes: Sequence[Node]) -> str:
         "broker.session.timeout.ms": 5000,
         "broker.heartbeat.interval.ms": 1000,
     }
-    return "".join(f"{name}={value}\n" for name, value in values.items())
+    return "".join(f"{name}={value}\n" for name, value in (values | more).items())
 
 
 def jars_folder(pom: Path, into: Path) -> Path:
@@ -130,19 +135,34 @@ def fetch(pom: Path, jars: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def prepare(node: Node, nodes: Sequence[Node], jars: Path) -> None:
+def prepare(
+    node: Node,
+    nodes: Sequence[Node],
+    jars: Path,
+    *,
+    text: str | None = None,
+    scram: Sequence[str] = (),
+) -> None:
     """Write a node's configuration, and format its storage when it has none.
+
+    Args:
+        node: The node.
+        nodes: All nodes of the cluster.
+        jars: See `jars_folder`.
+        text: Its `server.properties`; by default what `properties` says.
+        scram: Users that the new cluster knows, as `kafka-storage format --add-scram` takes them.
 
     Raises:
         ApacheKafkaError: The storage cannot be formatted.
     """
     node.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    node.configuration.write_text(properties(node, nodes))
+    node.configuration.write_text(text or properties(node, nodes))
     if (node.folder / "data" / "meta.properties").exists():
         return
     command = (
         *(*_java(jars), "kafka.tools.StorageTool", "format"),
         *("--cluster-id", CLUSTER_ID, "--config", str(node.configuration)),
+        *(word for user in scram for word in ("--add-scram", user)),
     )
     done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS)
     if done.returncode:

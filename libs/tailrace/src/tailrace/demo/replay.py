@@ -164,9 +164,19 @@ class Replay:
         self.flights.put(self._script.landings(start, end))
         await self.drain()
 
-    async def play(self, start: datetime, end: datetime) -> None:
-        """Let [start, end) happen."""
+    async def play(
+        self, start: datetime, end: datetime, asked_since: datetime | None = None
+    ) -> None:
+        """Let [start, end) happen.
+
+        Args:
+            start: the first hour.
+            end: the hour after the last one.
+            asked_since: when flights began to ask, if that was before `start`: those that land
+                now have labels too.
+        """
         begun = time.monotonic()
+        since = asked_since or start
         under_way: deque[tuple[datetime, Sequence[asyncio.Task[None]]]] = deque()
         for hour in _hours(start, end):
             self.now = hour
@@ -178,9 +188,9 @@ class Replay:
             requests = self._script.requests(hour, hour + TICK)
             under_way.append((hour, [self._begin(r) for r in requests]))
             while len(under_way) >= TICKS_UNDER_WAY:
-                await self._land(start, *under_way.popleft())
+                await self._land(since, *under_way.popleft())
         while under_way:
-            await self._land(start, *under_way.popleft())
+            await self._land(since, *under_way.popleft())
         await self.drain()
 
     async def drain(self) -> None:
@@ -208,13 +218,13 @@ class Replay:
             await self._platform.predict(request)
 
     async def _land(
-        self, start: datetime, hour: datetime, asking: Sequence[asyncio.Task[None]]
+        self, since: datetime, hour: datetime, asking: Sequence[asyncio.Task[None]]
     ) -> None:
         """Tell what landed in an hour, once all who departed in it have their answer."""
         for task in asking:
             await task
         landings = self._script.landings(hour, hour + TICK)
-        labels = self._script.labels(landings, asked_since=start)
+        labels = self._script.labels(landings, asked_since=since)
         self._on_label(labels)
         self.labels.put(labels)
         self.flights.put(landings)

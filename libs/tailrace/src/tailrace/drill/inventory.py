@@ -1,0 +1,89 @@
+"""What the topics of a stack hold at one moment, and how far each group has read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+from event_schemas import BY_TYPE
+from servicekit.kafka import KafkaBus
+from servicekit.kafka.client import Clients
+from tailrace.stack.errors import StackError
+
+SECONDS = 10.0
+"""Longest wait for one answer of the broker."""
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Events and offsets.
+
+    Attributes:
+        events: The id of each event that can be read, in the order of its topic's partitions.
+        ends: The offset that the next record of each partition gets.
+        committed: The next offset that each group reads, by group, topic and partition.
+    """
+
+    events: Mapping[Partition, tuple[str, ...]] = field(default_factory=dict)
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+    committed: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
+
+    def count(self, topic: str) -> int:
+        """Events of a topic."""
+        return sum(len(ids) for (name, _), ids in self.events.items() if name == topic)
+
+
+def take(bootstrap_servers: str, *, idle_rest_seconds: float = 0.0) -> Inventory:
+    """Read every event that there is, and every offset.
+
+    Raises:
+        StackError: The broker does not answer.
+    """
+    clients = Clients(bootstrap_servers, idle_rest_seconds=idle_rest_seconds)
+    consumer = clients.consumer("drill")
+    try:
+        ends: dict[Partition, int] = {}
+        for name, topic in consumer.list_topics(timeout=SECONDS).topics.items():
+            if not name.startswith("__"):
+                for number in topic.partitions:
+                    where = TopicPartition(name, number)
+                    ends[name, number] = consumer.get_watermark_offsets(where, timeout=SECONDS)[1]
+        return Inventory(_events(bootstrap_servers, idle_rest_seconds), ends, _committed(clients))
+    except KafkaException as error:
+        raise StackError(f"the broker {bootstrap_servers} does not answer: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _events(bootstrap_servers: str, rest: float) -> dict[Partition, tuple[str, ...]]:
+    found: dict[Partition, list[str]] = {}
+    view = KafkaBus(bootstrap_servers, idle_rest_seconds=rest).view(*BY_TYPE)
+    try:
+        while True:
+            messages = view.poll(0.2)
+            for message in messages:
+                identity = dict(message.headers).get("ce_id", b"")
+                where = (message.topic, message.partition)
+                found.setdefault(where, []).append(identity.decode("utf-8", "replace"))
+            if not messages and view.caught_up:
+                return {where: tuple(ids) for where, ids in found.items()}
+    finally:
+        view.close()
+
+
+def _committed(clients: Clients) -> dict[tuple[str, str, int], int]:
+    admin = clients.admin()
+    # Its type is not told by the library's stubs.
+    listed: Any = admin.list_consumer_groups(request_timeout=SECONDS).result()
+    committed: dict[tuple[str, str, int], int] = {}
+    for group in sorted(each.group_id for each in listed.valid):
+        asked = admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS
+        )
+        for answer in asked.values():
+            for at in answer.result().topic_partitions:
+                committed[group, at.topic, at.partition] = at.offset
+    return committed
