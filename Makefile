@@ -16,10 +16,10 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-kafka compose-up compose-down bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-kafka compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv from the hashed locks
 
@@ -65,6 +65,12 @@ compose-down: ## Stop the platform in Docker; its volumes stay (ARGS=--volumes r
 
 bench: $(READY) ## Run the benchmarks, each beside what it is compared with
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+bench-serving: $(READY) ## Measure the predictor beside other model servers (needs wrk; ARGS="--rounds 1 --only full mlserver")
+	@$(BIN)/python -m bench.serving $(ARGS)
+
+lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
+	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
 
 check: lint types check-lock check-generated ## Run every check that is not a test
 
@@ -122,4 +128,4 @@ $(CHECKS)/.ready: $(READY) locks/artifacts.txt
 
 clean: ## Remove what setup and the stack made
 	@[ ! -x $(BIN)/tailrace ] || $(BIN)/tailrace down
-	@rm -rf $(VENV) $(CHECKS) .tailrace report
+	@rm -rf $(VENV) $(CHECKS) .bench .tailrace report

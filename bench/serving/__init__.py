@@ -1,0 +1,1 @@
+"""The predictor beside other Python model servers: `make bench-serving`."""

@@ -1,0 +1,183 @@
+"""The predictor with what it needs around it, and the two floors."""
+
+import hashlib
+import os
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bench.serving.load import LOAD_CORE, SERVER_CORE
+from bench.serving.model import ENTITIES, NUMBERS, STORED, stored
+from bench.serving.servers import Server
+
+from event_schemas import RolloutStep
+from event_schemas.model import Artifact, ModelVersion
+from event_schemas.policy import Feature
+from servicekit.cloudevents import encode
+from servicekit.event import Event
+from servicekit.kafka import KafkaBus
+from servicekit.testing.broker import embedded_broker
+from servicekit.testing.valkey import embedded_valkey
+
+ECHO = """
+import sys, uvicorn
+
+async def echo(scope, receive, send):
+    body = (await receive())["body"] or b"{}"
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers":
+        [(b"content-type", b"application/json"), (b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+uvicorn.run(echo, port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespan="off",
+    log_config=None, access_log=False)
+"""
+
+
+def echo() -> Server:
+    """The floor of HTTP: an ASGI function that sends the body back."""
+    return Server(
+        key="echo",
+        name="ASGI echo",
+        role="floor",
+        settings="uvicorn (uvloop, httptools) and a function that sends the body back",
+        command=("-c", ECHO, "{port}"),
+        bodies="full",
+        path="/",
+        ready="/",
+    )
+
+
+def ours(stack: ExitStack, folder: Path) -> list[Server]:
+    """The predictor in its ways to answer; broker and feature store run until the stack ends."""
+    bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
+    redis_url = stack.enter_context(embedded_valkey(folder))
+    _write_features(folder, redis_url)
+    _announce(bootstrap, folder / "model.onnx", {"bare": False, "full": True})
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "KAFKA_IDLE_REST_SECONDS": "0.05",  # as the local stack has it
+        "REDIS_URL": redis_url,
+        "FEAST_REPO": str(folder),
+        "MODEL_CACHE": str(folder / "cache"),
+        "LOG_LEVEL": "WARNING",
+    }
+
+    def predictor(key: str, name: str, settings: str, bodies: str, **more: str) -> Server:
+        return Server(
+            key=key,
+            name=name,
+            role="ours",
+            settings=settings,
+            command=("-m", "predictor"),
+            bodies=bodies,
+            path="/predict",
+            ready="/readyz",
+            env={**env, **more},
+        )
+
+    return [
+        predictor(
+            "full",
+            "Tailrace, full path",
+            "six of twelve features from Valkey, a canary of 10 %, each answer logged in Kafka;"
+            " settings as they come",
+            "full",
+        ),
+        predictor(
+            "full-early",
+            "Tailrace, full path, answer first",
+            "as the full path, ANSWER_BEFORE_LOG=true",
+            "full",
+            ANSWER_BEFORE_LOG="true",
+        ),
+        predictor(
+            "bare",
+            "Tailrace, bare",
+            "all features in the request, no canary, ANSWER_BEFORE_LOG=true",
+            "bare",
+            ANSWER_BEFORE_LOG="true",
+        ),
+    ]
+
+
+def scores_per_second(model: Path, seconds: float) -> float:
+    """The floor of scoring: single rows through ONNX Runtime, with nothing around it."""
+    import onnxruntime
+
+    os.sched_setaffinity(0, {SERVER_CORE})
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session: Any = onnxruntime.InferenceSession(model.read_bytes(), options)
+    output = [session.get_outputs()[-1].name]
+    feed = {name: np.zeros((1, 1), np.float32) for name in NUMBERS}
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        session.run(output, feed)
+        count += 1
+    os.sched_setaffinity(0, {LOAD_CORE})
+    return count / seconds
+
+
+def _write_features(folder: Path, redis_url: str) -> None:
+    """A Feast registry, and a row of six numbers for each entity."""
+    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
+    from feast.types import Float64, Int64
+
+    from predictor.adapters.feast_config import redis_online_store, repo_config
+
+    rows = pd.DataFrame(
+        {"n0": np.arange(ENTITIES), "event_time": datetime(2026, 1, 1, tzinfo=UTC)}
+        | dict(zip(STORED, stored().T, strict=True))
+    )
+    source = FileSource(path=str(folder / "rows.parquet"), timestamp_field="event_time")
+    rows.head(1).to_parquet(source.path)
+    entity = Entity(name="n0", join_keys=["n0"], value_type=ValueType.INT64)
+    fields = [Field(name="n0", dtype=Int64), *(Field(name=n, dtype=Float64) for n in STORED)]
+    view = FeatureView(name="numbers", entities=[entity], schema=fields, source=source)
+    store = FeatureStore(config=repo_config(folder, redis_online_store(redis_url)))
+    store.apply([entity, view])
+    store.write_to_online_store("numbers", rows)
+
+
+def _announce(bootstrap: str, model: Path, names: dict[str, bool]) -> None:
+    """A step for each model: all numbers from the request, or six from the store and a canary."""
+    sender = KafkaBus(bootstrap).sender()
+    for name, from_store in names.items():
+        step = RolloutStep(
+            model=name,
+            rollout_id="bench",
+            sequence=0,
+            phase="canary" if from_store else "stable",
+            champion=_version(name, "1", model, from_store),
+            challenger=_version(name, "2", model, from_store) if from_store else None,
+            weight=0.1 if from_store else 0.0,
+            salt="bench",
+            reason="bench",
+            outcome="running",
+        )
+        event = Event(body=step, source="/bench", time=datetime.now(UTC))
+        sender.send(encode(event)).result(20)
+    sender.close(5)
+
+
+def _version(name: str, number: str, model: Path, from_store: bool) -> ModelVersion:
+    features = tuple(
+        Feature(name=n, kind="number", source="store", view="numbers", join_key="n0")
+        if from_store and n in STORED
+        else Feature(name=n, kind="number", source="request")
+        for n in NUMBERS
+    )
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    return ModelVersion(
+        model=name,
+        version=number,
+        run_id="bench",
+        artifact=Artifact(uri=str(model), sha256=digest, format="onnx"),
+        features=features,
+        trained_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
