@@ -89,18 +89,25 @@ def ours(stack: ExitStack, folder: Path) -> list[Server]:
             "full",
         ),
         predictor(
+            "full-spool",
+            "Tailrace, full path, spooled",
+            "as the full path, SPOOL_DIR set",
+            "full",
+            SPOOL_DIR=str(folder / "spool"),
+        ),
+        predictor(
             "full-early",
             "Tailrace, full path, answer first",
-            "as the full path, ANSWER_BEFORE_LOG=true",
+            "as the full path, ANSWER_AFTER=queue",
             "full",
-            ANSWER_BEFORE_LOG="true",
+            ANSWER_AFTER="queue",
         ),
         predictor(
             "bare",
             "Tailrace, bare",
-            "all features in the request, no canary, ANSWER_BEFORE_LOG=true",
+            "all features in the request, no canary, ANSWER_AFTER=queue",
             "bare",
-            ANSWER_BEFORE_LOG="true",
+            ANSWER_AFTER="queue",
         ),
     ]
 

@@ -658,11 +658,15 @@ def test_groups_and_their_topics_are_those_of_the_services() -> None:
 
 def test_who_writes_where(production: list[Doc]) -> None:
     found = workloads(production)
-    folders = {"predictor": "MODEL_CACHE", "trainer": "WORK_DIR", "drift-windows": "REPORT_DIR"}
+    folders = {
+        "predictor": ("MODEL_CACHE", "SPOOL_DIR"),
+        "trainer": ("WORK_DIR",),
+        "drift-windows": ("REPORT_DIR",),
+    }
     for name, workload in found.items():
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         mounts = {m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")}
-        own = {env_of(workload)[folders[name]]} if name in folders else set()
+        own = {env_of(workload)[variable] for variable in folders.get(name, ())}
         assert mounts == {"/tmp"} | own, name
     (claim,) = found["drift-windows"]["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["storageClassName"] == "gp3"

@@ -110,9 +110,27 @@ BOARD = Board(
                 ),
                 Panel(
                     "Not logged",
-                    "Predictions a second that were not given, as their record found no broker.",
+                    "Predictions a second that were refused since their record could not be kept,"
+                    " or that the log will never have.",
                     "reqps",
-                    [Query("sum(rate(predictions_unlogged_total[$__rate_interval]))", "not given")],
+                    [
+                        Query(
+                            "sum(rate(predictions_unlogged_total[$__rate_interval]))", "not given"
+                        ),
+                        Query(
+                            "sum by (reason) (rate(predictions_dropped_total[$__rate_interval]))",
+                            "given, lost to the log: {{reason}}",
+                        ),
+                    ],
+                ),
+                Panel(
+                    "Spool",
+                    "Predictions on the predictors' disks that Kafka has not got, and the bound.",
+                    "bytes",
+                    [
+                        Query("sum by (instance) (prediction_spool_bytes)", "{{instance}}"),
+                        Query("max(prediction_spool_limit_bytes)", "bound of each"),
+                    ],
                 ),
             ],
         ),

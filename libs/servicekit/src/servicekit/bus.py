@@ -1,9 +1,11 @@
 """What a service needs of a message bus; Kafka and the in-memory bus both give it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
+
+from servicekit.errors import ServicekitError
 
 Headers = tuple[tuple[str, bytes], ...]
 Positions = Mapping[tuple[str, int], int]
@@ -24,6 +26,22 @@ class Record:
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one topic on their way out together, with what they share said once."""
+
+    topic: str
+    headers: Headers
+    """Of every record, before its own."""
+    records: Sequence[tuple[bytes | None, bytes | None, Headers]]
+    """Key, value and own headers of each, in their order."""
+
+    def split(self) -> Iterator[Record]:
+        """The records one by one."""
+        for key, value, headers in self.records:
+            yield Record(self.topic, key, value, (*self.headers, *headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +178,23 @@ class Sender(Protocol):
         """
         ...
 
+    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+        """Queue records in their order, at less cost than one by one.
+
+        Args:
+            batch: the records.
+            settled: called once for each record that was queued: with None when the broker has
+                acknowledged it, else with why it has not.
+
+        Returns:
+            How many were queued, from the first on: fewer when the queue is full.
+        """
+        ...
+
     def poll(self) -> None:
         """Hear the acknowledgements that have come; does not wait.
 
-        Only a polled sender needs it, from one thread at a time: its futures end inside this call.
+        Only a polled sender needs it, from one thread at a time: it tells inside this call.
         """
         ...
 
@@ -206,10 +237,12 @@ class Bus(Protocol):
         """A static member of a consumer group."""
         ...
 
-    def sender(self, *, polled: bool = False) -> Sender:
+    def sender(self, *, polled: bool = False, patient: bool = False) -> Sender:
         """An idempotent producer that waits for all in-sync replicas.
 
         Args:
+            patient: nobody waits for an acknowledgement: records gather for longer, and none is
+                given up while the brokers are away.
             polled: the caller calls `poll()` often; otherwise a thread of the sender hears the
                 acknowledgements. Beside a busy event loop that thread waits for the interpreter's
                 lock once a record, for milliseconds each.

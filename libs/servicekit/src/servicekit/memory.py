@@ -5,14 +5,19 @@ It keeps every message, so a test can look at whole topics. What is written is e
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 from event_schemas import EventBody
-from servicekit.bus import Lag, Message, Positions, Record
+from servicekit.bus import Batch, Lag, Message, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
-from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
+from servicekit.errors import (
+    FatalBusError,
+    ServicekitError,
+    TransactionAbortedError,
+    UnavailableError,
+)
 from servicekit.event import Event
 
 TopicPartition = tuple[str, int]
@@ -73,7 +78,7 @@ class MemoryBus:
         """See `Bus.group`."""
         return MemoryGroupSession(self, group, topics, member)
 
-    def sender(self, *, polled: bool = False) -> "MemorySender":
+    def sender(self, *, polled: bool = False, patient: bool = False) -> "MemorySender":
         """See `Bus.sender`."""
         return MemorySender(self)
 
@@ -239,6 +244,13 @@ class MemorySender:
         done: Future[None] = Future()
         done.set_result(None)
         return done
+
+    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+        """See `Sender.send_batch`."""
+        for record in batch.split():
+            self._bus.append(record)
+            settled(None)
+        return len(batch.records)
 
     def poll(self) -> None:
         """Nothing is ever under way."""

@@ -52,6 +52,7 @@ def test_a_service_is_told_where_everything_is(settings: Build) -> None:
     assert told["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:15000"
     assert told["LAKE_URI"] == str(given.home / "lake")
     assert told["FEAST_REPO"] == str(given.home / "feast")
+    assert Path(told["SPOOL_DIR"]).is_relative_to(given.home / "data")
     assert (told["HTTP_HOST"], told["HTTP_PORT"]) == ("127.0.0.1", "18080")
 
 

@@ -1,12 +1,14 @@
 """Starts the predictor."""
 
 import gc
+import sys
 
+from predictor.adapters.spool.errors import SpoolUnusableError
 from predictor.app import build, shortcut
 from predictor.settings import PredictorSettings
 from servicekit.command import settings_of_command
 from servicekit.kafka import KafkaBus
-from servicekit.run import run
+from servicekit.run import EXIT_UNUSABLE, run
 
 DOES = """\
 Answers predictions over HTTP with the champion or the canary, and logs each of them."""
@@ -18,7 +20,11 @@ def main() -> None:
     # A request makes thousands of objects and no cycles: the default of 700 collects in vain.
     gc.set_threshold(50_000, 50, 50)
     bus = KafkaBus.of(settings)
-    components, api = build(settings, bus)
+    try:
+        components, api = build(settings, bus)
+    except SpoolUnusableError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+        sys.exit(EXIT_UNUSABLE)
     run("predictor", settings, components, api, before=shortcut)
 
 

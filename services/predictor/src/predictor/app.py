@@ -14,9 +14,12 @@ from predictor.adapters.bus_journal import BusJournal
 from predictor.adapters.feast_config import redis_online_store
 from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
 from predictor.adapters.feast_registry import FeastRegistry
+from predictor.adapters.metrics import DROPPED
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
 from predictor.adapters.redis_features import RedisFeatures
+from predictor.adapters.spool.spool import Spool
+from predictor.adapters.spool_journal import SpoolJournal
 from predictor.api.openapi import document
 from predictor.api.pages import pages
 from predictor.api.predict import (
@@ -54,6 +57,9 @@ def build(
         artifacts: default: MLflow.
         features: default: Feast, or none where FEAST_REPO is not set.
         clock: default: the machine's.
+
+    Raises:
+        SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
     artifacts = artifacts or MlflowArtifacts(
@@ -64,8 +70,7 @@ def build(
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()), Loader(artifacts, features, OnnxModel)
     )
-    # Its acknowledgements are heard on the event loop, which would else fight with a thread.
-    sender = bus.sender(polled=True)
+    journal = _journal(settings, bus)
     answering = Answering(
         lambda: follower.routes,
         StoredFeatures(
@@ -73,7 +78,7 @@ def build(
             timeout=settings.feature_timeout_seconds,
             pause=settings.feature_pause_seconds,
         ),
-        BusJournal(sender, settings.log_deadline_seconds, early=settings.answer_before_log),
+        journal,
         clock,
         max_in_flight=settings.max_in_flight,
         max_batch=settings.max_rows,
@@ -81,8 +86,10 @@ def build(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        journal.start()
         yield
-        await asyncio.to_thread(sender.close, settings.log_deadline_seconds)
+        journal.stop()
+        await asyncio.to_thread(journal.close, settings.log_deadline_seconds)
         await features.close()
 
     api = FastAPI(
@@ -114,6 +121,20 @@ def shortcut(api: FastAPI) -> Shortcut:
         api,
         [r for r in api.routes if isinstance(r, Route) and r.path in (PREDICT, PREDICT_MODEL)],
     )
+
+
+def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal:
+    """Where the settings want log records to be before an answer goes."""
+    # Acknowledgements are heard on the event loop, which would else fight with a thread.
+    if settings.spooled is None:
+        return BusJournal(
+            bus.sender(polled=True),
+            settings.log_deadline_seconds,
+            early=settings.answer_after == "queue",
+        )
+    spool = Spool(settings.spooled, settings.spool_max_bytes, lost=DROPPED.labels("corrupt").inc)
+    sender = bus.sender(polled=True, patient=True)
+    return SpoolJournal(spool, sender, refuse=settings.spool_full == "refuse")
 
 
 def _features(settings: PredictorSettings) -> OnlineFeatures:

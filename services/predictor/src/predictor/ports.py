@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from predictor.domain.batching import Lookup
 from predictor.domain.features import Input, Ref, Stored, Value
-from servicekit.bus import Record
+from servicekit.bus import Batch
+from servicekit.errors import ServicekitError
 
 
 class Artifacts(Protocol):
@@ -90,15 +91,16 @@ class Journal(Protocol):
         """Whether records wait for longer than the deadline."""
         ...
 
-    def write(self, records: Sequence[Record], done: Callable[[Any], None]) -> int:
-        """Send records; on the event loop, without blocking.
+    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+        """Take records; on the event loop, without blocking.
 
         Args:
-            records: they go out in their order.
-            done: called on the loop once: with None when all that were sent are acknowledged, or
-                with UnavailableError when they are not within the deadline.
+            batch: they go out in their order.
+            done: called on the loop once, maybe before this returns, unless nothing was taken:
+                with how many were taken, and None once their predictions may be given, or
+                UnavailableError when they may not.
 
         Returns:
-            How many were sent: fewer when the queue is full.
+            How many were taken, from the first on: fewer when there is no more room.
         """
         ...

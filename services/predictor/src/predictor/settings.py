@@ -1,7 +1,7 @@
 """Settings of the predictor, read from the environment."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,12 +42,21 @@ class PredictorSettings(ServiceSettings):
     max_event_time_ahead_seconds: float = Field(default=300.0, ge=0)
     """How far a request's `event_time` may lie in the future: later ones would close every window
     of the drift monitor."""
+    answer_after: Literal["spool", "brokers", "queue"] | None = None
+    """What has to have a prediction's log record before its answer goes: the spool on disk, the
+    brokers, or the queue to them, which a killed process takes along; unset: the spool where
+    SPOOL_DIR is set, else the brokers."""
+    spool_dir: Path | None = None
+    """Folder on a local disk that keeps predictions until the brokers have them, over restarts;
+    processes that share it keep out of each other's way."""
+    spool_max_bytes: int = Field(default=1024 * 1024 * 1024, ge=1024 * 1024)
+    """Most that the spool of a process may hold, in bytes; a prediction takes about 1,000."""
+    spool_full: Literal["refuse", "drop"] = "refuse"
+    """What to do when the spool or its disk is full: answer 503, or give predictions that the log
+    will miss."""
     log_deadline_seconds: float = Field(default=3.0, gt=0)
-    """Longest wait for the broker to acknowledge a prediction; then the request is answered 503."""
-    answer_before_log: bool = False
-    """Answer as soon as a prediction waits to be sent, instead of when the brokers have it: a lone
-    request then takes a seventh of the time, but a process that is killed takes along what its
-    queue held. A hole in the sequence numbers tells how many."""
+    """Longest wait for the brokers to acknowledge a prediction, after which its request is answered
+    503; and longest time to empty the spool when told to stop."""
     retry_after_seconds: int = Field(default=1, ge=1)
     """What a 503 tells the caller to wait."""
 
@@ -60,3 +69,16 @@ class PredictorSettings(ServiceSettings):
                 " answered: lower the first or raise the second"
             )
         return self
+
+    @model_validator(mode="after")
+    def _the_spool_has_a_place(self) -> Self:
+        if self.answer_after == "spool" and self.spool_dir is None:
+            raise ValueError(
+                "ANSWER_AFTER=spool, and SPOOL_DIR is not set: set it to a folder on a local disk"
+            )
+        return self
+
+    @property
+    def spooled(self) -> Path | None:
+        """The folder of the spool; None when records go straight to the brokers."""
+        return self.spool_dir if self.answer_after in ("spool", None) else None

@@ -61,6 +61,8 @@ async def until(condition: Any) -> None:
 
 def test_the_answer_waits_for_the_acknowledgement(slow: Any, body: Any) -> None:
     lab, sender = slow
+    lab.start(log_deadline_seconds=5)
+    lab.announce(lab.step(0, lab.version(1)))
 
     async def talk(client: httpx.AsyncClient) -> httpx.Response:
         request = asyncio.create_task(client.post("/predict", json=body))
@@ -113,6 +115,8 @@ def test_a_full_queue_gives_503_and_its_number_to_the_next(slow: Any, body: Any)
 
 def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) -> None:
     lab, sender = slow
+    lab.start(log_deadline_seconds=5)
+    lab.announce(lab.step(0, lab.version(1)))
 
     async def talk(client: httpx.AsyncClient) -> httpx.Response:
         leaves = asyncio.create_task(client.post("/predict", json=body))
@@ -129,7 +133,7 @@ def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) 
 
 def test_an_answer_may_be_told_to_go_before_the_acknowledgement(slow: Any, body: Any) -> None:
     lab, sender = slow
-    lab.start(log_deadline_seconds=5, answer_before_log=True)
+    lab.start(log_deadline_seconds=5, answer_after="queue")
     lab.announce(lab.step(0, lab.version(1)))
 
     async def talk(client: httpx.AsyncClient) -> httpx.Response:
@@ -144,7 +148,7 @@ def test_an_answer_may_be_told_to_go_before_the_acknowledgement(slow: Any, body:
 
 def test_even_then_a_full_queue_and_a_broker_that_is_away_give_503(slow: Any, body: Any) -> None:
     lab, sender = slow
-    lab.start(log_deadline_seconds=0.05, answer_before_log=True)
+    lab.start(log_deadline_seconds=0.05, answer_after="queue")
     lab.announce(lab.step(0, lab.version(1)))
 
     async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from event_schemas import PredictionLogged
 from event_schemas.prediction import Latency as LatencyBody
-from predictor.handlers.record import SOURCE, Latency, Logged, prediction_record, wall_time
+from predictor.handlers.record import SOURCE, Latency, Logged, batch_of, entry
 from servicekit.bus import Message
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event, derived_id
@@ -55,7 +55,7 @@ def as_contract(logged: Logged) -> PredictionLogged:
 def test_the_fast_bytes_are_the_event_that_the_kit_would_have_sent(
     logged: Logged, now: datetime, traceparent: str | None
 ) -> None:
-    record = prediction_record(logged, wall_time(now), traceparent)
+    (record,) = batch_of([entry(logged, traceparent)], now).split()
     event = decode(Message(record.topic, 0, 0, record.key, record.value, record.headers))
     wanted = Event(
         body=as_contract(logged),
@@ -85,5 +85,5 @@ def test_a_repeated_prediction_id_makes_the_same_event_id() -> None:
     )
     later = Logged(*(getattr(logged, name) for name in logged.__struct_fields__))
     later.sequence, later.score = 7, 0.6
-    ids = [dict(prediction_record(each, b"t", None).headers)["ce_id"] for each in (logged, later)]
+    ids = [dict(entry(each, None)[2])["ce_id"] for each in (logged, later)]
     assert ids[0] == ids[1] == derived_id("p", "prediction.logged").encode()

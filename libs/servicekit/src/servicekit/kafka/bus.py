@@ -29,6 +29,7 @@ class KafkaBus:
         sender_queue: int = 10_000,
         sender_linger_seconds: float = 0.002,
         sender_delivery_seconds: float = 10.0,
+        patient_linger_seconds: float = 0.02,
     ) -> None:
         """Knows where the brokers are.
 
@@ -43,6 +44,7 @@ class KafkaBus:
             sender_queue: records that a sender keeps while they are not acknowledged.
             sender_linger_seconds: how long a sender waits for more records to send together.
             sender_delivery_seconds: after which a record that no broker took has failed.
+            patient_linger_seconds: as `sender_linger_seconds`, of a patient sender.
         """
         self._clients = Clients(bootstrap_servers, options, idle_rest_seconds, request_seconds)
         self._topics = Topics(
@@ -51,6 +53,7 @@ class KafkaBus:
         self._sender_queue = sender_queue
         self._sender_linger_seconds = sender_linger_seconds
         self._sender_delivery_seconds = sender_delivery_seconds
+        self._patient_linger_seconds = patient_linger_seconds
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> "KafkaBus":
@@ -87,14 +90,16 @@ class KafkaBus:
             self._clients, self._topics, group=group, inputs=topics, member=member
         )
 
-    def sender(self, *, polled: bool = False) -> KafkaSender:
+    def sender(self, *, polled: bool = False, patient: bool = False) -> KafkaSender:
         """See `Bus.sender`."""
         return KafkaSender(
             self._clients,
             self._topics,
             max_queue=self._sender_queue,
-            linger_seconds=self._sender_linger_seconds,
-            delivery_seconds=self._sender_delivery_seconds,
+            linger_seconds=(
+                self._patient_linger_seconds if patient else self._sender_linger_seconds
+            ),
+            delivery_seconds=0 if patient else self._sender_delivery_seconds,
             polled=polled,
         )
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from servicekit.bus import Record
-from servicekit.errors import OverloadedError
+from servicekit.bus import Batch, Record
+from servicekit.errors import OverloadedError, ServicekitError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import of_a_record
 from servicekit.kafka.topics import Topics
@@ -34,6 +34,16 @@ class KafkaSender:
         delivery_seconds: float,
         polled: bool = False,
     ) -> None:
+        """Connects in the background.
+
+        Args:
+            clients: makes the producer.
+            topics: makes the topics.
+            max_queue: records that wait for an acknowledgement, at most.
+            linger_seconds: how long a record waits for company.
+            delivery_seconds: after which a record that no broker took has failed; 0: never.
+            polled: see `Bus.sender`.
+        """
         self._clients = clients
         self._topics = topics
         self._polled = polled
@@ -83,6 +93,34 @@ class KafkaSender:
         except KafkaException as error:
             raise of_a_record(error, f"sending to {record.topic}") from error
         return future
+
+    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+        """See `Sender.send_batch`."""
+        line = self._line or self._begin()
+        doing = f"sending to {batch.topic}"
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is None:
+                settled(None)
+                return
+            line.purged += error.code() in PURGED
+            settled(of_a_record(error, doing))
+
+        produce, shared = line.producer.produce, list(batch.headers)
+        for queued, (key, value, headers) in enumerate(batch.records):
+            try:
+                produce(
+                    batch.topic,
+                    value=value,
+                    key=key,
+                    headers=[*shared, *headers],
+                    on_delivery=delivered,
+                )
+            except BufferError:
+                return queued
+            except KafkaException as error:
+                settled(of_a_record(error, doing))
+        return len(batch.records)
 
     def poll(self) -> None:
         """See `Sender.poll`."""

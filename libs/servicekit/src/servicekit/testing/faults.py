@@ -46,9 +46,9 @@ class FaultyBus:
         """See `Bus.group`."""
         return self._around(self._bus.group(group=group, topics=topics, member=member))
 
-    def sender(self, *, polled: bool = False) -> Sender:
+    def sender(self, *, polled: bool = False, patient: bool = False) -> Sender:
         """See `Bus.sender`."""
-        return self._around(self._bus.sender(polled=polled))
+        return self._around(self._bus.sender(polled=polled, patient=patient))
 
     def view(self, *topics: str) -> TopicView:
         """See `Bus.view`."""

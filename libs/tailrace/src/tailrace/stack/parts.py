@@ -278,6 +278,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
             "FEAST_REPO": settings.feast_repo or str(layout.feast),
             "REPORT_DIR": str(layout.data / "drift-reports"),
             "MODEL_CACHE": str(layout.data / "model-cache"),
+            "SPOOL_DIR": str(layout.data / "prediction-spool"),
             "WORK_DIR": str(layout.data / "trainer"),
             "MODELS_DIR": str(settings.models_dir.absolute()),
             "HTTP_HOST": settings.http_host,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from servicekit.bus import Record, Sender
+from servicekit.bus import Batch, Record, Sender
 from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
 
 log = logging.getLogger(__name__)
@@ -65,16 +65,14 @@ class BusJournal:
         """Records that failed and wait to be sent again."""
         return len(self._failed)
 
-    def write(
-        self, records: Sequence[Record], done: Callable[[ServicekitError | None], None]
-    ) -> int:
+    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
         """See `Journal.write`."""
-        return self._send(records, done, self._deadline)
+        return self._send(tuple(batch.split()), done, self._deadline)
 
     def _send(
         self,
         records: Sequence[Record],
-        done: Callable[[ServicekitError | None], None],
+        done: Callable[[int, ServicekitError | None], None],
         deadline: float,
     ) -> int:
         futures: list[Future[None]] = []
@@ -85,7 +83,7 @@ class BusJournal:
             log.warning("the log of predictions takes no more: %s", error)
         if futures:
             if self._early:
-                asyncio.get_running_loop().call_soon(done, None)
+                done(len(futures), None)
                 done = _nothing
             _Batch(self, records, futures, done, deadline)
             self._under_way += 1
@@ -93,6 +91,18 @@ class BusJournal:
                 self._polling = True
                 asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
         return len(futures)
+
+    def start(self) -> None:
+        """Nothing waits from before."""
+
+    def stop(self) -> None:
+        """Begin nothing more; on the event loop, before `close`."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def close(self, timeout: float) -> int:
+        """Flush for at most so many seconds; returns how many records the brokers did not get."""
+        return self._sender.close(timeout)
 
     def _poll(self) -> None:
         self._sender.poll()
@@ -124,7 +134,7 @@ class BusJournal:
             self.again(record)
 
 
-def _nothing(error: ServicekitError | None) -> None:
+def _nothing(sent: int, error: ServicekitError | None) -> None:
     """For a batch whose end was told already."""
 
 
@@ -136,13 +146,13 @@ class _Batch:
         journal: BusJournal,
         records: Sequence[Record],
         futures: Sequence["Future[None]"],
-        done: Callable[[ServicekitError | None], None],
+        done: Callable[[int, ServicekitError | None], None],
         deadline: float,
     ) -> None:
         self._journal = journal
         self._records = records
-        self._done: Callable[[ServicekitError | None], None] | None = done
-        self._left = len(futures)
+        self._done: Callable[[int, ServicekitError | None], None] | None = done
+        self._left = self._sent = len(futures)
         self._errors: dict[int, BaseException] = {}
         self._lock = threading.Lock()
         self._late = False
@@ -189,4 +199,4 @@ class _Batch:
     def _tell(self, error: ServicekitError | None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(error)
+            done(self._sent, error)

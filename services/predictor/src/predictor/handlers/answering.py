@@ -32,10 +32,9 @@ from predictor.handlers.metrics import (
     PREDICTIONS,
     UNLOGGED,
 )
-from predictor.handlers.record import Latency, Logged, prediction_record, wall_time
+from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Journal
-from servicekit.bus import Record
 from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
 from servicekit.telemetry.tracing import exporting
@@ -309,15 +308,14 @@ class Answering:
                 prediction.inference_ms = took
 
     def _write(self, batch: Sequence[Prediction]) -> None:
-        records = self._records(batch)
-
-        def settled(error: ServicekitError | None) -> None:
+        def settled(sent: int, error: ServicekitError | None) -> None:
             if error is not None:
                 UNLOGGED.inc(sent)
             for prediction in batch[:sent]:
                 _settle(prediction, error and CannotAnswerError("log_unavailable", str(error)))
 
-        sent = self._journal.write(records, settled)
+        entries = self._entries(batch)
+        sent = self._journal.write(batch_of(entries, self._clock.now()), settled)
         if sent < len(batch):
             self.sequence -= len(batch) - sent
             UNLOGGED.inc(len(batch) - sent)
@@ -327,10 +325,9 @@ class Answering:
             for prediction in batch[sent:]:
                 _settle(prediction, full)
 
-    def _records(self, batch: Sequence[Prediction]) -> list[Record]:
+    def _entries(self, batch: Sequence[Prediction]) -> list[Entry]:
         now = time.perf_counter()
-        wall = wall_time(self._clock.now())
-        records = []
+        entries = []
         for sequence, prediction in enumerate(batch, self.sequence):
             route, error = prediction.route, prediction.error
             logged = Logged(
@@ -354,9 +351,9 @@ class Answering:
                 replica=self.replica,
                 sequence=sequence,
             )
-            records.append(prediction_record(logged, wall, prediction.traceparent))
+            entries.append(entry(logged, prediction.traceparent))
         self.sequence += len(batch)
-        return records
+        return entries
 
 
 def _request_names(route: LoadedRoute) -> frozenset[str]:

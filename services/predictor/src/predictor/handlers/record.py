@@ -3,13 +3,14 @@
 The bytes mean the same as those of `servicekit.cloudevents.encode`; a test holds the two together.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from event_schemas import PredictionLogged
 from predictor.domain.features import Value
-from servicekit.bus import Record
+from servicekit.bus import Batch, Headers
 from servicekit.cloudevents import SPEC_VERSION
 from servicekit.event import derived_id
 
@@ -55,29 +56,35 @@ _FIXED = (
     ("ce_hops", b"0"),
 )
 
-
-def wall_time(now: datetime) -> bytes:
-    """`ce_time` of records that are made together."""
-    return now.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+Entry = tuple[bytes, bytes, Headers]
+"""A record of a batch."""
 
 
-def prediction_record(logged: Logged, time: bytes, traceparent: str | None) -> Record:
-    """The Kafka record of a prediction, a CloudEvent in binary mode.
+def batch_of(entries: Sequence[Entry], now: datetime) -> Batch:
+    """The Kafka records of predictions, each a CloudEvent in binary mode.
+
+    Args:
+        entries: from `entry`.
+        now: wall time, `ce_time` of them all.
+    """
+    time = now.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+    return Batch(_TOPIC, (*_FIXED, ("ce_time", time)), entries)
+
+
+def entry(logged: Logged, traceparent: str | None) -> Entry:
+    """Key, value and own headers of a prediction's record.
 
     Args:
         logged: the body.
-        time: from `wall_time`.
         traceparent: W3C trace context of the request.
     """
     key = logged.prediction_id.encode()
     event_id = derived_id(logged.prediction_id, PredictionLogged.type).encode()
-    headers = (
-        *_FIXED,
+    headers: Headers = (
         ("ce_id", event_id),
-        ("ce_time", time),
         ("ce_subject", key),
         ("ce_correlationid", event_id),
     )
     if traceparent is not None:
         headers = (*headers, ("traceparent", traceparent.encode()))
-    return Record(_TOPIC, key, _encode(logged), headers)
+    return key, _encode(logged), headers
