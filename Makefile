@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-kafka compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-kafka chaos compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ test: $(READY) ## Run every test
 
 test-kafka: $(READY) ## Run every test that needs a broker on Apache Kafka (Java and Maven)
 	@TEST_BROKER=apache $(BIN)/python -m pytest -m integration $(ARGS)
+
+RUNS   ?= 5
+SEED   ?= 1
+FAULTS ?= 6
+BROKER ?= apache
+chaos: $(READY) ## Strike a running platform by a seed and judge what it holds (RUNS= SEED= FAULTS= BROKER= ARGS=)
+	@$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) --faults $(FAULTS) --broker $(BROKER) --nodes $(if $(filter apache,$(BROKER)),3,1) $(ARGS)
 
 compose-up: ## Build and start the platform in Docker (LAYERS="observability airflow tls")
 	@compose/secrets.sh

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -34,11 +35,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=3)
     parser.add_argument(
         "--kinds",
-        default=",".join(Kind),
-        help=f"kinds of faults, of {', '.join(Kind)} (default: all)",
+        default=",".join(kind for kind in Kind if kind is not Kind.SKEW),
+        help=f"kinds of faults, of {', '.join(Kind)} (default: all but skew, see the docs)",
     )
     parser.add_argument(
-        "--home", type=Path, help="folder of the platform; kept (default: a new one)"
+        "--home",
+        type=Path,
+        help="folder of the platform; kept (default: a new one, kept when a run is red)",
     )
     parser.add_argument("--json", type=Path, help="file that results are added to")
     parser.add_argument(
@@ -61,9 +64,7 @@ async def play(options: argparse.Namespace) -> list[Result]:
     seeds = range(options.seed, options.seed + options.runs)
     results: list[Result] = []
     with ExitStack() as stack:
-        home = options.home or Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
-        )
+        home = options.home or Path(tempfile.mkdtemp(prefix="chaos-"))
         models = home / "models"
         write_shared(models)
         for seed in seeds:
@@ -84,11 +85,17 @@ async def play(options: argparse.Namespace) -> list[Result]:
             tell(report.line(result))
             for violation in result.violations:
                 tell(f"    {violation}")
+            if not result.green:
+                for fault in faults:
+                    tell(f"    planned: {fault}")
+                tell(f"    logs: {home / 'logs'}; again: make chaos RUNS=1 SEED={seed}")
             if options.json:
                 report.keep(result, options.json)
             if result.failure:
                 tell(f"    {result.failure}")
                 break
+    if not options.home and results and all(result.green for result in results):
+        shutil.rmtree(home, ignore_errors=True)
     return results
 
 

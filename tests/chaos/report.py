@@ -53,8 +53,8 @@ def keep(result: Result, file: Path) -> None:
 def table(runs: Sequence[dict[str, Any]]) -> str:
     """The runs in Markdown."""
     head = (
-        "| seed | commit | faults | predictions | labels | records | versions | steps | restarts"
-        " | 503 | s | broken promises |"
+        "| seed | faults | predictions | labels | records | versions | steps | restarts | 503"
+        " | longest answer, s | run, s | broken promises |"
     )
     rows = [head, "|" + "---|" * 12]
     for run in runs:
@@ -63,9 +63,9 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         )
         broken = "; ".join(v["text"] for v in run["violations"]) or run["failure"] or "none"
         cells = (
-            *(run["seed"], f"`{run['commit']}`", kinds, run["predictions"], run["labels"]),
+            *(run["seed"], kinds, run["predictions"], run["labels"]),
             *(run["records"], run["trainings"], run["steps"], run["restarts"], run["refused"]),
-            *(f"{run['seconds']:.0f}", broken),
+            *(f"{run['slowest']:.1f}", f"{run['seconds']:.0f}", broken),
         )
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     green = sum(run["green"] for run in runs)
