@@ -88,11 +88,9 @@ def decode(message: Message) -> Event:
     if data is None:
         raise UndecodableError("the message has no value")
 
-    def attribute(name: str) -> str | None:
-        value = headers.get(name)
-        return None if value is None else value.decode("utf-8", "replace")
-
-    identity, kind, source = attribute("ce_id"), attribute("ce_type"), attribute("ce_source")
+    # Plain look-ups: this is done for every event that any service reads.
+    text = {name: value.decode("utf-8", "replace") for name, value in headers.items()}.get
+    identity, kind, source = text("ce_id"), text("ce_type"), text("ce_source")
     if not (identity and kind and source):
         name = "ce_id" if not identity else "ce_source" if kind else "ce_type"
         raise UndecodableError(
@@ -108,11 +106,11 @@ def decode(message: Message) -> Event:
         body=_body(contract, data),
         id=identity,
         source=source,
-        time=_time(attribute("ce_time"), message.timestamp_ms),
-        causation_id=attribute("ce_causationid"),
-        correlation_id=attribute("ce_correlationid") or "",
-        hops=_hops(attribute("ce_hops") or "0"),
-        traceparent=attribute("traceparent"),
+        time=_time(text("ce_time"), message.timestamp_ms),
+        causation_id=text("ce_causationid"),
+        correlation_id=text("ce_correlationid") or "",
+        hops=_hops(text("ce_hops") or "0"),
+        traceparent=text("traceparent"),
     )
 
 

@@ -41,8 +41,9 @@ class AckedProducer:
         producer = self.connect()
         failures: list[KafkaError] = []
         try:
+            heard = partial(_note, failures)
             for record in records:
-                produce(producer, record, partial(_note, failures))
+                produce(producer, record, heard)
             left = producer.flush(DELIVERY_SECONDS + 5)
         except KafkaException as error:
             self._discard(producer)

@@ -1,0 +1,1 @@
+"""What `bench/kit_throughput.py` measures."""
