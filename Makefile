@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-kafka chaos compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-kafka chaos compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean bench-kit
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,8 @@ bench-serving: $(READY) ## Measure the predictor beside other model servers (nee
 
 lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
 	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
+bench-kit: $(READY) ## Measure the kit beside a bare loop and Faust on Apache Kafka (ARGS="--rounds 5")
+	@$(BIN)/python bench/kit_throughput.py --result bench/results/kit_throughput.json $(ARGS)
 
 check: lint types check-lock check-generated ## Run every check that is not a test
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
 from servicekit.processor import Handler, Processor
 from servicekit.table import Table
+from servicekit.telemetry.committed import when_committed
 from servicekit.testing.faults import FaultyBus
 
 SOON = Backoff(base=0.001, cap=0.002)
@@ -402,3 +404,29 @@ def test_the_metrics_count_what_was_committed_and_once(
     assert value("tailrace_events_published_total", type=counting.counted.type) == 3
     assert value("tailrace_events_published_total", type=f"{unique}.state") is None
     assert value("tailrace_dead_letters_total", error="UndecodableError") == 1
+
+
+def test_what_a_handler_counts_is_counted_when_it_is_committed(
+    unique: str, contract: Callable[..., Any]
+) -> None:
+    counting, counted = Counting(unique, contract), []
+    bus = MemoryBus()
+
+    def note(body: Any) -> None:
+        when_committed(partial(counted.append, body.n))
+        if body.n == 1:
+            raise ValueError("a bug")
+
+    counting.before = note
+    loop = TransactionalLoop(counting.processor, bus)
+    loop.open()
+    for n in range(3):
+        bus.publish(counting.asked(name="a", n=n))
+    bus.aborts = 1
+    with pytest.raises(TransactionAbortedError):
+        loop.step()
+    assert counted == []
+    loop.step()
+    assert counted == [0, 2], "the dead letter counts no more than the aborted transaction"
+    when_committed(partial(counted.append, 7))
+    assert counted == [0, 2, 7], "there is nothing to wait for"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -20,6 +21,7 @@ from event_schemas.model import ModelVersion
 from servicekit.event import Event
 from servicekit.processor import Processor
 from servicekit.table import Table
+from servicekit.telemetry.committed import when_committed
 from servicekit.telemetry.tracing import link_to
 
 
@@ -138,11 +140,12 @@ class Deployer:
             self._forget_versions(model, rollout)
 
     def _count_end(self, model: str, rollout: Rollout, step: Step) -> None:
-        ROLLOUTS.labels(model, rollout.outcome).inc()
+        when_committed(ROLLOUTS.labels(model, rollout.outcome).inc)
         until = step.evidence.end if step.evidence else None
         if rollout.outcome == "promoted" and until is not None:
             trained_at = self.versions[f"{model}/{rollout.champion}"].trained_at
-            RECOVER_SECONDS.labels(model).observe((until - trained_at).total_seconds())
+            took = (until - trained_at).total_seconds()
+            when_committed(partial(RECOVER_SECONDS.labels(model).observe, took))
 
     def _forget_versions(self, model: str, rollout: Rollout) -> None:
         named = {rollout.champion, rollout.challenger, rollout.previous, rollout.waiting}

@@ -11,6 +11,7 @@ from servicekit.clock import Clock
 from servicekit.cloudevents import encode
 from servicekit.event import Event, caused_by
 from servicekit.telemetry import metrics
+from servicekit.telemetry.committed import Tell
 from servicekit.telemetry.tracing import decided, exporting, handling
 
 
@@ -66,6 +67,8 @@ class Tally:
         self._started = time.monotonic()
         self.handled: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
+        self.held: list[Tell] = []
+        """What handlers want to be told when the batch is committed."""
 
     def report(self, service: str, records: Iterable[Record], *, group: str | None = None) -> None:
         """Add the batch, and the records that it made, to the metrics.
@@ -76,6 +79,8 @@ class Tally:
             group: consumer group of the loop; default: the service.
         """
         took = time.monotonic() - self._started
+        for tell in self.held:
+            tell()
         metrics.BATCH_SECONDS.labels(group or service).observe(took)
         for event_type, count in self.handled.items():
             metrics.EVENTS_HANDLED.labels(service, event_type).inc(count)

@@ -19,6 +19,7 @@ from servicekit.loops.lag import LagGauge
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
+from servicekit.telemetry.committed import holding
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ class TransactionalLoop:
             if not batch:
                 return 0
             tally = Tally()
-            records = self._handle_all(batch, tally)
+            with holding(tally.held):
+                records = self._handle_all(batch, tally)
         except UnavailableError:
             self._undo()
             raise
@@ -156,6 +158,7 @@ class TransactionalLoop:
                 table.rollback()
             tally.handled.clear()
             tally.dead.clear()
+            tally.held.clear()
             return [
                 record for message in batch for record in self._handle(message, tally, check=True)
             ] + self._state_records()
@@ -163,6 +166,7 @@ class TransactionalLoop:
     def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""
         marks = [(table, table.mark()) for table in self._tables.values()]
+        told = len(tally.held)
         try:
             event = decode(message)
             handler = self._handlers.get(event.body.type)
@@ -176,6 +180,7 @@ class TransactionalLoop:
         except Exception as error:
             for table, mark in marks:
                 table.rollback(mark)
+            del tally.held[told:]
             log.exception(
                 "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
             )

@@ -39,6 +39,7 @@ from drift_monitor.ports import (
     ReportFailedError,
 )
 from event_schemas.model import ModelVersion
+from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class Judging:
 
     def _unjudged(self, window: Window, why: str) -> None:
         log.info("a window of %s version %s is not compared: %s", *_who(window), why)
-        metrics.WINDOWS_UNJUDGED.labels(window.model, why).inc()
+        when_committed(metrics.WINDOWS_UNJUDGED.labels(window.model, why).inc)
 
 
 def _shifts(

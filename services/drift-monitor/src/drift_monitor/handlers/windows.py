@@ -40,6 +40,7 @@ from event_schemas.base import TimeRange
 from event_schemas.model import ModelVersion
 from servicekit.event import Event
 from servicekit.processor import Processor
+from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +111,14 @@ class WindowsHandlers:
         clock = self.state.clocks.get(body.model) or Clock()
         watermark = clock.watermark.time
         if time < self._horizon(body.model, watermark):
-            metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc()
+            when_committed(
+                metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc
+            )
             return
         key = JoinTable.key(body.model, body.prediction_id)
         known = self.state.join.get(key)
         if known is not None and known.predicted:
-            metrics.DROPPED.labels(body.model, "repeated prediction").inc()
+            _drop(body.model, "repeated prediction")
             return
         plan = self._plans.of_version(body.model, body.version)
         score = None if body.error is not None else body.score
@@ -170,7 +173,7 @@ class WindowsHandlers:
         clock = self.state.clocks.get(body.model)
         watermark = clock.watermark.time if clock is not None else None
         if known is None and observed < self._horizon(body.model, watermark):
-            metrics.DROPPED.labels(body.model, "label of no prediction").inc()
+            _drop(body.model, "label of no prediction")
             return
         after = with_label(known, label, observed)
         if after is None:
@@ -295,7 +298,9 @@ class WindowsHandlers:
         end = aligned + plan.window
         due = end + plan.lateness
         if watermark is not None and due <= watermark:
-            metrics.DROPPED.labels(body.model, "prediction later than its window").inc()
+            when_committed(
+                metrics.DROPPED.labels(body.model, "prediction later than its window").inc
+            )
             return key, None
         force = self.state.force.get(body.model)
         part = force.sequence << 10 if force is not None else 0
@@ -345,3 +350,7 @@ def _corrected(loss: LossSums, known: Waiting, after: Waiting) -> LossSums:
     if known.complete:
         loss = loss.changed(known.score, known.label, -1)
     return loss.changed(after.score, after.label, 1)
+
+
+def _drop(model: str, why: str) -> None:
+    when_committed(metrics.DROPPED.labels(model, why).inc)

@@ -20,6 +20,7 @@ from event_schemas.policy import RetrainPolicy
 from servicekit.event import Event, derived_id
 from servicekit.processor import Processor
 from servicekit.table import Table
+from servicekit.telemetry.committed import when_committed
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
 from trainer.handlers.metrics import DECIDE_SECONDS, DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
@@ -199,7 +200,7 @@ class Governor:
             self._put(model, state)
             if rules is not None:
                 # A name that nobody has described may be anything, and a label may not.
-                DECISIONS.labels(model, request.cause, decision).inc()
+                when_committed(DECISIONS.labels(model, request.cause, decision).inc)
             yield RetrainDecided(
                 model=model,
                 request_id=request.id,
