@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -102,6 +103,8 @@ async def play(options: argparse.Namespace) -> list[Result]:
 def main() -> int:
     """Play, and tell."""
     options = arguments()
+    # Whoever ends it ends what it started: the way out of `play` closes the platform.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)
     try:
