@@ -16,10 +16,10 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-kafka chaos compose-up compose-down bench bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean bench-kit
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down bench bench-kit bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv from the hashed locks
 
@@ -52,6 +52,10 @@ logs: $(READY) ## Show the logs of the local stack (ARGS="-f predictor" follows 
 
 test: $(READY) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-conformance: $(READY) ## Ask the predictor 5,000 generated requests, and MLServer's clients to talk to it
+	@$(BIN)/python -m bench.serving.environment mlserver
+	@CONFORMANCE_CASES=5000 MLSERVER_PYTHON=$(CURDIR)/.bench/serving/mlserver/bin/python $(BIN)/python -m pytest services/predictor/tests/api/test_conformance.py services/predictor/tests/api/oip $(ARGS)
 
 test-kafka: $(READY) ## Run every test that needs a broker on Apache Kafka (Java and Maven)
 	@TEST_BROKER=apache $(BIN)/python -m pytest -m integration $(ARGS)

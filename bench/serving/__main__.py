@@ -19,12 +19,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.serving import report
+from bench.serving.environment import make_environment
 from bench.serving.load import CONNECTIONS, LOAD_CORE, load, write_script
 from bench.serving.model import bodies, write_model
 from bench.serving.ours import echo, ours, scores_per_second
 from bench.serving.results import Results
 from bench.serving.running import StartError, running
-from bench.serving.servers import Server, make_environment, peers, prepare
+from bench.serving.servers import Server, peers, prepare
 
 ALONE = "onnx-alone"
 WARM_SECONDS = 2.0
@@ -92,8 +93,7 @@ def _options(keys: list[str]) -> argparse.Namespace:
 def _prepared(server: Server, folder: Path, results: Results) -> bool:
     if server.requirements is None:
         return True
-    uv = Path(sys.executable).parent / "uv"
-    trouble = make_environment(server.requirements, uv) or prepare(server, folder)
+    trouble = make_environment(server.requirements) or prepare(server, folder)
     if trouble:
         print(f"{server.name} is not measured: {trouble}", flush=True)
         results.fail(server, trouble)

@@ -3,14 +3,14 @@
 What "best" is was found by trial on one core at 32 connections; `settings` says it in the table.
 """
 
-import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.serving.environment import ENVIRONMENTS
+
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parents[1] / ".bench" / "serving"
 PLAIN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 """One core: threads of the numeric libraries would only wait for each other."""
 
@@ -107,30 +107,6 @@ def peers(runtime: str = "sklearn") -> list[Server]:
         env={**env, "MLFLOW_DISABLE_TELEMETRY": "true"},
     )
     return [mlserver, litserve, bentoml, mlflow]
-
-
-def make_environment(name: str, uv: Path) -> str | None:
-    """Install a peer from its hashed requirements, unless that is done; returns what went wrong."""
-    folder = ENVIRONMENTS / name
-    requirements = HERE / "peers" / f"{name}.txt"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    mark = folder / ".ready"
-    if mark.exists() and mark.read_text() == digest:
-        return None
-    print(f"installing {name} into {folder}", flush=True)
-    steps = [
-        [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [
-            *(str(uv), "pip", "install", "--quiet", "--compile-bytecode", "--require-hashes"),
-            *("--python", str(folder / "bin" / "python"), "-r", str(requirements)),
-        ],
-    ]
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True)
-        if done.returncode:
-            return f"it could not be installed: {done.stderr.strip()[-400:]}"
-    mark.write_text(digest)
-    return None
 
 
 def prepare(server: Server, folder: Path) -> str | None:

@@ -62,3 +62,5 @@ class PredictionLogged(EventBody):
     """Counts the predictions of the replica, so a reader sees what is missing."""
     sampling_rate: Probability = 1.0
     """Share of the predictions that is logged."""
+    pinned: bool = False
+    """Whether the caller named the version; such a prediction says nothing about its arm."""

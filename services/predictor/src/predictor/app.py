@@ -20,6 +20,9 @@ from predictor.adapters.onnx_model import OnnxModel
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.adapters.spool.spool import Spool
 from predictor.adapters.spool_journal import SpoolJournal
+from predictor.api.oip.grpc_server import GrpcServer
+from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
+from predictor.api.oip.inference import Inference
 from predictor.api.openapi import document
 from predictor.api.pages import pages
 from predictor.api.predict import (
@@ -39,6 +42,9 @@ from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
 from servicekit.component import Component
+
+SHORT = (PREDICT, PREDICT_MODEL, INFER, INFER_VERSION)
+"""Paths that are served past the middleware."""
 
 
 def build(
@@ -84,10 +90,26 @@ def build(
         max_batch=settings.max_rows,
     )
 
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        entity_characters=settings.max_entity_characters,
+        event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
+        instances=settings.max_instances,
+        retry_after_seconds=settings.retry_after_seconds,
+    )
+    inference = Inference(lambda: follower.routes, answering, clock, limits)
+    grpc: GrpcServer | None = None
+    if settings.grpc_port is not None:
+        grpc = GrpcServer(inference, lambda: follower.ready, settings.http_host, settings.grpc_port)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         journal.start()
+        if grpc is not None:
+            await grpc.start()
         yield
+        if grpc is not None:
+            await grpc.stop()
         journal.stop()
         await asyncio.to_thread(journal.close, settings.log_deadline_seconds)
         await features.close()
@@ -98,19 +120,15 @@ def build(
         description="Answers predictions with the champion or the canary, and logs each of them.",
         lifespan=lifespan,
     )
-    limits = Limits(
-        body_bytes=settings.max_body_bytes,
-        entity_characters=settings.max_entity_characters,
-        event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
-        instances=settings.max_instances,
-        retry_after_seconds=settings.retry_after_seconds,
-    )
     for path, endpoint in (
         (PREDICT, Predict(answering, clock, limits)),
         (PREDICT_MODEL, PredictModel(answering, clock, limits)),
+        (INFER, Infer(inference)),
+        (INFER_VERSION, Infer(inference)),
     ):
         api.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
     api.include_router(pages(follower))
+    api.include_router(protocol_pages(inference, lambda: follower.ready))
     api.openapi = lambda: document(api)
     return (follower,), api
 
@@ -119,7 +137,7 @@ def shortcut(api: FastAPI) -> Shortcut:
     """The application with a shorter way to the predictions."""
     return Shortcut(
         api,
-        [r for r in api.routes if isinstance(r, Route) and r.path in (PREDICT, PREDICT_MODEL)],
+        [each for each in api.routes if isinstance(each, Route) and each.path in SHORT],
     )
 
 

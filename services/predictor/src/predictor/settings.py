@@ -14,6 +14,9 @@ class PredictorSettings(ServiceSettings):
 
     http_port: int = Field(default=18080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port for the Open Inference Protocol over gRPC; 0 takes a free one, unset: none. Over HTTP it
+    is served in any case."""
     mlflow_tracking_uri: str = "http://127.0.0.1:15000"
     """Where the files of model versions are downloaded from."""
     model_cache: Path | None = None

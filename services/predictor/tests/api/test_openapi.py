@@ -3,6 +3,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+OIP = ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"]
 PATHS = ["/predict", "/v1/models/{model}/predict"]
 
 
@@ -51,6 +52,23 @@ def test_the_documented_examples_are_answered_or_told_what_to_change(
         assert answer.status_code == 200
         content = operation["responses"]["200"]["content"]["application/json"]
         validate(document, content, answer.json())
+
+
+@pytest.mark.parametrize("path", OIP)
+def test_docs_show_the_protocol_with_schema_and_examples(serving: Any, path: str) -> None:
+    document = serving.get("/openapi.json")
+    operation = document["paths"][path]["post"]
+    asked = operation["requestBody"]["content"]["application/json"]
+    assert set(operation["responses"]) == {"200", "400", "404", "413", "500", "503"}
+    contents = [r["content"]["application/json"] for r in operation["responses"].values()]
+    for content in [asked, *contents]:
+        for example in content["examples"].values():
+            validate(document, content, example["value"])
+    url = path.format(model="flight_delay", version="1")
+    example = asked["examples"]["one"]["value"]
+    answer = serving.run(lambda client: client.post(url, json=example))
+    assert answer.status_code == 200, answer.text
+    validate(document, contents[0], answer.json())
 
 
 def test_the_docs_page_is_served(serving: Any) -> None:

@@ -38,6 +38,7 @@ def bodies(draw: st.DrawFn) -> Logged:
         error=draw(st.none() | st.text()),
         replica=draw(st.text()),
         sequence=draw(st.integers(0, 2**53)),
+        pinned=draw(st.booleans()),
     )
 
 

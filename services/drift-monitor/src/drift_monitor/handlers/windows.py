@@ -108,6 +108,10 @@ class WindowsHandlers:
         body = event.body
         time = micros(body.event_time)
         self._note_sequence(body, time)
+        if body.pinned:
+            # Its caller chose the version, so it is no draw between the arms.
+            metrics.DROPPED.labels(body.model, "version named by the caller").inc()
+            return
         clock = self.state.clocks.get(body.model) or Clock()
         watermark = clock.watermark.time
         if time < self._horizon(body.model, watermark):

@@ -52,12 +52,22 @@ class Endpoint(ABC):
         self._retry_after: Header = (b"retry-after", str(retry_after).encode())
 
     @abstractmethod
-    async def reply(self, scope: Scope, body: bytes, call: Call) -> msgspec.Struct:
-        """The answer to a body.
+    async def reply(
+        self, scope: Scope, body: bytes, call: Call
+    ) -> msgspec.Struct | tuple[bytes, list[Header]]:
+        """The answer to a body: what becomes JSON, or bytes and the headers that tell of them.
 
         Raises:
             RefusalError: there is none.
         """
+
+    def status(self, refusal: RefusalError) -> int:
+        """The HTTP status of a refusal."""
+        return status_of(refusal)
+
+    def told(self, code: str, message: str, field: str | None) -> msgspec.Struct:
+        """An error as it is sent."""
+        return ErrorAnswer(ErrorDetail(code, message, field))
 
     @abstractmethod
     def serves(self, model: str) -> bool:
@@ -66,13 +76,13 @@ class Endpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         call = Call()
-        headers = [_JSON]
+        headers: list[Header] = []
         status = 200
         try:
             answer = await self.reply(scope, await _body(scope, receive, self._max_body), call)
         except RefusalError as refusal:
-            status = _status(refusal)
-            answer = ErrorAnswer(error_detail(refusal))
+            status = self.status(refusal)
+            answer = self.told(refusal.code, refusal.message, refusal.field)
             if status == 503:
                 headers.append(self._retry_after)
             if status == 413:
@@ -83,9 +93,14 @@ class Endpoint(ABC):
         except Exception:
             log.exception("a request failed")
             status = 500
-            answer = ErrorAnswer(ErrorDetail("internal", "the predictor failed; its log says how"))
+            answer = self.told("internal", "the predictor failed; its log says how", None)
             self.count(call, "internal")
-        body = encode(answer)
+        if isinstance(answer, tuple):
+            body, more = answer
+            headers += more
+        else:
+            body = encode(answer)
+            headers.append(_JSON)
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -101,7 +116,8 @@ def error_detail(refusal: RefusalError) -> ErrorDetail:
     return ErrorDetail(refusal.code, refusal.message, refusal.field)
 
 
-def _status(refusal: RefusalError) -> int:
+def status_of(refusal: RefusalError) -> int:
+    """The HTTP status of a refusal."""
     match refusal:
         case UnknownModelError():
             return 404

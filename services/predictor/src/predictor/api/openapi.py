@@ -15,6 +15,7 @@ from predictor.api.contract import (
     PredictAnswer,
     PredictRequest,
 )
+from predictor.api.oip.openapi import inference_paths
 from predictor.api.predict import PREDICT, PREDICT_MODEL
 
 _INSTANCE = {
@@ -126,6 +127,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schema["paths"] = {
             PREDICT: {"post": {"tags": ["predictions"], **short}},
             PREDICT_MODEL: {"post": {"tags": ["predictions"], **full}},
+            **inference_paths(schema["components"]["schemas"]),
             **schema.get("paths", {}),
         }
         app.openapi_schema = schema

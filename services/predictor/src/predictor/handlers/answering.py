@@ -54,6 +54,7 @@ class Prediction:
         "event_time",
         "features_ms",
         "inference_ms",
+        "pinned",
         "prediction_id",
         "route",
         "row",
@@ -71,6 +72,7 @@ class Prediction:
         event_time: datetime,
         arrived: float,
         traceparent: str | None,
+        pinned: bool,
         done: "asyncio.Future[None]",
     ) -> None:
         self.route = route
@@ -81,6 +83,7 @@ class Prediction:
         self.event_time = event_time
         self.arrived = arrived
         self.traceparent = traceparent
+        self.pinned = pinned
         self.done = done
         self.row: list[Value] = []
         self.score: float | None = None
@@ -169,6 +172,7 @@ class Answering:
         prediction_id: str | None,
         arrived: float,
         traceparent: str | None,
+        pinned: Arm[LoadedVersion] | None = None,
     ) -> Prediction:
         """Answer one request; it is in the log when this returns, or raises after it was routed.
 
@@ -180,6 +184,7 @@ class Answering:
             prediction_id: default: a new one.
             arrived: `time.perf_counter()` when the request came.
             traceparent: W3C trace context.
+            pinned: the arm that the caller wants; None: that of the entity.
 
         Raises:
             RefusalError: there is no answer.
@@ -190,7 +195,7 @@ class Answering:
                 "log_unavailable", "predictions cannot be logged at the moment: try again later"
             )
         route = self._routes().of(model)
-        arm = route.arm(entity)
+        arm = pinned or route.arm(entity)
         prediction = Prediction(
             route,
             arm,
@@ -199,6 +204,7 @@ class Answering:
             event_time or self._clock.now(),
             arrived,
             traceparent,
+            pinned is not None,
             asyncio.get_running_loop().create_future(),
         )
         self._take(prediction, features)
@@ -350,6 +356,7 @@ class Answering:
                 error=None if error is None else f"{error.code}: {error.message}",
                 replica=self.replica,
                 sequence=sequence,
+                pinned=prediction.pinned,
             )
             entries.append(entry(logged, prediction.traceparent))
         self.sequence += len(batch)

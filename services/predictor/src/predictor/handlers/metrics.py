@@ -16,6 +16,9 @@ ERRORS = Counter(
     "Requests without an answer; model is empty for none.",
     ["model", "code"],
 )
+GRPC_REQUESTS = Counter(
+    "grpc_requests_total", "Calls over gRPC, by method and outcome.", ["method", "code"]
+)
 CONFIDENCE = Histogram(
     "model_confidence",
     "Probability of the predicted class.",

@@ -43,6 +43,7 @@ class Logged(msgspec.Struct):
     error: str | None
     replica: str
     sequence: int
+    pinned: bool = False
 
 
 _encode = msgspec.json.Encoder().encode

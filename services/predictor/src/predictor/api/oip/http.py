@@ -1,0 +1,205 @@
+"""The protocol over HTTP."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+from predictor.api.endpoint import BodyTooLargeError, Call, Endpoint, Header
+from predictor.api.oip import metadata
+from predictor.api.oip.body import WireError, decode, encoded
+from predictor.api.oip.inference import Inference
+from predictor.api.oip.statuses import http_status
+from predictor.domain.errors import BadRequestError, RefusalError, shown
+from servicekit.telemetry.tracing import current_traceparent
+
+INFER = "/v2/models/{model}/infer"
+INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
+_LENGTH = b"inference-header-content-length"
+_WINDOW = {b"gzip": 31, b"deflate": 15}
+"""zlib's word for each encoding of a body."""
+
+
+class Infer(Endpoint):
+    """`POST …/infer`, of a version or of the one that the rollout in force names."""
+
+    def __init__(self, inference: Inference) -> None:
+        limits = inference.limits
+        super().__init__(max_body_bytes=limits.body_bytes, retry_after=limits.retry_after_seconds)
+        self._inference = inference
+        self._limit = limits.body_bytes
+
+    def serves(self, model: str) -> bool:
+        """See `Endpoint.serves`."""
+        return self._inference.serves(model)
+
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, list[Header]]:
+        """See `Endpoint.reply`."""
+        path = scope["path_params"]
+        model = call.model = path["model"]
+        length, encoding = _headers(scope)
+        if encoding is not None:
+            body = _expanded(body, encoding, self._limit)
+        request, binary = decode(body, length)
+        answer = await self._inference.infer(
+            model, path.get("version"), request, call.arrived, current_traceparent()
+        )
+        found, head = encoded(answer, binary)
+        if head is None:
+            return found, [(b"content-type", b"application/json")]
+        return found, [
+            (b"content-type", b"application/octet-stream"),
+            (_LENGTH, str(head).encode()),
+        ]
+
+    def status(self, refusal: RefusalError) -> int:
+        """See `Endpoint.status`."""
+        return http_status(refusal)
+
+    def told(self, code: str, message: str, field: str | None) -> msgspec.Struct:
+        """See `Endpoint.told`."""
+        return WireError(message)
+
+
+def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
+    """What the protocol and the encoding say of the body."""
+    length: int | None = None
+    encoding: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == _LENGTH:
+            if not (value.isdigit() and len(value) <= 18):
+                raise BadRequestError(
+                    "invalid_request",
+                    f"Inference-Header-Content-Length is {shown(value.decode('latin-1'))}: send the"
+                    " number of bytes of the body's JSON",
+                )
+            length = int(value)
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            encoding = value.lower()
+    return length, encoding
+
+
+def _expanded(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """A compressed body as it was, no longer than the limit."""
+    window = _WINDOW.get(encoding)
+    if window is None:
+        raise BadRequestError(
+            "invalid_request",
+            f"Content-Encoding {shown(encoding.decode('latin-1'))} is unknown: send gzip, deflate"
+            " or none",
+        )
+    expander = zlib.decompressobj(window)
+    try:
+        found = expander.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequestError(
+            "invalid_request", f"the body is no {encoding.decode()}: {error}"
+        ) from None
+    if len(found) > limit:
+        raise BodyTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
+    return found
+
+
+def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter:
+    """All of the protocol that is no inference."""
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+
+    @router.get("", summary="Server metadata", response_model=None)
+    async def server() -> dict[str, Any]:
+        """Name, version and extensions."""
+        return metadata.server()
+
+    @router.get("/health/live", summary="Server live", response_model=None)
+    async def live() -> dict[str, bool]:
+        """200 while the process answers."""
+        return {"live": True}
+
+    @router.get("/health/ready", summary="Server ready", response_model=None, responses=_NOT_READY)
+    async def server_ready() -> Response:
+        """200 when every announced model can answer."""
+        is_ready = ready()
+        return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
+
+    @router.get("/models", summary="Models", response_model=None)
+    async def models() -> dict[str, list[str]]:
+        """Names of what is served."""
+        return {"models": inference.models}
+
+    @router.post("/repository/index", summary="Repository index", response_model=None)
+    async def index() -> list[dict[str, str]]:
+        """Each loaded version (the model repository extension)."""
+        return metadata.index([inference.route(name) for name in inference.models])
+
+    def model(model: str, version: str | None = None) -> Response:
+        """What the model takes and gives; features from the store are not among its inputs."""
+        return _answered(
+            lambda: metadata.model(inference.route(model), inference.arm(model, version))
+        )
+
+    def model_ready(model: str, version: str | None = None) -> Response:
+        """200 when the model can answer."""
+        return _answered(
+            lambda: {"name": inference.arm(model, version).version.model, "ready": True}
+        )
+
+    for page, path, summary in (
+        (model, "", "Model metadata"),
+        (model_ready, "/ready", "Model ready"),
+    ):
+        _add(router, page, path, summary)
+    return router
+
+
+def _add(router: APIRouter, page: Callable[..., Response], path: str, summary: str) -> None:
+    """A page of a model, and of a version of it."""
+    name = page.__name__
+
+    async def of_model(model: str) -> Response:
+        return page(model)
+
+    async def of_version(model: str, version: str) -> Response:
+        return page(model, version)
+
+    for prefix, each, more in (
+        ("/models/{model}", of_model, ""),
+        ("/models/{model}/versions/{version}", of_version, " of a version"),
+    ):
+        router.add_api_route(
+            prefix + path,
+            each,
+            methods=["GET"],
+            summary=summary + more,
+            description=page.__doc__,
+            name=name + more.replace(" ", "_"),
+            response_model=None,
+            responses=_REFUSED,
+        )
+
+
+def _answered(page: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return JSONResponse(page())
+    except RefusalError as refusal:
+        return JSONResponse({"error": refusal.message}, http_status(refusal))
+
+
+_ERROR_SCHEMA = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "properties": {"error": {"type": "string"}},
+            "required": ["error"],
+        }
+    }
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No such model or version.", "content": _ERROR_SCHEMA},
+    503: {"description": "No model is loaded yet.", "content": _ERROR_SCHEMA},
+}
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "It is not, yet or any more."},
+}

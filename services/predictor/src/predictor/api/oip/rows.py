@@ -1,0 +1,231 @@
+"""Tensors as rows to predict for, and predictions as tensors.
+
+A feature is a tensor of its name and of shape [n] or [n, 1]. Where all features of a model are
+numbers, or all are categories, one tensor of shape [n, features] under any other name will do; its
+columns are in the order of the model's metadata. Three more tensors or parameters say what the
+rows are about: `entity_id`, `event_time` and `prediction_id`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from predictor.api.contract import Instance
+from predictor.api.oip.datatypes import BYTES
+from predictor.api.oip.tensors import InferRequest, Tensor
+from predictor.domain.answer import predicted_class
+from predictor.domain.errors import BadRequestError, shown
+from predictor.domain.features import Input
+from predictor.handlers.answering import Prediction
+
+ABOUT = ("entity_id", "event_time", "prediction_id")
+"""What a row is about; never in the metadata, since clients would have to send all of it."""
+OUTPUTS = (
+    ("prediction", "INT64"),
+    ("probability", "FP64"),
+    ("prediction_id", BYTES),
+    ("version", BYTES),
+    ("arm", BYTES),
+)
+"""Name and datatype of each output; all are of shape [n]."""
+
+
+def datatype_of(each: Input) -> str:
+    """The datatype under which the metadata has a feature.
+
+    Numbers are FP64: a key of the feature store that is a whole number has to stay exact.
+    """
+    return BYTES if each.kind == "category" else "FP64"
+
+
+def instances(request: InferRequest, features: Sequence[Input], most: int) -> list[Instance]:
+    """The rows of a request.
+
+    Args:
+        request: names and shapes are checked, values are not held against the features yet.
+        features: what the caller has to send, in the order of the metadata.
+        most: rows that one request may have.
+
+    Raises:
+        BadRequestError: its tensors are no rows.
+    """
+    about, rest = _sorted(request, {each.name for each in features})
+    count = _count(request.inputs, most)
+    if (matrix := _matrix(rest, features)) is not None:
+        values = _values(matrix)
+        columns = {each.name: values[i :: len(features)] for i, each in enumerate(features)}
+    else:
+        columns = {tensor.name: _column(tensor) for tensor in rest}
+    entities = _about(request, about, "entity_id", count)
+    times = [_time(value) for value in _about(request, about, "event_time", count)]
+    ids = _about(request, about, "prediction_id", count)
+    if count > 1 and "prediction_id" in request.parameters and "prediction_id" not in about:
+        raise BadRequestError(
+            "invalid_request",
+            f"parameters.prediction_id names one prediction, and there are {count} rows: send a"
+            " tensor prediction_id",
+            "parameters.prediction_id",
+        )
+    return [
+        Instance(
+            # A caller that names its request is answered by the same arm when it asks again.
+            entity_id=entities[i] or request.id or str(uuid4()),
+            features={name: values[i] for name, values in columns.items()},
+            event_time=times[i],
+            prediction_id=ids[i],
+        )
+        for i in range(count)
+    ]
+
+
+def outputs(predictions: Sequence[Prediction], wanted: Sequence[str] | None) -> list[Tensor]:
+    """The predictions as tensors, those that are wanted, in the order in which they are."""
+    found: dict[str, list[Any]] = {
+        "prediction": [predicted_class(each.score or 0.0) for each in predictions],
+        "probability": [each.score or 0.0 for each in predictions],
+        "prediction_id": [each.prediction_id for each in predictions],
+        "version": [each.version.version for each in predictions],
+        "arm": [each.arm.name for each in predictions],
+    }
+    kinds = dict(OUTPUTS)
+    names = kinds if wanted is None else wanted
+    return [Tensor(name, kinds[name], [len(predictions)], found[name]) for name in names]
+
+
+def check_outputs(wanted: Sequence[str] | None) -> None:
+    """Nothing where each wanted output is there.
+
+    Raises:
+        BadRequestError: one is not.
+    """
+    kinds = dict(OUTPUTS)
+    for name in wanted or ():
+        if name not in kinds:
+            raise BadRequestError(
+                "unknown_output",
+                f"output {shown(name)} is unknown; known are {', '.join(kinds)}",
+                "outputs",
+            )
+
+
+def _sorted(request: InferRequest, features: set[str]) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """The tensors that say what the rows are about, and those that are features.
+
+    A feature may have a name of the former: then the tensor is both.
+    """
+    about: dict[str, Tensor] = {}
+    rest: list[Tensor] = []
+    seen: set[str] = set()
+    for tensor in request.inputs:
+        if tensor.name in seen:
+            raise BadRequestError(
+                "invalid_tensor", f"input {shown(tensor.name)} occurs twice: send it once", "inputs"
+            )
+        seen.add(tensor.name)
+        if tensor.name in ABOUT:
+            about[tensor.name] = tensor
+        if tensor.name not in ABOUT or tensor.name in features:
+            rest.append(tensor)
+    return about, rest
+
+
+def _count(inputs: Sequence[Tensor], most: int) -> int:
+    first = inputs[0]
+    if not first.shape:
+        raise BadRequestError(
+            "invalid_tensor",
+            f"input {shown(first.name)} has no dimension: send shape [n] or [n, 1], n rows",
+            "inputs",
+        )
+    count = first.shape[0]
+    if not 1 <= count <= most:
+        raise BadRequestError(
+            "invalid_request", f"the inputs have {count} rows: send 1 to {most}", "inputs"
+        )
+    for tensor in inputs[1:]:
+        if not tensor.shape or tensor.shape[0] != count:
+            raise BadRequestError(
+                "invalid_tensor",
+                f"input {shown(tensor.name)} is of shape {tensor.shape}, where"
+                f" {shown(first.name)} has {count} rows: send as many of each",
+                "inputs",
+            )
+    return count
+
+
+def _matrix(rest: Sequence[Tensor], features: Sequence[Input]) -> Tensor | None:
+    """The one tensor that holds all features; None when each has its own."""
+    if len(rest) != 1 or len(rest[0].shape) != 2:
+        return None
+    (tensor,) = rest
+    if tensor.name in {each.name for each in features}:
+        return None
+    width = tensor.shape[1]
+    if width == 1 != len(features):
+        return None  # a column, of a feature that will be told to be unknown
+    names = ", ".join(each.name for each in features)
+    if width != len(features):
+        raise BadRequestError(
+            "invalid_tensor",
+            f"input {shown(tensor.name)} has {width} columns, and the model takes"
+            f" {len(features)}: {names}",
+            "inputs",
+        )
+    if len({each.kind for each in features}) > 1:
+        raise BadRequestError(
+            "invalid_tensor",
+            f"input {shown(tensor.name)}: the model takes numbers and categories, so each feature"
+            f" needs a tensor of its own: {names}",
+            "inputs",
+        )
+    return tensor
+
+
+def _column(tensor: Tensor) -> list[Any]:
+    if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
+        raise BadRequestError(
+            "invalid_tensor",
+            f"input {shown(tensor.name)} is of shape {tensor.shape}: send [n] or [n, 1]",
+            "inputs",
+        )
+    return _values(tensor)
+
+
+def _values(tensor: Tensor) -> list[Any]:
+    """The elements as features have them."""
+    if tensor.datatype == "BOOL":
+        return [None if value is None else int(value) for value in tensor.data]
+    # NaN is how a tensor says that a value is missing.
+    return [None if value != value else value for value in tensor.data]
+
+
+def _about(request: InferRequest, about: dict[str, Tensor], name: str, count: int) -> list[Any]:
+    """A text for each row: of its tensor, else the parameter, else None."""
+    tensor = about.get(name)
+    if tensor is None:
+        values: list[Any] = [request.parameters.get(name)] * count
+    else:
+        values = _column(tensor)
+    for i, value in enumerate(values):
+        if type(value) is int and name == "entity_id":
+            values[i] = str(value)
+        elif value is not None and type(value) is not str:
+            raise BadRequestError("invalid_request", f"{name} is a text, got {shown(value)}", name)
+    return values
+
+
+def _time(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        raise BadRequestError(
+            "invalid_request",
+            f"event_time {shown(value)} is no time: send RFC 3339 with an offset, e.g."
+            " 2013-07-01T05:15:00-04:00",
+            "event_time",
+        ) from None

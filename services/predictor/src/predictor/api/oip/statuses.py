@@ -1,0 +1,26 @@
+"""Refusals as the protocol tells them: an HTTP status, or a gRPC code."""
+
+import grpc
+
+from predictor.api.endpoint import status_of
+from predictor.domain.errors import RefusalError
+
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+def http_status(refusal: RefusalError) -> int:
+    """As elsewhere, but a request that breaks the contract is 400, which its clients know."""
+    status = status_of(refusal)
+    return 400 if status == 422 else status
+
+
+def grpc_code(refusal: RefusalError) -> grpc.StatusCode:
+    """The code that means the same."""
+    return _CODES.get(http_status(refusal), grpc.StatusCode.INTERNAL)

@@ -1,0 +1,77 @@
+"""A request and its answer as the protocol has them, whichever way they came."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from predictor.domain.errors import BadRequestError
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A named array; its elements lie flat, in row-major order."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any]
+
+
+@dataclass(slots=True)
+class InferRequest:
+    """What is asked of a model."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    outputs: list[str] | None = None
+    """Names of the wanted outputs; None: all."""
+
+
+@dataclass(slots=True)
+class InferAnswer:
+    """What a model answered."""
+
+    model: str
+    version: str | None
+    """None when versions of both arms answered; the output `version` then tells of each row."""
+    id: str | None
+    outputs: list[Tensor]
+
+
+def count_of(shape: list[int], field: str) -> int:
+    """How many elements a shape makes.
+
+    Raises:
+        BadRequestError: a dimension is negative.
+    """
+    count = 1
+    for size in shape:
+        if size < 0:
+            raise BadRequestError(
+                "invalid_tensor", f"{field}: shape {shape} has a negative dimension", field
+            )
+        count *= size
+    return count
+
+
+UNSUPPORTED = {
+    "classification": "the classification extension",
+    "shared_memory_region": "the shared memory extension",
+    "sequence_id": "the sequence extension",
+}
+
+
+def check_parameters(parameters: dict[str, Any], field: str) -> None:
+    """Nothing where the parameters ask for no extension that is not there.
+
+    Raises:
+        BadRequestError: they ask for one: what comes without it would be something else.
+    """
+    for name, extension in UNSUPPORTED.items():
+        # Triton's client sends a sequence_id of 0 for "none".
+        if parameters.get(name):
+            raise BadRequestError(
+                "unsupported_extension",
+                f"{field}: {name} asks for {extension}, which is not served here: leave it out",
+                field,
+            )
