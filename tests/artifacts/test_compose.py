@@ -109,6 +109,13 @@ def test_secrets_are_made_once_for_one_user(run, tmp_path: Path) -> None:
     assert len(set(values)) == len(values) >= 7
 
 
+def test_no_client_of_mlflow_loads_a_pickle(compose: Compose) -> None:
+    for name, service in config(compose)["services"].items():
+        if "MLFLOW_TRACKING_URI" in service.get("environment", {}):
+            value = service["environment"]["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
+            assert value == "false", name
+
+
 def test_every_variable_of_a_service_is_one_that_it_reads(compose: Compose) -> None:
     read = "\n".join(
         path.read_text()

@@ -585,12 +585,20 @@ def settings_of(path: Path) -> dict[str, set[str]]:
     }
 
 
+def test_no_service_loads_a_pickle(docs: list[Doc]) -> None:
+    for name, workload in workloads(docs).items():
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        told = {each["name"]: each.get("value") for each in container["env"]}
+        assert told["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false", name
+
+
 def test_each_variable_is_a_setting_of_its_service(docs: list[Doc]) -> None:
     kit = ROOT / "libs" / "servicekit" / "src" / "servicekit"
     shared = [settings_of(kit / page) for page in ("settings.py", "access.py")]
     common = set().union(*(fields for classes in shared for fields in classes.values()))
     # Read by the libraries themselves.
     common |= {"HOME", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "FEAST_USAGE"}
+    common |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION"}
     common |= {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "OMP_NUM_THREADS"}
     common |= {"AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"}
     common |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}

@@ -211,16 +211,16 @@ class OneModel:
     def register(
         self, run_id: str, definition: ModelDefinition, result: TrainingResult
     ) -> Registered:
-        return self.keep(result.artifact, result.reference)
+        return self.keep(result.artifact, result.reference, result.format)
 
-    def keep(self, artifact: bytes, reference: bytes) -> Registered:
+    def keep(self, artifact: bytes, reference: bytes, form: str = "onnx") -> Registered:
         self.files.append(reference)
         version = str(len(self.files))
-        path = self.folder / f"{version}.onnx"
+        path = self.folder / f"{version}.{form}"
         path.write_bytes(artifact)
         return Registered(
             version,
-            Artifact(uri=str(path), sha256=sha256(artifact).hexdigest(), format="onnx"),
+            Artifact(uri=str(path), sha256=sha256(artifact).hexdigest(), format=form),
             Artifact(uri=version, sha256=sha256(reference).hexdigest(), format="parquet"),
         )
 
@@ -347,6 +347,8 @@ class Loop:
 
     model = MODEL
     trips = TRIPS
+    training = CountingTraining
+    """Learns from the lake."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -373,7 +375,7 @@ class Loop:
             TrainerSettings(),
             bus,
             catalog=self.known,
-            training=CountingTraining(self.lake),
+            training=self.training(self.lake),
             runs=self.known,
             versions=self.known,
             clock=self.clock,

@@ -102,6 +102,7 @@ key: ca.crt
 - {name: SHUTDOWN_GRACE_SECONDS, value: {{ .root.Values.shutdown.graceSeconds | quote }}}
 - {name: DO_NOT_TRACK, value: "true"}
 - {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
+- {name: MLFLOW_ALLOW_PICKLE_DESERIALIZATION, value: "false"}
 - {name: FEAST_USAGE, value: "False"}
 {{- with .root.Values.tracing.endpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}

@@ -101,6 +101,8 @@ class ModelTrained(EventBody):
     """Measured on held-out rows that came after the training rows."""
     parity: OptionalNumber = None
     """Largest difference between the exported artifact and scikit-learn on held-out rows."""
+    why_not_onnx: str | None = None
+    """What kept the pipeline from being an ONNX file; None where it is one."""
     seed: int = 0
     """Seed of every random choice in the training."""
     duration_seconds: float = Field(default=0.0, ge=0)

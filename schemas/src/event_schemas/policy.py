@@ -44,6 +44,9 @@ class GatePolicy(Value):
     """Fewer held-out rows than this are no evidence, so the gate refuses."""
     parity_tolerance: float = Field(default=1e-5, gt=0)
     """Largest tolerated difference between the exported artifact and scikit-learn."""
+    artifact: Literal["onnx_or_skops", "onnx"] = "onnx_or_skops"
+    """What a version may be made of: ONNX where the pipeline converts within the tolerance and else
+    skops, which takes a hundred times as long to answer; or ONNX alone."""
 
 
 class DriftPolicy(Value):

@@ -63,6 +63,12 @@ def test_no_python_part_calls_home(settings: Build, name: str) -> None:
     assert told["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("kafka", "valkey")])
+def test_no_python_part_loads_a_pickle(settings: Build, name: str) -> None:
+    told = environment(plan(settings()), name)
+    assert told["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
 def test_only_what_is_asked_for_is_started(settings: Build) -> None:
     assert [part.name for part in plan(settings(), ("valkey", "kafka")).parts] == [
         "kafka",

@@ -18,6 +18,7 @@ from predictor.adapters.metrics import DROPPED
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
 from predictor.adapters.redis_features import RedisFeatures
+from predictor.adapters.skops_model import SkopsPool
 from predictor.adapters.spool.spool import Spool
 from predictor.adapters.spool_journal import SpoolJournal
 from predictor.api.oip.grpc_server import GrpcServer
@@ -73,8 +74,15 @@ def build(
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
     )
     features = features or _features(settings)
+    skops = SkopsPool(
+        workers=settings.skops_workers,
+        timeout_seconds=settings.skops_timeout_seconds,
+        max_batches=settings.skops_max_batches,
+        trusted_types=settings.skops_trusted_types,
+    )
     follower = RolloutFollower(
-        lambda: bus.view(RolloutStep.topic()), Loader(artifacts, features, OnnxModel)
+        lambda: bus.view(RolloutStep.topic()),
+        Loader(artifacts, features, {"onnx": OnnxModel, "skops": skops.open}),
     )
     journal = _journal(settings, bus)
     answering = Answering(
@@ -113,6 +121,7 @@ def build(
         journal.stop()
         await asyncio.to_thread(journal.close, settings.log_deadline_seconds)
         await features.close()
+        await asyncio.to_thread(skops.close)
 
     api = FastAPI(
         title="Tailrace predictor",

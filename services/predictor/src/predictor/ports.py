@@ -1,10 +1,12 @@
 """What the predictor needs of the world."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from predictor.domain.batching import Lookup
+from predictor.domain.errors import ModelFailedError
 from predictor.domain.features import Input, Ref, Stored, Value
 from servicekit.bus import Batch
 from servicekit.errors import ServicekitError
@@ -35,6 +37,21 @@ class Model(Protocol):
 
         Raises:
             ModelFailedError: it broke on these rows.
+        """
+        ...
+
+
+@runtime_checkable
+class RemoteModel(Protocol):
+    """A model that runs elsewhere, and keeps nobody waiting meanwhile; it is a `Model` as well."""
+
+    def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float | ModelFailedError]]":
+        """Ask for the scores of rows, from any thread; each is a score or a failure.
+
+        The future fails with CannotAnswerError when the whole batch was lost.
+
+        Raises:
+            CannotAnswerError: too much waits already.
         """
         ...
 

@@ -42,6 +42,15 @@ class PredictorSettings(ServiceSettings):
     """Most instances in one request, at most `max_in_flight`."""
     max_rows: int = Field(default=256, ge=1)
     """Requests in one run of a model."""
+    skops_workers: int = Field(default=1, ge=1, le=64)
+    """Processes for versions that are no ONNX file; they start with the first such version."""
+    skops_timeout_seconds: float = Field(default=5.0, gt=0)
+    """Longest run of such a version over one batch; then its process is replaced."""
+    skops_max_batches: int = Field(default=32, ge=1)
+    """Batches of such versions that run or wait; those beyond are answered 503."""
+    skops_trusted_types: tuple[str, ...] = ()
+    """Types that a skops file may hold beside those of `event_schemas.skops`, as JSON; whoever
+    names one here lets artifacts build objects of it."""
     max_event_time_ahead_seconds: float = Field(default=300.0, ge=0)
     """How far a request's `event_time` may lie in the future: later ones would close every window
     of the drift monitor."""

@@ -102,10 +102,11 @@ def test_a_file_that_takes_other_features_is_not_loaded(serving: Any, requested:
     assert "hour (an ONNX input only)" in failure.message
 
 
-@pytest.mark.parametrize("format_", ["skops", "json"])
-def test_only_onnx_is_served(serving: Any, format_: str) -> None:
-    serving.announce(serving.step(1, serving.version(2, format=format_)))
-    assert serving.follower.failures["flight_delay"].reason == "format"
+def test_a_format_that_is_not_served_is_named_with_those_that_are(serving: Any) -> None:
+    serving.announce(serving.step(1, serving.version(2, format="json")))
+    failure = serving.follower.failures["flight_delay"]
+    assert failure.reason == "format"
+    assert "is json: served are onnx, skops" in failure.message
 
 
 def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Any) -> None:

@@ -54,6 +54,7 @@ def build(
         training,
         runs or registry,
         versions or registry,
+        trusted_types=settings.skops_trusted_types,
         clock=clock,
     )
     governor = TransactionalLoop(

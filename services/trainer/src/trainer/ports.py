@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from event_schemas.model import Artifact, DataVersion, ModelVersion
 from event_schemas.policy import Feature, Policies
@@ -58,13 +58,17 @@ class TrainingTask:
     until: datetime
     """Rows whose event time is later are not read."""
     champion: Path | None
-    """ONNX file of the version that serves now; None: there is none."""
+    """File of the version that serves now; None: there is none."""
     champion_features: tuple[Feature, ...] = ()
     """Inputs of the champion."""
+    champion_format: str = "onnx"
+    """How the champion's file is to be read: `onnx` or `skops`."""
     champion_name: str = ""
     """The champion, for people."""
     champion_until: datetime | None = None
     """End of the event time of the champion's own training data."""
+    trusted_types: tuple[str, ...] = ()
+    """Types that the operator trusts in skops files, beside those that every service trusts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class TrainingResult:
     """What came out of a training."""
 
     artifact: bytes
-    """The ONNX file."""
+    """The file that answers."""
     reference: bytes
     """Parquet file of held-out rows: feature columns, `label`, `score`."""
     data: tuple[DataVersion, ...]
@@ -86,6 +90,10 @@ class TrainingResult:
     gates: tuple[Gate, ...]
     stages: Mapping[str, float]
     """Wall time of each stage, in seconds."""
+    format: Literal["onnx", "skops"] = "onnx"
+    """How the artifact is to be read."""
+    why_not_onnx: str | None = None
+    """What kept the pipeline from being an ONNX file; None where it is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,3 +29,6 @@ class TrainerSettings(ServiceSettings):
     """Time that one training may take."""
     omp_num_threads: int = Field(default=1, ge=1)
     """Threads of one training."""
+    skops_trusted_types: tuple[str, ...] = ()
+    """Types that a skops file may hold beside those of `event_schemas.skops`, as JSON; whoever
+    names one here lets artifacts build objects of it."""

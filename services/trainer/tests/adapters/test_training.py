@@ -166,34 +166,123 @@ def test_a_champion_may_have_an_input_that_the_new_version_dropped(train, edit, 
     assert train(**task).gates[-1].value is not None
 
 
-SCALED = """
-    columns = ColumnTransformer(
-        [("c", encode, ["harbour"]), ("n", StandardScaler(), ["hour", "wind"])]
-    )
-"""
-NATIVE = "HistGradientBoostingClassifier(categorical_features=[0], max_iter=20, random_state=seed)"
-
-
-def test_native_categories_convert_wrongly_and_the_parity_gate_catches_it(train, ferries):
+def pipeline_of(ferries, columns: str = "", trees: str = "", imports: str = "") -> None:
+    """Put other columns or another estimator into the pipeline."""
     path = ferries.folder / "pipeline.py"
-    code = path.read_text()
-    start = code.index("HistGradientBoostingClassifier(max_iter")
-    end = code.index("\n", start)
-    path.write_text(code[:start] + NATIVE + code[end:])
+    code = imports + path.read_text()
+    if columns:
+        start, end = code.index("    columns ="), code.index("    trees =")
+        code = code[:start] + f"    columns = {columns}\n" + code[end:]
+    if trees:
+        start = code.index("    trees =")
+        code = code[:start] + f"    trees = {trees}\n" + code[code.index("    return") :]
+    path.write_text(code)
+
+
+NATIVE = {
+    "trees": "HistGradientBoostingClassifier(categorical_features=[0], max_iter=20,"
+    " random_state=seed)"
+}
+SCALED = {
+    "imports": "from sklearn.preprocessing import StandardScaler\n",
+    "columns": "ColumnTransformer([('c', encode, ['harbour']), ('n', StandardScaler(),"
+    " ['hour', 'wind'])])",
+}
+CALIBRATED = {
+    "imports": "from sklearn.calibration import CalibratedClassifierCV\n",
+    "trees": "CalibratedClassifierCV(HistGradientBoostingClassifier(max_iter=20,"
+    " random_state=seed), method='isotonic', cv=2)",
+}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "tolerance", "why"),
+    [
+        pytest.param(NATIVE, 1e-5, "its ONNX form differs from scikit-learn by", id="native"),
+        # So few rows seldom hit a threshold: the tolerance stands in for more of them.
+        pytest.param(SCALED, 1e-9, "its ONNX form differs from scikit-learn by", id="scaled"),
+        pytest.param(CALIBRATED, 1e-9, "ONNX", id="calibrated"),
+    ],
+)
+def test_a_pipeline_without_a_true_onnx_form_becomes_a_skops_file_that_answers_as_it_does(
+    train, ferries, edit, pipeline, tolerance, why
+):
+    pipeline_of(ferries, **pipeline)
+    edit(gate={"parity_tolerance": tolerance})
     result = train()
+    assert result.format == "skops"
+    assert why in result.why_not_onnx
+    assert result.parity == 0.0
+    assert result.gates[0].verdict == "passed"
+    assert result.artifact.startswith(b"PK"), "a skops file is a zip"
+
+
+def test_native_categories_are_far_off_as_onnx_and_refused_where_only_onnx_will_do(
+    train, ferries, edit
+):
+    pipeline_of(ferries, **NATIVE)
+    edit(gate={"artifact": "onnx"})
+    result = train()
+    assert result.format == "onnx"
     assert result.parity > 0.01
     assert result.gates[0].verdict == "failed"
 
 
-def test_numbers_scaled_in_float32_are_measured_against_scikit_learn(train, ferries, edit):
-    path = ferries.folder / "pipeline.py"
-    code = path.read_text().replace("OrdinalEncoder\n", "OrdinalEncoder, StandardScaler\n", 1)
-    start, end = code.index("    columns ="), code.index("    trees =")
-    path.write_text(code[:start] + SCALED.lstrip("\n") + code[end:])
-    edit(gate={"parity_tolerance": 1e-9})
+def test_a_step_that_cannot_be_converted_fails_where_only_onnx_will_do(train, edit, monkeypatch):
+    import skl2onnx
+
+    def fails(*_, **__):
+        # What protobuf 7 makes of every ensemble of trees.
+        raise RuntimeError("Unable to create node 'TreeEnsembleClassifier'")
+
+    monkeypatch.setattr(skl2onnx, "to_onnx", fails)
     result = train()
-    assert result.parity > 0
-    assert result.gates[0].verdict == "failed"
+    assert (result.format, result.parity) == ("skops", 0.0)
+    assert "TreeEnsembleClassifier" in result.why_not_onnx
+    edit(gate={"artifact": "onnx"})
+    with pytest.raises(TrainingError, match="allow skops with gate"):
+        train()
+
+
+def test_protobuf_is_held_below_the_release_under_which_no_tree_converts():
+    from importlib.metadata import requires, version
+
+    assert int(version("protobuf").split(".")[0]) < 7
+    assert any(r.replace(" ", "").startswith("protobuf<7") for r in requires("trainer") or ())
+
+
+def test_a_type_that_nobody_trusts_is_named_unless_the_operator_trusts_it(train, ferries, edit):
+    pipeline_of(
+        ferries,
+        imports="from sklearn.impute import SimpleImputer\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "from sklearn.neighbors import KNeighborsClassifier\n",
+        columns="make_pipeline(ColumnTransformer([('c', encode, ['harbour']), ('n',"
+        " 'passthrough', ['hour', 'wind'])]), SimpleImputer())",
+        trees="KNeighborsClassifier(50, algorithm='kd_tree')",
+    )
+    edit(gate={"parity_tolerance": 1e-12})
+    with pytest.raises(TrainingError, match=r"_kd_tree\.KDTree, which nobody trusts") as caught:
+        train()
+    assert caught.value.stage == "export"
+    trusted = (
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+    )
+    assert train(trusted_types=trusted).format == "skops"
+
+
+def test_a_champion_that_is_a_skops_file_is_scored_on_the_same_rows(train, ferries, tmp_path):
+    pipeline_of(ferries, **NATIVE)
+    champion = tmp_path / "champion.skops"
+    champion.write_bytes(train().artifact)
+    task = {
+        "champion": champion,
+        "champion_format": "skops",
+        "champion_features": load_model(ferries.folder).features,
+        "champion_name": "version 1",
+    }
+    assert train(**task).gates[-1].value == 0.0
 
 
 @pytest.mark.parametrize(
@@ -218,7 +307,7 @@ def test_numbers_scaled_in_float32_are_measured_against_scikit_learn(train, ferr
             "    double = FunctionTransformer(lambda x: 2 * x)\n"
             "    return make_pipeline(ColumnTransformer([('n', double, ['hour'])]), H(max_iter=2))",
             "export",
-            "no ONNX form",
+            "no ONNX form.*no skops form",
         ),
     ],
 )

@@ -31,6 +31,7 @@ EMBEDDED_TOPICS = {
 QUIET = {
     "DO_NOT_TRACK": "true",  # MLflow, and Evidently, for which any value will do
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # a pickle runs whatever it says
     "FEAST_USAGE": "False",  # releases of Feast before 0.40 counted uses
 }
 """Variables that keep every library of the stack from calling home."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from predictor.domain.errors import LoadError
 from servicekit.errors import UnavailableError
-from servicekit.mlflow import leave_feast_out
+from servicekit.mlflow import leave_feast_out, refuse_pickles
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,12 @@ class MlflowArtifacts:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+        refuse_pickles()
         leave_feast_out()
 
     def fetch(self, uri: str, sha256: str) -> Path:
         """See `Artifacts.fetch`."""
-        kept = self._folder / f"{sha256}.onnx"
+        kept = self._folder / f"{sha256}{Path(uri).suffix}"
         if kept.is_file() and _digest(kept) == sha256:
             return kept
         self._folder.mkdir(parents=True, exist_ok=True)

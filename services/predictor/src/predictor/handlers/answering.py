@@ -8,7 +8,7 @@ that come meanwhile make up the next.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ from predictor.handlers.metrics import (
     UNLOGGED,
 )
 from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
+from predictor.handlers.remote import score_remotely
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Journal
 from servicekit.clock import Clock
@@ -238,14 +239,33 @@ class Answering:
             self._waiting[self._max_batch :],
         )
         BATCH_SIZE.observe(len(batch))
+        if elsewhere := [p for p in batch if p.version.remote is not None and p.error is None]:
+            # They are answered when they are; nobody else waits for them.
+            self._spawn(self._with_remote(elsewhere))
+            batch = [p for p in batch if p.version.remote is None or p.error is not None]
         if any(p.version.signature.lookups and p.error is None for p in batch):
-            task = asyncio.get_running_loop().create_task(self._with_store(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._with_store(batch))
         else:
             self._finish(batch, {})
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _with_store(self, batch: Sequence[Prediction]) -> None:
+        self._finish(batch, await self._read(batch))
+
+    async def _with_remote(self, batch: Sequence[Prediction]) -> None:
+        """Answer a batch whose versions run elsewhere, while the loop goes on."""
+        try:
+            self._fill(batch, await self._read(batch))
+            await score_remotely(batch)
+            self._write(batch)
+        except Exception as error:
+            _fail(batch, error)
+
+    async def _read(self, batch: Sequence[Prediction]) -> Stored | None:
         started = time.perf_counter()
         stored: Stored | None = None
         try:
@@ -259,7 +279,7 @@ class Answering:
         took = (time.perf_counter() - started) * 1000
         for prediction in batch:
             prediction.features_ms = took
-        self._finish(batch, stored)
+        return stored
 
     def _finish(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
         try:
@@ -267,10 +287,7 @@ class Answering:
             self._score(batch)
             self._write(batch)
         except Exception as error:
-            log.exception("a batch of %d failed", len(batch))
-            for prediction in batch:
-                if not prediction.done.done():
-                    prediction.done.set_exception(error)
+            _fail(batch, error)
         finally:
             self._turning = bool(self._waiting)
             if self._waiting:
@@ -314,6 +331,9 @@ class Answering:
                 prediction.inference_ms = took
 
     def _write(self, batch: Sequence[Prediction]) -> None:
+        if not batch:
+            return
+
         def settled(sent: int, error: ServicekitError | None) -> None:
             if error is not None:
                 UNLOGGED.inc(sent)
@@ -365,6 +385,13 @@ class Answering:
 
 def _request_names(route: LoadedRoute) -> frozenset[str]:
     return frozenset().union(*(version.signature.requested for version in route.versions))
+
+
+def _fail(batch: Sequence[Prediction], error: Exception) -> None:
+    log.exception("a batch of %d failed", len(batch))
+    for prediction in batch:
+        if not prediction.done.done():
+            prediction.done.set_exception(error)
 
 
 def _settle(prediction: Prediction, failure: CannotAnswerError | None) -> None:

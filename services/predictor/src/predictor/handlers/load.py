@@ -3,6 +3,7 @@
 import gc
 import logging
 import time
+from collections.abc import Mapping
 
 from event_schemas.model import ModelVersion
 from predictor.domain.errors import LoadError
@@ -17,10 +18,19 @@ log = logging.getLogger(__name__)
 class Loader:
     """Fetches, checks, opens and tries a version; blocks for as long as that takes."""
 
-    def __init__(self, artifacts: Artifacts, features: OnlineFeatures, open_model: OpenModel):
+    def __init__(
+        self, artifacts: Artifacts, features: OnlineFeatures, formats: Mapping[str, OpenModel]
+    ) -> None:
+        """Loads what it is asked for.
+
+        Args:
+            artifacts: where files come from.
+            features: the feature store.
+            formats: opens a file, by its format.
+        """
         self._artifacts = artifacts
         self._features = features
-        self._open = open_model
+        self._formats = formats
 
     def warm_up(self) -> None:
         """Import what the first version would wait for; takes seconds."""
@@ -36,12 +46,16 @@ class Loader:
         """
         started = time.perf_counter()
         artifact = version.artifact
-        if artifact.format != "onnx":
-            raise LoadError("format", f"{artifact.uri} is {artifact.format}: only onnx is served")
+        open_model = self._formats.get(artifact.format)
+        if open_model is None:
+            raise LoadError(
+                "format",
+                f"{artifact.uri} is {artifact.format}: served are {', '.join(self._formats)}",
+            )
         signature = Signature(inputs(version.features))
         self._features.prepare(signature.lookups)
         path = self._artifacts.fetch(artifact.uri, artifact.sha256)
-        model = self._open(path, signature.inputs)
+        model = open_model(path, signature.inputs)
         took = time.perf_counter() - started
         LOAD_SECONDS.observe(took)
         log.info("loaded %s version %s in %.2f s", version.model, version.version, took)

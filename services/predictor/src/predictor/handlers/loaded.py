@@ -1,12 +1,12 @@
 """A model version in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from event_schemas.model import ModelVersion
 from event_schemas.policy import Feature
 from predictor.domain.features import Input, Signature
 from predictor.domain.routing import Route, Routes
-from predictor.ports import Model
+from predictor.ports import Model, RemoteModel
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -18,6 +18,14 @@ class LoadedVersion:
     sha256: str
     signature: Signature
     scorer: Model
+
+    remote: RemoteModel | None = field(init=False)
+    """The scorer, when it runs elsewhere."""
+
+    def __post_init__(self) -> None:
+        """Look once: each request asks."""
+        remote = self.scorer if isinstance(self.scorer, RemoteModel) else None
+        object.__setattr__(self, "remote", remote)
 
     def is_of(self, version: ModelVersion) -> bool:
         """Whether this is the announced version: same file, same features."""

@@ -1,7 +1,7 @@
 """Experiments and model versions in MLflow.
 
 An experiment and a registered model have the model's name. A run serves one request; its files are
-logged as plain artifacts, since readers load ONNX by URI and digest and need no MLflow flavour.
+logged as plain artifacts, since readers load them by URI and digest and need no MLflow flavour.
 """
 
 import hashlib
@@ -14,11 +14,10 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
-from servicekit.mlflow import leave_feast_out
+from servicekit.mlflow import leave_feast_out, refuse_pickles
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 
-ARTIFACT = "model.onnx"
 REFERENCE = "reference.parquet"
 OUTCOME = "outcome.json"
 OUTAGES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
@@ -90,6 +89,8 @@ class MlflowRegistry:
             "features": ",".join(f.name for f in definition.features)[:MAX_TAG],
         }
         tags = {f"data.{d.dataset}.version": str(d.table_version) for d in result.data}
+        if result.why_not_onnx:
+            tags["why_not_onnx"] = result.why_not_onnx[:MAX_TAG]
         tags |= {f"gate.{g.name}": f"{g.verdict}: {g.reason}"[:MAX_TAG] for g in result.gates}
         with self._outages():
             self._client.log_batch(
@@ -98,7 +99,8 @@ class MlflowRegistry:
                 [Param(name, str(value)) for name, value in params.items()],
                 [RunTag(name, value) for name, value in tags.items()],
             )
-            files = {ARTIFACT: result.artifact, REFERENCE: result.reference}
+            artifact = f"model.{result.format}"
+            files = {artifact: result.artifact, REFERENCE: result.reference}
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)
@@ -106,12 +108,12 @@ class MlflowRegistry:
             base = self._client.get_run(run_id).info.artifact_uri
             self._ensure_model(definition.model)
             version = self._client.create_model_version(
-                definition.model, source=f"{base}/{ARTIFACT}", run_id=run_id
+                definition.model, source=f"{base}/{artifact}", run_id=run_id
             )
         return Registered(
             version=str(version.version),
             artifact=Artifact(
-                uri=f"{base}/{ARTIFACT}", sha256=_sha256(result.artifact), format="onnx"
+                uri=f"{base}/{artifact}", sha256=_sha256(result.artifact), format=result.format
             ),
             reference=Artifact(
                 uri=f"{base}/{REFERENCE}", sha256=_sha256(result.reference), format="parquet"
@@ -152,6 +154,7 @@ class MlflowRegistry:
             )
             from mlflow import MlflowClient
 
+            refuse_pickles()
             leave_feast_out()
             self._made = MlflowClient(self._tracking_uri, self._tracking_uri)
         return self._made

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from event_schemas.policy import Feature
-from trainer.adapters import onnx_artifact
+from trainer.adapters import artifact
 from trainer.adapters.delta_history import History, read_history
 from trainer.adapters.pipeline_file import build_pipeline
 from trainer.domain import gates, measures
@@ -41,11 +40,12 @@ def warm(threads: int) -> None:
     import skl2onnx
     import sklearn.ensemble
     import sklearn.pipeline
+    import skops.io
 
     import trainer.adapters.feast_delta_store
 
     pyarrow.set_cpu_count(threads)
-    del trainer, deltalake, feast, onnxruntime, pandas, skl2onnx, sklearn
+    del trainer, deltalake, feast, onnxruntime, pandas, skl2onnx, sklearn, skops
 
 
 def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
@@ -66,27 +66,27 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
         pipeline = build_pipeline(task.definition.pipeline, plan.seed)
     with clock.stage("fit"):
         _fit(pipeline, train_rows.loc[:, names], train_labels)
+    policy = task.definition.policies.gate
     with clock.stage("export"):
-        artifact = onnx_artifact.export(pipeline, features)
+        made = artifact.export(pipeline, features, held, policy, task.trusted_types)
     with clock.stage("evaluate"):
-        scores = _scores("artifact", artifact, held, features)
-        expected = _sklearn_scores(pipeline, held.loc[:, names])
-        difference = float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
+        scores = made.scores
         losses = measures.log_losses(labels, scores)
-        policy = task.definition.policies.gate
         rules = GateRules(policy.max_regression, policy.min_rows, policy.parity_tolerance)
         return TrainingResult(
-            artifact=artifact,
+            artifact=made.content,
+            format=made.format,
+            why_not_onnx=made.why_not_onnx,
             reference=_reference(held.loc[:, names], labels, scores),
             data=history.versions,
             measures=measures.evaluate(labels, scores),
-            parity=difference,
+            parity=made.parity,
             loss_mean=float(np.mean(losses)),
             loss_std=float(np.std(losses)),
             train_rows=len(train_rows),
             holdout_rows=len(held),
             gates=(
-                gates.parity(difference, len(held), rules),
+                gates.parity(made.parity, len(held), rules),
                 gates.min_rows(len(held), rules),
                 gates.beats_base_rate(labels, scores, float(np.mean(train_labels)))
                 if task.champion is None
@@ -134,25 +134,6 @@ def _fit(pipeline: Any, frame: "pd.DataFrame", labels: Floats) -> None:
         raise TrainingError("fit", f"{type(error).__name__}: {error}") from error
 
 
-def _sklearn_scores(pipeline: Any, frame: "pd.DataFrame") -> Floats:
-    try:
-        return np.asarray(pipeline.predict_proba(frame))[:, 1].astype(np.float64)
-    except Exception as error:
-        raise TrainingError(
-            "evaluate", f"predict_proba: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _scores(
-    what: str, artifact: Any, frame: "pd.DataFrame", features: tuple[Feature, ...]
-) -> Floats:
-    try:
-        return onnx_artifact.score(artifact, frame, features)
-    except Exception as error:
-        text = f"the {what} does not run: {type(error).__name__}: {error}"
-        raise TrainingError("evaluate", text) from error
-
-
 def _against_champion(
     task: TrainingTask,
     champion: Path,
@@ -172,7 +153,14 @@ def _against_champion(
     if missing:
         name = f"{name} (its inputs {', '.join(missing)} are no longer there)"
         return gates.log_loss(labels, scores, None, name, rules)
-    rival = _scores("champion", champion, held, task.champion_features)
+    rival = artifact.score(
+        "champion",
+        champion,
+        task.champion_format,
+        held,
+        task.champion_features,
+        task.trusted_types,
+    )
     if task.champion_until is not None:
         unseen = moments >= int(task.champion_until.timestamp() * 1e6)
         if unseen.sum() >= rules.min_rows:

@@ -55,6 +55,7 @@ class Worker:
         runs: Runs,
         versions: Versions,
         *,
+        trusted_types: tuple[str, ...] = (),
         clock: Clock | None = None,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,6 +64,7 @@ class Worker:
         self._training = training
         self._runs = runs
         self._versions = versions
+        self._trusted_types = trusted_types
         self._clock = clock or SystemClock()
         self._stopwatch = stopwatch
 
@@ -120,9 +122,11 @@ class Worker:
             definition,
             until=decided.event_time,
             champion=self._versions.fetch(champion.artifact) if champion else None,
+            champion_format=champion.artifact.format if champion else "onnx",
             champion_features=champion.features if champion else (),
             champion_name=f"version {champion.version}" if champion else "",
             champion_until=champion.trained_at if champion else None,
+            trusted_types=self._trusted_types,
         )
         result = self._training.train(task)
         registered = self._versions.register(run_id, definition, result)
@@ -136,6 +140,7 @@ class Worker:
                 for m in result.measures
             ),
             parity=result.parity,
+            why_not_onnx=result.why_not_onnx,
             seed=definition.training.seed,
             duration_seconds=self._stopwatch() - started,
         )

@@ -1,0 +1,125 @@
+"""What a fitted pipeline becomes: ONNX where that answers as scikit-learn does, otherwise skops."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from event_schemas.policy import Feature, GatePolicy
+from trainer.adapters import onnx_artifact, skops_artifact
+from trainer.domain.failure import TrainingError
+from trainer.domain.measures import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file, and how it answers."""
+
+    content: bytes
+    format: Literal["onnx", "skops"]
+    scores: Floats
+    """Of the held-out rows, by the file itself."""
+    parity: float
+    """Largest difference from scikit-learn on them; NaN when there is none to take."""
+    why_not_onnx: str | None = None
+
+
+def export(
+    pipeline: Any,
+    features: Sequence[Feature],
+    held: "pd.DataFrame",
+    policy: GatePolicy,
+    trusted: Collection[str] = (),
+) -> Exported:
+    """The file of a fitted pipeline, scored on held-out rows.
+
+    Where the policy allows nothing else, an ONNX file is given however far off it is: the parity
+    gate then refuses it.
+
+    Args:
+        pipeline: fitted.
+        features: its inputs.
+        held: held-out rows.
+        policy: what a version may be made of, and how far off.
+        trusted: types that the operator trusts in skops files.
+
+    Raises:
+        TrainingError: there is no file that the policy allows.
+    """
+    expected = _answers(pipeline, held.loc[:, [feature.name for feature in features]])
+    try:
+        onnx = _as_onnx(pipeline, features, held, expected)
+    except TrainingError as error:
+        if policy.artifact == "onnx":
+            raise TrainingError(
+                error.stage, f"{error}; or allow skops with gate.artifact: onnx_or_skops"
+            ) from error
+        why = str(error)
+    else:
+        if onnx.parity <= policy.parity_tolerance or policy.artifact == "onnx":
+            return onnx
+        why = (
+            f"its ONNX form differs from scikit-learn by {onnx.parity:.2g} on {len(held)} rows,"
+            f" more than {policy.parity_tolerance:.2g}"
+        )
+    try:
+        content = skops_artifact.export(pipeline, trusted)
+    except TrainingError as error:
+        raise TrainingError(error.stage, f"{why}; and {error}") from error
+    scores = score("artifact", content, "skops", held, features, trusted)
+    return Exported(content, "skops", scores, _difference(scores, expected), why)
+
+
+def score(
+    what: str,
+    artifact: Any,
+    form: str,
+    frame: "pd.DataFrame",
+    features: Sequence[Feature],
+    trusted: Collection[str] = (),
+) -> Floats:
+    """The probability of the positive class for each row of a frame.
+
+    Args:
+        what: for people.
+        artifact: the file, or its bytes.
+        form: `onnx` or `skops`.
+        frame: the rows.
+        features: inputs of the artifact.
+        trusted: types that the operator trusts in skops files.
+
+    Raises:
+        TrainingError: it does not run.
+    """
+    try:
+        if form == "skops":
+            return skops_artifact.score(artifact, frame, features, trusted)
+        return onnx_artifact.score(artifact, frame, features)
+    except Exception as error:
+        text = f"the {what} does not run: {type(error).__name__}: {error}"
+        raise TrainingError("evaluate", text) from error
+
+
+def _as_onnx(
+    pipeline: Any, features: Sequence[Feature], held: "pd.DataFrame", expected: Floats
+) -> Exported:
+    content = onnx_artifact.export(pipeline, features)
+    scores = score("ONNX file", content, "onnx", held, features)
+    return Exported(content, "onnx", scores, _difference(scores, expected))
+
+
+def _difference(scores: Floats, expected: Floats) -> float:
+    return float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
+
+
+def _answers(pipeline: Any, frame: "pd.DataFrame") -> Floats:
+    try:
+        return np.asarray(pipeline.predict_proba(frame))[:, 1].astype(np.float64)
+    except Exception as error:  # the user's pipeline may raise anything
+        raise TrainingError(
+            "evaluate", f"predict_proba: {type(error).__name__}: {error}"
+        ) from error
