@@ -82,6 +82,7 @@ bench-serving: $(READY) ## Measure the predictor beside other model servers (nee
 
 lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
 	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
+
 bench-kit: $(READY) ## Measure the kit beside a bare loop and Faust on Apache Kafka (ARGS="--rounds 5")
 	@$(BIN)/python bench/kit_throughput.py --result bench/results/kit_throughput.json $(ARGS)
 

@@ -266,6 +266,7 @@ def test_a_type_that_nobody_trusts_is_named_unless_the_operator_trusts_it(train,
         train()
     assert caught.value.stage == "export"
     trusted = (
+        "numpy.dtype",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.neighbors._kd_tree.KDTree",
     )
