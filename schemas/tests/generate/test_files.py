@@ -61,7 +61,7 @@ def test_what_is_written_is_fresh_and_a_changed_file_is_named(copy_of_examples):
     (copy_of_examples / "docs/events.md").write_text("by hand")
     (copy_of_examples / "schemas/json/label.arrived.v1.json").unlink()
 
-    assert len(written) == len(EVENTS) + 3
+    assert len(written) == len(EVENTS) + 4
     assert stale(copy_of_examples) == ["schemas/json/label.arrived.v1.json", "docs/events.md"]
     assert write(copy_of_examples) == ["schemas/json/label.arrived.v1.json", "docs/events.md"]
     assert stale(copy_of_examples) == []

@@ -9,6 +9,7 @@ from event_schemas.generate.asyncapi import asyncapi
 from event_schemas.generate.events_page import events_page
 from event_schemas.generate.examples import read_example
 from event_schemas.generate.json_schema import json_schema
+from event_schemas.generate.rights_yaml import rights_yaml
 from event_schemas.generate.topics_yaml import topics_yaml
 from event_schemas.topics import all_topics
 
@@ -31,6 +32,7 @@ def generated(root: Path) -> dict[str, str]:
     }
     files["schemas/asyncapi.json"] = _json(asyncapi(EVENTS, examples))
     files["helm/tailrace/topics.yaml"] = topics_yaml(all_topics())
+    files["helm/tailrace/rights.yaml"] = rights_yaml()
     files["docs/events.md"] = events_page(EVENTS, contracts, examples)
     return files
 

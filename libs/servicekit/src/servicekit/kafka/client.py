@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from servicekit.bus import Message
+from servicekit.kafka.complaints import ClientLog, Complaints
 
 log = logging.getLogger("servicekit.kafka")
-_client_log = logging.getLogger("servicekit.kafka.client")
 
 
 class Clients:
@@ -24,16 +24,20 @@ class Clients:
         idle_rest_seconds: float = 0.0,
         request_seconds: float = 5.0,
     ) -> None:
+        self.bootstrap_servers = bootstrap_servers
         self.idle_rest_seconds = idle_rest_seconds
         self.request_seconds = request_seconds
         """Longest wait for one answer of the brokers; then it is an outage, which loops retry."""
+        self.complaints = Complaints()
+        # All that is asked of a logger is its method `log`.
+        self._client_log: Any = ClientLog(self.complaints)
         self._common: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             # A broker that comes back is found within two seconds.
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 2000,
             "log.connection.close": False,
-            "error_cb": _on_error,
+            "error_cb": self.complaints.take,
             **(options or {}),
         }
 
@@ -52,7 +56,7 @@ class Clients:
                 "enable.auto.offset.store": False,
                 **_dotted(options),
             },
-            logger=_client_log,
+            logger=self._client_log,
         )
 
     def producer(self, **options: Any) -> Producer:
@@ -70,12 +74,12 @@ class Clients:
                 "message.max.bytes": 2 * 1024 * 1024,
                 **_dotted(options),
             },
-            logger=_client_log,
+            logger=self._client_log,
         )
 
     def admin(self) -> AdminClient:
         """A client that creates topics."""
-        return AdminClient(dict(self._common), logger=_client_log)
+        return AdminClient(dict(self._common), logger=self._client_log)
 
 
 def read(message: KafkaMessage) -> Message:
@@ -96,8 +100,3 @@ def read(message: KafkaMessage) -> Message:
 
 def _dotted(options: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("_", "."): value for name, value in options.items()}
-
-
-def _on_error(error: KafkaError) -> None:
-    # Every call that fails for it raises as well; this is for whoever reads the logs.
-    log.log(logging.ERROR if error.fatal() else logging.WARNING, "%s", error.str())

@@ -15,6 +15,14 @@ _NO_RETRY_HELPS = {
     KafkaError.UNSUPPORTED_VERSION,
 }
 
+_REFUSED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the topics",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "the group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
+}
+"""What the brokers let this user do nothing with, or not this."""
+
 
 def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
     """The client's error inside its exception."""
@@ -24,6 +32,11 @@ def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
 def is_fatal(error: KafkaError) -> bool:
     """Whether this client, or any with its settings, can never succeed."""
     return error.fatal() or error.code() in _NO_RETRY_HELPS
+
+
+def is_refused(error: KafkaError) -> bool:
+    """Whether the brokers know the user, and do not let it do this."""
+    return error.code() in _REFUSED
 
 
 def translate(error: KafkaException | KafkaError, doing: str) -> ServicekitError:
@@ -36,6 +49,11 @@ def translate(error: KafkaException | KafkaError, doing: str) -> ServicekitError
     if inner.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return TooLargeError(f"Kafka, while {doing}: {inner.str()}")
     text = f"Kafka, while {doing}: {inner.str()} ({inner.name()})"
+    if on := _REFUSED.get(inner.code()):
+        text += (
+            f": the user of KAFKA_SASL_USERNAME, or of KAFKA_CERT_FILE, lacks a right on {on}; give"
+            " it those of its service, see 'Rights in Kafka' in docs/deployment.md"
+        )
     return FatalBusError(text) if is_fatal(inner) else UnavailableError(text)
 
 

@@ -13,7 +13,7 @@ from event_schemas.catalog import LOOPS
 from event_schemas.topics import DEAD, Topic, topic_named
 from servicekit.errors import FatalBusError
 from servicekit.kafka.client import Clients, log
-from servicekit.kafka.errors import kafka_error, translate
+from servicekit.kafka.errors import is_refused, kafka_error, translate
 from servicekit.kafka.layout import TopicLayout
 
 LOOK_SECONDS = 0.02
@@ -40,7 +40,7 @@ class Topics:
         if missing or not self._counts:
             dead = [service + DEAD for service in LOOPS]
             topics = map(topic_named, dict.fromkeys([*BY_TYPE, *dead, *missing]))
-            self._create((topic, self._layout.count(topic)) for topic in topics)
+            self._create(((topic, self._layout.count(topic)) for topic in topics), set(missing))
 
     def ensure_state(self, name: str, slots: int) -> None:
         """See that a state topic exists, with a partition for each slot.
@@ -49,7 +49,7 @@ class Topics:
             UnavailableError: the brokers do not answer.
             FatalBusError: it was made for another number of slots.
         """
-        self._create([(topic_named(name), slots)])
+        self._create([(topic_named(name), slots)], {name})
         if self._counts[name] != slots:
             raise FatalBusError(
                 f"{name} was made for {self._counts[name]} slots, but there are to be {slots}:"
@@ -75,13 +75,17 @@ class Topics:
                 return counts
             time.sleep(LOOK_SECONDS)
 
-    def _create(self, wanted: Iterable[tuple[Topic, int]]) -> None:
-        """Create what is missing of some topics, each with so many partitions."""
+    def _create(self, wanted: Iterable[tuple[Topic, int]], needed: Collection[str]) -> None:
+        """Create what is missing of some topics, each with so many partitions.
+
+        A topic that this user has no right to see looks as if it were missing: that only matters
+        where it is needed.
+        """
         wanted = list(wanted)
         names = {topic.name for topic, _ in wanted}
         with self._lock:
+            admin = self._clients.admin()
             try:
-                admin = self._clients.admin()
                 existing = admin.list_topics(timeout=self._timeout).topics
                 new = [
                     NewTopic(
@@ -95,20 +99,37 @@ class Topics:
                 ]
                 if new:
                     answers = admin.create_topics(new, request_timeout=self._timeout)
-                    for answer in answers.values():
+                    for name, answer in answers.items():
                         try:
                             answer.result()
                         except KafkaException as error:
                             # Every service ensures the same topics, and all start together.
-                            if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                            if kafka_error(error).code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                                continue
+                            if name in needed or not is_refused(kafka_error(error)):
                                 raise
-                    log.info("created topics: %s", ", ".join(topic.topic for topic in new))
+                            names.discard(name)
+                    if made := [topic.topic for topic in new if topic.topic in names]:
+                        log.info("created topics: %s", ", ".join(made))
                 counts = self._seen(admin, names)
             except KafkaException as error:
-                raise translate(error, "ensuring topics") from error
+                # The error itself says only that nobody answered; the callback is told why.
+                admin.poll(0)
+                raise translate(error, self._doing(error)) from error
             self._counts.update(counts)
             if unseen := names - counts.keys():
                 raise translate(
                     KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
                     f"waiting for the new topics {', '.join(sorted(unseen))}",
                 )
+
+    def _doing(self, error: KafkaException) -> str:
+        if cause := self._clients.complaints.cause:
+            return f"ensuring topics ({cause})"
+        if kafka_error(error).code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+            # A listener that wants TLS or a password hangs up without a word on one that does not.
+            return (
+                f"ensuring topics (nobody answers at {self._clients.bootstrap_servers}: is it up,"
+                " and are KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL right?)"
+            )
+        return "ensuring topics"
