@@ -84,7 +84,7 @@ lock-bench: $(READY) ## Resolve again what the other model servers of bench-serv
 	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
 
 bench-kit: $(READY) ## Measure the kit beside a bare loop and Faust on Apache Kafka (ARGS="--rounds 5")
-	@$(BIN)/python bench/kit_throughput.py --result bench/results/kit_throughput.json $(ARGS)
+	@$(BIN)/python -m bench.kit --result bench/results/kit_throughput.json $(ARGS)
 
 check: lint types check-lock check-generated ## Run every check that is not a test
 

@@ -1,1 +1,1 @@
-"""What `bench/kit_throughput.py` measures."""
+"""The kit beside a bare confluent-kafka loop and faust-streaming."""

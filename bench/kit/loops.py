@@ -3,7 +3,7 @@
 An event is 500 bytes of JSON in a CloudEvents envelope. Each loop reads it, parses it, makes a body
 of the same size from it, publishes that with the headers of an event that it caused, and commits.
 
-Run by kit_throughput.py: python bench/kit/loops.py LOOP BOOTSTRAP ASKED ANSWERED EVENTS BATCH
+Run by __main__.py: python bench/kit/loops.py LOOP BOOTSTRAP ASKED ANSWERED EVENTS BATCH
 """
 
 import asyncio

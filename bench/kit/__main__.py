@@ -3,7 +3,7 @@
 Each loop is one process with a core of its own; the broker has the other. The medians of the rounds
 are compared, and what a transaction costs is measured by its size.
 
-Run: .venv/bin/python bench/kit_throughput.py [--rounds 5] [--broker apache]
+Run: .venv/bin/python -m bench.kit [--rounds 5] [--broker apache]
 """
 
 import argparse
@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from kit import loops
+from bench.kit import loops
 
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
 from servicekit.testing.broker import apache_broker, embedded_broker
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOOP_CORE, BROKER_CORE = 0, 1
 BATCH = 500
 FEW = 400
