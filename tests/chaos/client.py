@@ -46,6 +46,25 @@ class Client:
         """Close the connections."""
         await self._session.close()
 
+    async def until_served(self, model: str, seconds: float) -> None:
+        """Wait until every predictor has a model, as whoever sends it traffic does.
+
+        Raises:
+            TimeoutError: one did not have it in time.
+        """
+        give_up = time.monotonic() + seconds
+        while not all([await self._serves(each, model) for each in self._predictors()]):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"waited {seconds:g} s for every predictor to have {model}")
+            await asyncio.sleep(0.1)
+
+    async def _serves(self, predictor: str, model: str) -> bool:
+        try:
+            async with self._session.get(f"{predictor}/v2/models/{model}/ready") as response:
+                return response.status == 200
+        except (TimeoutError, aiohttp.ClientError):
+            return False
+
     async def ask(self, request: dict[str, Any]) -> None:
         """Ask for a prediction."""
         name = request["prediction_id"]

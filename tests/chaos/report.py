@@ -13,6 +13,8 @@ from tests.chaos.turn import Result
 
 BEGIN = "<!-- runs: written by make chaos -->"
 END = "<!-- end of runs -->"
+CELL = 160
+"""Characters of a broken promise in the table."""
 
 
 def line(result: Result) -> str:
@@ -61,7 +63,8 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         kinds = ", ".join(
             f"{kind} {n}" if n > 1 else kind for kind, n in sorted(Counter(run["kinds"]).items())
         )
-        broken = "; ".join(v["text"] for v in run["violations"]) or run["failure"] or "none"
+        broken = "; ".join(_short(v["text"]) for v in run["violations"])
+        broken = broken or run["failure"] or "none"
         cells = (
             *(run["seed"], kinds, run["predictions"], run["labels"]),
             *(run["records"], run["trainings"], run["steps"], run["restarts"], run["refused"]),
@@ -77,6 +80,11 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         f" {sums['records']:,} records were acknowledged."
     )
     return f"{told}\n\n" + "\n".join(rows)
+
+
+def _short(text: str) -> str:
+    """What a cell has room for; the file of runs has the rest."""
+    return text if len(text) <= CELL else f"{text[:CELL]}…"
 
 
 def write_table(results: Path, document: Path) -> None:

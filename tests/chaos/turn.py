@@ -94,7 +94,7 @@ class Turn:
                 work = Workload(world, client, sender, reader, sent)
                 striking = asyncio.create_task(self._striker.strike(faults))
                 try:
-                    await self._load(work, reader, striking)
+                    await self._load(work, client, reader, striking)
                     await striking
                     await self._striker.mend()
                     await asyncio.to_thread(self._wait_ready)
@@ -126,11 +126,16 @@ class Turn:
         return result
 
     async def _load(
-        self, work: Workload, reader: observe.TopicReader, striking: asyncio.Task[None]
+        self,
+        work: Workload,
+        client: Client,
+        reader: observe.TopicReader,
+        striking: asyncio.Task[None],
     ) -> None:
         await work.begin()
         await work.ask_for_training(0)
         await self._until(lambda: reader.last_step is not None, "the first version")
+        await client.until_served(self._world.model, READY_SECONDS)
         await self._days(work, reader, striking)
 
     async def _days(

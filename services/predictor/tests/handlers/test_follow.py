@@ -152,6 +152,18 @@ def test_models_fail_alone(lab: Any, body: Any) -> None:
     assert not lab.follower.ready
 
 
+def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Any, body: Any) -> None:
+    lab.announce(
+        lab.step(0, lab.version(1, model="other")), lab.step(0, lab.version(1, sha256="0" * 64))
+    )
+    refused = lab.post(body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "loading")
+    assert "Retry-After" in refused.headers
+    lab.bus.append(Record("rollout.step", b"flight_delay", None))
+    lab.follower.step()
+    assert lab.post(body).status_code == 404
+
+
 def test_a_version_is_freed_when_the_last_request_that_holds_it_is_answered(
     with_store: Any, body: Any, requested: Any, stored: Any
 ) -> None:

@@ -65,20 +65,30 @@ class Route(Generic[V]):
 
 @dataclass(frozen=True)
 class Routes(Generic[V]):
-    """The routes of all models; a change makes a new object."""
+    """The routes of all models; a change makes a new object.
+
+    Attributes:
+        by_model: What is in force.
+        announced: Models that have a rollout, and no version that is loaded yet.
+    """
 
     by_model: Mapping[str, Route[V]] = field(default_factory=lambda: MappingProxyType({}))
+    announced: frozenset[str] = frozenset()
 
     def of(self, model: str) -> Route[V]:
         """The route of a model.
 
         Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: others are, this one is not.
+            CannotAnswerError: it is announced and not loaded yet, or no model is loaded at all.
+            UnknownModelError: others are, and of this one nothing is known.
         """
         route = self.by_model.get(model)
         if route is not None:
             return route
+        if model in self.announced:
+            raise CannotAnswerError(
+                "loading", f"no version of {shown(model)} is loaded yet: try again later"
+            )
         if not self.by_model:
             raise CannotAnswerError("no_model", "no model is loaded yet: try again later")
         raise UnknownModelError(
@@ -95,10 +105,14 @@ class Routes(Generic[V]):
 
     def having(self, route: Route[V]) -> "Routes[V]":
         """These routes, with one set."""
-        return Routes(MappingProxyType({**self.by_model, route.model: route}))
+        by_model = MappingProxyType({**self.by_model, route.model: route})
+        return Routes(by_model, self.announced - {route.model})
+
+    def awaiting(self, model: str) -> "Routes[V]":
+        """These routes, with a model announced that has none yet."""
+        return Routes(self.by_model, self.announced | {model})
 
     def without(self, model: str) -> "Routes[V]":
         """These routes, with one taken away."""
-        return Routes(
-            MappingProxyType({name: r for name, r in self.by_model.items() if name != model})
-        )
+        by_model = {name: r for name, r in self.by_model.items() if name != model}
+        return Routes(MappingProxyType(by_model), self.announced - {model})

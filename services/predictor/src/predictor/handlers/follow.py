@@ -140,6 +140,8 @@ class RolloutFollower:
             return
         self._newest[step.model] = step.sequence
         self._wanted[step.model] = _Wanted(step, Backoff(base=0.5, cap=15.0))
+        if step.model not in self.routes.by_model:
+            self._swap(self.routes.awaiting(step.model))
 
     def _remove(self, model: str) -> None:
         self._wanted.pop(model, None)
@@ -147,7 +149,7 @@ class RolloutFollower:
         self._forgive(model)
         if model in self.routes.by_model:
             log.info("%s is served no more: its rollout was deleted", model)
-            self._swap(self.routes.without(model))
+        self._swap(self.routes.without(model))
 
     def _load_due(self) -> None:
         for model, wanted in list(self._wanted.items()):
