@@ -56,6 +56,19 @@ def test_a_service_is_told_where_everything_is(settings: Build) -> None:
     assert (told["HTTP_HOST"], told["HTTP_PORT"]) == ("127.0.0.1", "18080")
 
 
+def test_traces_go_to_mlflow_when_asked_for_unless_the_user_names_a_collector(
+    settings: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    monkeypatch.delenv(name, raising=False)
+    assert name not in environment(plan(settings()), "trainer")
+    told = environment(plan(settings(traces=True, mlflow_port=15001)), "trainer")
+    assert told[name] == "http://127.0.0.1:15001"
+    assert told["OTEL_EXPORTER_OTLP_HEADERS"] == "x-mlflow-experiment-id=0"
+    monkeypatch.setenv(name, "http://127.0.0.1:4318")
+    assert name not in environment(plan(settings(traces=True)), "trainer")
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("kafka", "valkey")])
 def test_no_python_part_calls_home(settings: Build, name: str) -> None:
     told = environment(plan(settings()), name)

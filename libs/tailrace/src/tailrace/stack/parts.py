@@ -275,6 +275,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
             **_threads(service.threads),
             **QUIET,
             **local,
+            **(_traces(settings) if settings.traces else {}),
             "LAKE_URI": settings.lake_uri or str(layout.lake),
             "FEAST_REPO": settings.feast_repo or str(layout.feast),
             "REPORT_DIR": str(layout.data / "drift-reports"),
@@ -288,6 +289,19 @@ def _service(service: Service, settings: StackSettings) -> Part:
             **{k: os.environ.get(k, value) for k, value in service.environment.items()},
         },
     )
+
+
+def _traces(settings: StackSettings) -> dict[str, str]:
+    """Send spans to MLflow, unless the user names another collector."""
+    mlflow = settings.mlflow_tracking_uri or f"http://{LOOPBACK}:{settings.mlflow_port}"
+    told = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": mlflow,
+        # MLflow keeps a trace in an experiment, and turns it down without one.
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-mlflow-experiment-id=0",
+        # It writes each trace to its database; the loop's own are traced whatever this says.
+        "TRACE_REQUEST_RATIO": "0.001",
+    }
+    return {name: value for name, value in told.items() if name not in os.environ}
 
 
 def _threads(count: int) -> dict[str, str]:

@@ -79,6 +79,10 @@ class StackSettings(BaseSettings):
     feast_repo: str | None = None
     """Folder or s3:// prefix of the feature registry; unset: `feast` in the home folder."""
 
+    traces: bool = False
+    """Whether the services send their traces to the MLflow server, which has a page for them; a
+    collector of your own is named by `OTEL_EXPORTER_OTLP_ENDPOINT` instead."""
+
     models_dir: Path = Path("models")
     """Folder with one folder a model."""
 
