@@ -1,0 +1,1 @@
+"""Holds new results of the benchmarks against those that are committed."""
