@@ -326,7 +326,7 @@ def test_no_secret_and_no_right_is_made(docs: list[Doc]) -> None:
     for workload in workloads(docs).values():
         for name, value in env_of(workload).items():
             if re.search("PASSWORD|SECRET|ACCESS_KEY|USERNAME", name):
-                by_user = name == "KAFKA_SASL_USERNAME" and value == "demo-tailrace"
+                by_user = name == "KAFKA_SASL_USERNAME" and "demo-tailrace-" in value
                 assert by_user or "secretKeyRef" in value, name
 
 
@@ -775,15 +775,36 @@ def test_strimzi() -> None:
     env = env_of(workloads(docs)["deployer"])
     assert env["KAFKA_BOOTSTRAP_SERVERS"] == "demo-tailrace-kafka-bootstrap.ml.svc:9093"
     assert env["KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
-    user = next(doc for doc in docs if doc["kind"] == "KafkaUser")
-    assert env["KAFKA_SASL_USERNAME"] == user["metadata"]["name"]
-    assert env["KAFKA_SASL_PASSWORD"]["secretKeyRef"]["name"] == user["metadata"]["name"]
+    assert kafka["spec"]["kafka"]["authorization"] == {"type": "simple"}
     (way,) = [
         rule
         for rule in kinds(docs, "NetworkPolicy")["deployer"]["spec"]["egress"]
         if rule["ports"] == [{"port": 9093}]
     ]
     assert way["to"][0]["podSelector"]["matchLabels"]["strimzi.io/kind"] == "Kafka"
+
+
+def test_each_service_has_a_kafka_user_with_its_own_rights() -> None:
+    docs = render(values_of("strimzi"))
+    users = {doc["metadata"]["name"]: doc["spec"] for doc in docs if doc["kind"] == "KafkaUser"}
+    rights = yaml.safe_load((CHART / "rights.yaml").read_text())
+    assert users.keys() == {f"demo-tailrace-{user}" for user in rights}
+    for user, acls in rights.items():
+        assert users[f"demo-tailrace-{user}"]["authorization"] == {"type": "simple", "acls": acls}
+    used = set()
+    for workload in workloads(docs).values():
+        env = env_of(workload)
+        if "KAFKA_BOOTSTRAP_SERVERS" in env:
+            used.add(env["KAFKA_SASL_USERNAME"])
+            secret = env["KAFKA_SASL_PASSWORD"]["secretKeyRef"]["name"]
+            assert secret == env["KAFKA_SASL_USERNAME"]
+    assert used == users.keys() - {"demo-tailrace-people"}
+    writable = {
+        acl["resource"]["name"]
+        for acl in users["demo-tailrace-predictor"]["authorization"]["acls"]
+        if "Write" in acl["operations"]
+    }
+    assert writable == {"prediction.logged"}, "it faces the world"
 
 
 def test_one_node_has_one_copy() -> None:

@@ -128,7 +128,7 @@ class Demo:
 
 @pytest.fixture
 def demo(environment: dict[str, str], tmp_path: Path) -> Iterator[Demo]:
-    period = ("--from", "2013-02-01", "--to", "2013-03-05")
+    period = ("--from", "2013-02-01", "--to", "2013-03-16")
     running = Demo(environment, tmp_path, *period, "--speed", "0.3", "--no-sabotage")
     try:
         yield running

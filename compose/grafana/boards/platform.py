@@ -144,14 +144,17 @@ BOARD = Board(
                     [Query('sum by (job) (up{part_of="tailrace"})', "{{job}}")],
                 ),
                 Panel(
-                    "HTTP requests a second",
-                    "By route and status; operations and /predict left out.",
+                    "Requests a second",
+                    "HTTP by route and status, gRPC by method and code; operations and /predict left"
+                    " out.",
                     "reqps",
                     [
                         Query(
                             "sum by (job, route, status)"
-                            " (rate(http_requests_total[$__rate_interval]))",
-                            "{{job}} {{route}} {{status}}",
+                            " (rate(http_requests_total[$__rate_interval]))"
+                            " or sum by (job, method, code)"
+                            " (rate(grpc_requests_total[$__rate_interval]))",
+                            "{{job}} {{route}}{{method}} {{status}}{{code}}",
                         )
                     ],
                 ),

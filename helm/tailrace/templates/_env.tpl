@@ -14,11 +14,7 @@
 - {name: KAFKA_PARTITIONS, value: {{ $kafka.partitions | quote }}}
 - {name: KAFKA_REPLICATION, value: {{ $kafka.replication | quote }}}
 - {name: KAFKA_SECURITY_PROTOCOL, value: {{ $protocol }}}
-{{- if $kafka.strimzi.enabled }}
-- {name: KAFKA_SASL_MECHANISM, value: SCRAM-SHA-512}
-- {name: KAFKA_SASL_USERNAME, value: {{ include "tailrace.fullname" . }}}
-{{ include "tailrace.env.secret" (dict "name" "KAFKA_SASL_PASSWORD" "secret" (include "tailrace.fullname" .) "key" "password") }}
-{{- else if hasPrefix "SASL_" $protocol }}
+{{- if and (hasPrefix "SASL_" $protocol) (not $kafka.strimzi.enabled) }}
 - {name: KAFKA_SASL_MECHANISM, value: {{ $sasl.mechanism }}}
 {{ include "tailrace.env.secret" (dict "name" "KAFKA_SASL_USERNAME" "secret" $sasl.secret.name "key" $sasl.secret.usernameKey) }}
 {{ include "tailrace.env.secret" (dict "name" "KAFKA_SASL_PASSWORD" "secret" $sasl.secret.name "key" $sasl.secret.passwordKey) }}
@@ -30,6 +26,17 @@
 - {name: KAFKA_CERT_FILE, value: /etc/kafka/client/tls.crt}
 - {name: KAFKA_KEY_FILE, value: /etc/kafka/client/tls.key}
 {{- end }}
+{{- end }}
+
+{{- /* dict root, user: with Strimzi each service has a user of its own, with its own rights */ -}}
+{{- define "tailrace.kafka.user" -}}
+{{ include "tailrace.fullname" .root }}-{{ .user }}
+{{- end }}
+
+{{- define "tailrace.env.kafka.user" -}}
+- {name: KAFKA_SASL_MECHANISM, value: SCRAM-SHA-512}
+- {name: KAFKA_SASL_USERNAME, value: {{ include "tailrace.kafka.user" . }}}
+{{ include "tailrace.env.secret" (dict "name" "KAFKA_SASL_PASSWORD" "secret" (include "tailrace.kafka.user" .) "key" "password") }}
 {{- end }}
 
 {{- /* Secret and key of the brokers' authority; empty where the system's will do */ -}}
@@ -121,6 +128,9 @@ key: ca.crt
 {{- with include (printf "tailrace.env.%s" .) $.root | trim }}
 {{ . }}
 {{- end }}
+{{- end }}
+{{- if and .root.Values.kafka.strimzi.enabled (has "kafka" .it.needs) }}
+{{ include "tailrace.env.kafka.user" (dict "root" .root "user" .it.image) }}
 {{- end }}
 {{- range $name, $value := .it.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}

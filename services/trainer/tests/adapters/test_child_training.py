@@ -76,7 +76,7 @@ def make(tmp_path, monkeypatch):
 @pytest.fixture
 def task(define):
     def build(what: str = "") -> TrainingTask:
-        return TrainingTask(define(), datetime(2013, 1, 1, tzinfo=UTC), None, (), what)
+        return TrainingTask(define(), datetime(2013, 1, 1, tzinfo=UTC), None, champion_name=what)
 
     return build
 
