@@ -145,8 +145,8 @@ BOARD = Board(
                 ),
                 Panel(
                     "Requests a second",
-                    "HTTP by route and status, gRPC by method and code; operations and /predict left"
-                    " out.",
+                    "HTTP by route and status, gRPC by method and code; operations and /predict"
+                    " left out.",
                     "reqps",
                     [
                         Query(
