@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,25 @@ def test_a_type_that_nobody_trusts_is_named_and_nothing_of_it_is_run(
     with pytest.raises(LoadError, match=r"os\.getenv.*nobody trusts") as caught:
         pool.open(path, wanted)
     assert caught.value.reason == "untrusted"
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_partial_is_trusted_only_with_the_function_in_it(
+    pool: SkopsPool, tmp_path: Path, wanted: Any, depth: int
+) -> None:
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    ran = tmp_path / "ran"
+    function: Any = partial(os.mkdir, str(ran))
+    for _ in range(1, depth):
+        function = partial(function)
+    path = tmp_path / "model.skops"
+    skops.io.dump(FunctionTransformer(function), path)
+    with pytest.raises(LoadError, match=r"posix\.mkdir, which nobody trusts") as caught:
+        pool.open(path, wanted)
+    assert caught.value.reason == "untrusted"
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(
