@@ -56,6 +56,19 @@ def test_a_measurement_holds_errors_latency_scores_and_the_loss_of_what_is_label
     assert measured.latency_ms["p99"] == pytest.approx(900.0, rel=0.1)
 
 
+def test_a_prediction_of_a_named_version_counts_in_no_arm_and_is_not_missed(world, make):
+    world.publish(
+        make.prediction(1, make.hour, sequence=0),
+        make.prediction(2, make.hour, sequence=1, pinned=True, arm="challenger", version="2"),
+        make.label(2, 1.0, 2 * make.hour),
+        make.prediction(3, make.hour, sequence=2),
+        make.prediction(4, 2 * make.day, sequence=3),
+    )
+    [measured] = world.out(ArmMeasured)
+    assert (measured.arm, measured.n, measured.loss.n) == ("champion", 2, 0)
+    assert measured.coverage == 1.0
+
+
 def test_a_repeated_prediction_counts_once(world, make):
     once = make.prediction(1, make.hour)
     world.publish(once, once.model_copy(update={"sequence": 1, "score": 0.9}))

@@ -100,6 +100,14 @@ def test_a_shadow_and_a_failure_raise_no_suspicion(build, make):
     assert published == []
 
 
+def test_a_prediction_of_a_named_version_is_no_part_of_the_traffic(build, make):
+    intake, published = build(Always)
+    for message in messages(make.prediction(1, make.hour, pinned=True)):
+        intake.take(message)
+    assert published == []
+    assert intake.sample(1.0).arms == ()
+
+
 def test_when_it_lags_it_looks_at_a_sample_and_the_rate_stays_right(build, make):
     intake, _ = build()
     batch = messages(*(make.prediction(i, make.hour) for i in range(4000)))

@@ -25,6 +25,7 @@ from predictor.api.oip.grpc_server import GrpcServer
 from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
 from predictor.api.oip.inference import Inference
 from predictor.api.openapi import document
+from predictor.api.override import Override
 from predictor.api.pages import pages
 from predictor.api.predict import (
     PREDICT,
@@ -105,7 +106,8 @@ def build(
         instances=settings.max_instances,
         retry_after_seconds=settings.retry_after_seconds,
     )
-    inference = Inference(lambda: follower.routes, answering, clock, limits)
+    override = Override(settings.override_token)
+    inference = Inference(lambda: follower.routes, answering, clock, limits, override)
     grpc: GrpcServer | None = None
     if settings.grpc_port is not None:
         grpc = GrpcServer(inference, lambda: follower.ready, settings.http_host, settings.grpc_port)
@@ -130,8 +132,8 @@ def build(
         lifespan=lifespan,
     )
     for path, endpoint in (
-        (PREDICT, Predict(answering, clock, limits)),
-        (PREDICT_MODEL, PredictModel(answering, clock, limits)),
+        (PREDICT, Predict(answering, clock, limits, override)),
+        (PREDICT_MODEL, PredictModel(answering, clock, limits, override)),
         (INFER, Infer(inference)),
         (INFER_VERSION, Infer(inference)),
     ):

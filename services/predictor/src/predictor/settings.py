@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from servicekit.places import Place
 from servicekit.settings import ServiceSettings
@@ -69,6 +69,9 @@ class PredictorSettings(ServiceSettings):
     log_deadline_seconds: float = Field(default=3.0, gt=0)
     """Longest wait for the brokers to acknowledge a prediction, after which its request is answered
     503; and longest time to empty the spool when told to stop."""
+    override_token: SecretStr | None = Field(default=None, min_length=16)
+    """What testers send as `Authorization: Bearer` with `X-Tailrace-Arm`, to choose the arm that
+    answers; unset: nobody may."""
     retry_after_seconds: int = Field(default=1, ge=1)
     """What a 503 tells the caller to wait."""
 

@@ -15,7 +15,9 @@ from predictor.domain.errors import (
     BadRequestError,
     CannotAnswerError,
     ModelFailedError,
+    NotAllowedError,
     RefusalError,
+    UnauthenticatedError,
     UnknownModelError,
 )
 from predictor.handlers.metrics import ERRORS
@@ -85,6 +87,8 @@ class Endpoint(ABC):
             answer = self.told(refusal.code, refusal.message, refusal.field)
             if status == 503:
                 headers.append(self._retry_after)
+            if status == 401:
+                headers.append((b"www-authenticate", b"Bearer"))
             if status == 413:
                 headers.append((b"connection", b"close"))
             self.count(call, refusal.code)
@@ -127,6 +131,10 @@ def status_of(refusal: RefusalError) -> int:
             return 413
         case BadRequestError():
             return 422
+        case UnauthenticatedError():
+            return 401
+        case NotAllowedError():
+            return 403
         case ModelFailedError():
             return 500
         case CannotAnswerError():

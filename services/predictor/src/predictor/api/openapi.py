@@ -16,6 +16,7 @@ from predictor.api.contract import (
     PredictRequest,
 )
 from predictor.api.oip.openapi import inference_paths
+from predictor.api.override import HEADER, PARAMETER
 from predictor.api.predict import PREDICT, PREDICT_MODEL
 
 _INSTANCE = {
@@ -42,8 +43,26 @@ _ERRORS: dict[str, tuple[str, dict[str, str]]] = {
         "The body is no JSON.",
         {"code": "malformed_json", "message": "the body is no JSON: …"},
     ),
+    "401": (
+        f"{HEADER} came without the service's token.",
+        {
+            "code": "override_unauthenticated",
+            "message": f"{HEADER} needs the predictor's OVERRIDE_TOKEN: send it as Authorization:"
+            " Bearer",
+            "field": "Authorization",
+        },
+    ),
+    "403": (
+        f"{HEADER} is not taken by this service.",
+        {
+            "code": "override_off",
+            "message": f"{HEADER} is not taken here: leave it out, or set OVERRIDE_TOKEN of the"
+            " predictor and send that as Authorization: Bearer",
+            "field": HEADER,
+        },
+    ),
     "404": (
-        "No such model.",
+        f"No such model; or no such arm, where {HEADER} names one.",
         {
             "code": "unknown_model",
             "message": "model 'flight' is not served here; known are flight_delay",
@@ -94,6 +113,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             "summary": "Predict for one entity",
             "description": _ANSWERS,
             "operationId": "predict",
+            "parameters": [PARAMETER],
             "requestBody": _request(request, {"one": {"model": "flight_delay", **_INSTANCE}}),
             "responses": _responses(answer, {"one": _ANSWER}, error),
         }
@@ -109,7 +129,8 @@ def document(app: FastAPI) -> dict[str, Any]:
                     "required": True,
                     "schema": {"type": "string"},
                     "example": "flight_delay",
-                }
+                },
+                PARAMETER,
             ],
             "requestBody": _request(
                 {"anyOf": [instance, many]},

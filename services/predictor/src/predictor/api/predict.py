@@ -20,9 +20,12 @@ from predictor.api.contract import (
     decode_request,
 )
 from predictor.api.endpoint import Call, Endpoint, error_detail
+from predictor.api.override import Override
 from predictor.domain.answer import confidence, predicted_class
 from predictor.domain.errors import BadRequestError, RefusalError
+from predictor.domain.routing import Arm
 from predictor.handlers.answering import Answering, Prediction
+from predictor.handlers.loaded import LoadedVersion
 from servicekit.clock import Clock
 from servicekit.telemetry.tracing import TraceRequests, current_traceparent
 
@@ -67,11 +70,14 @@ class Limits:
 class _Predictions(Endpoint):
     """What both endpoints need to answer an instance."""
 
-    def __init__(self, answering: Answering, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, answering: Answering, clock: Clock, limits: Limits, override: Override
+    ) -> None:
         super().__init__(max_body_bytes=limits.body_bytes, retry_after=limits.retry_after_seconds)
         self._answering = answering
         self._clock = clock
         self._limits = limits
+        self._override = override
 
     def serves(self, model: str) -> bool:
         """See `Endpoint.serves`."""
@@ -83,7 +89,22 @@ class _Predictions(Endpoint):
         now = self._clock.now()
         check(instance, now, limits.event_time_ahead_seconds, limits.entity_characters)
 
-    async def predict(self, model: str, instance: Instance, arrived: float) -> PredictAnswer:
+    def pinned(self, model: str, scope: Scope) -> Arm[LoadedVersion] | None:
+        """The arm that the caller chooses; None: that of the entity.
+
+        Raises:
+            RefusalError: it may not, or there is none.
+        """
+        wanted = self._override.wanted(scope["headers"])
+        return None if wanted is None else self._answering.arm(model, wanted)
+
+    async def predict(
+        self,
+        model: str,
+        instance: Instance,
+        arrived: float,
+        pinned: Arm[LoadedVersion] | None,
+    ) -> PredictAnswer:
         """Answer a checked instance."""
         prediction = await self._answering.predict(
             model=model,
@@ -93,6 +114,7 @@ class _Predictions(Endpoint):
             prediction_id=instance.prediction_id,
             arrived=arrived,
             traceparent=current_traceparent(),
+            pinned=pinned,
         )
         return _answer(prediction)
 
@@ -105,7 +127,8 @@ class Predict(_Predictions):
         request: PredictRequest = decode_request(body)
         call.model = request.model
         self.check(request)
-        return await self.predict(request.model, request, call.arrived)
+        pinned = self.pinned(request.model, scope)
+        return await self.predict(request.model, request, call.arrived, pinned)
 
 
 class PredictModel(_Predictions):
@@ -115,13 +138,16 @@ class PredictModel(_Predictions):
         """See `Endpoint.reply`."""
         model = call.model = scope["path_params"]["model"]
         self._answering.known(model)
+        pinned = self.pinned(model, scope)
         request = decode_model_request(body)
         if isinstance(request, ManyRequest):
-            return await self._many(model, request, call)
+            return await self._many(model, request, call, pinned)
         self.check(request)
-        return await self.predict(model, request, call.arrived)
+        return await self.predict(model, request, call.arrived, pinned)
 
-    async def _many(self, model: str, request: ManyRequest, call: Call) -> ManyAnswer:
+    async def _many(
+        self, model: str, request: ManyRequest, call: Call, pinned: Arm[LoadedVersion] | None
+    ) -> ManyAnswer:
         if not 1 <= len(request.instances) <= self._limits.instances:
             raise BadRequestError(
                 "invalid_request",
@@ -138,15 +164,15 @@ class PredictModel(_Predictions):
         self._answering.make_room(len(request.instances))
         # They start in one turn of the event loop, so they share one batch.
         answers = await asyncio.gather(
-            *(self._one(model, instance, call) for instance in request.instances)
+            *(self._one(model, instance, call, pinned) for instance in request.instances)
         )
         return ManyAnswer(answers)
 
     async def _one(
-        self, model: str, instance: Instance, call: Call
+        self, model: str, instance: Instance, call: Call, pinned: Arm[LoadedVersion] | None
     ) -> PredictAnswer | FailedInstance:
         try:
-            return await self.predict(model, instance, call.arrived)
+            return await self.predict(model, instance, call.arrived, pinned)
         except RefusalError as refusal:
             self.count(call, refusal.code)
             return FailedInstance(error_detail(refusal))

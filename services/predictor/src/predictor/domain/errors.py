@@ -3,6 +3,8 @@
     RefusalError                 the caller hears of it
     ├── BadRequestError          the request has to change
     │   └── UnknownModelError    names a model that nobody routes
+    ├── NotAllowedError          this caller may not ask for it
+    │   └── UnauthenticatedError nobody knows who asks
     └── CannotAnswerError        the request is fine; it may work later, or on another replica
         └── ModelFailedError     the version itself broke on this row
     LoadError                    the version stays out; whoever made it acts
@@ -27,6 +29,14 @@ class BadRequestError(RefusalError):
 
 class UnknownModelError(BadRequestError):
     """The request names a model that has no route."""
+
+
+class NotAllowedError(RefusalError):
+    """The request is fine, and its caller may not make it."""
+
+
+class UnauthenticatedError(NotAllowedError):
+    """The request needs a token, and brings none or another."""
 
 
 class CannotAnswerError(RefusalError):

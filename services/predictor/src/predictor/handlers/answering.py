@@ -21,7 +21,7 @@ from predictor.domain.batching import grouped
 from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
 from predictor.domain.features import Gap, Stored, Value
 from predictor.domain.routing import Arm
-from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
+from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion, named_arm
 from predictor.handlers.metrics import (
     BATCH_SIZE,
     CONFIDENCE,
@@ -149,6 +149,15 @@ class Answering:
             UnknownModelError: others are, this one is not.
         """
         self._routes().of(model)
+
+    def arm(self, model: str, name: str) -> Arm[LoadedVersion]:
+        """The arm of a model with a name: `champion`, `challenger`, or a version.
+
+        Raises:
+            CannotAnswerError: no model is loaded at all.
+            UnknownModelError: the model is not loaded, or has no such arm.
+        """
+        return named_arm(self._routes().of(model), name)
 
     def make_room(self, predictions: int) -> None:
         """Nothing where so many more may be under way.

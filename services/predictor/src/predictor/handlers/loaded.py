@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from event_schemas.model import ModelVersion
 from event_schemas.policy import Feature
+from predictor.domain.errors import UnknownModelError, shown
 from predictor.domain.features import Input, Signature
-from predictor.domain.routing import Route, Routes
+from predictor.domain.routing import Arm, Route, Routes
 from predictor.ports import Model, RemoteModel
 
 
@@ -39,6 +40,42 @@ class LoadedVersion:
 
 LoadedRoute = Route[LoadedVersion]
 LoadedRoutes = Routes[LoadedVersion]
+
+
+def arm_of_version(route: LoadedRoute, version: str) -> Arm[LoadedVersion]:
+    """The arm in which a version is loaded.
+
+    Raises:
+        UnknownModelError: it is not.
+    """
+    for arm in (route.champion, route.challenger):
+        if arm is not None and arm.version.version == version:
+            return arm
+    known = ", ".join(each.version for each in route.versions)
+    raise UnknownModelError(
+        "unknown_version",
+        f"version {shown(version)} of {shown(route.model)} is not loaded; loaded are {known}",
+        "version",
+    )
+
+
+def named_arm(route: LoadedRoute, name: str) -> Arm[LoadedVersion]:
+    """The arm with a name: `champion`, `challenger`, or a version.
+
+    Raises:
+        UnknownModelError: nothing that is loaded has it.
+    """
+    if name == "champion":
+        return route.champion
+    if name != "challenger":
+        return arm_of_version(route, name)
+    if route.challenger is None:
+        raise UnknownModelError(
+            "no_challenger",
+            f"{shown(route.model)} has no challenger at the moment: version"
+            f" {route.champion.version.version} answers everything",
+        )
+    return route.challenger
 
 
 def inputs(features: tuple[Feature, ...]) -> tuple[Input, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from pydantic import SecretStr
 
 from event_schemas.policy import Feature
 from predictor.app import shortcut
@@ -17,6 +18,7 @@ NUMBERS = (
     Feature(name="hour", kind="number", source="request"),
     Feature(name="distance", kind="number", source="request"),
 )
+TOKEN = "a-token-of-the-testers"
 CATEGORIES = (
     Feature(name="carrier", kind="category", source="request"),
     Feature(name="origin", kind="category", source="request"),
@@ -30,6 +32,7 @@ class Ports:
     http: str
     grpc: str
     lab: Any
+    token: str = TOKEN
     numbers: tuple[Feature, ...] = NUMBERS
 
 
@@ -37,7 +40,7 @@ class Ports:
 def served(lab: Any) -> Iterator[Ports]:
     """Three models: `numbers` (with a challenger), `categories` and `mixed`."""
     http, grpc = free_port(), free_port()
-    lab.start(grpc_port=grpc)
+    lab.start(grpc_port=grpc, override_token=SecretStr(TOKEN))
     numbers = lab.version(1, NUMBERS, model="numbers")
     lab.announce(
         lab.step(0, numbers, lab.version(2, NUMBERS, model="numbers", bias=1.0), weight=0.0),

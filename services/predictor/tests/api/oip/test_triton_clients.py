@@ -120,6 +120,35 @@ def test_a_named_version_answers_and_is_logged_as_pinned(served: Any, ask: Any, 
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_tester_chooses_the_arm(served: Any, ask: Any, way: str) -> None:
+    x = {"x": ("FP32", np.zeros((2, 2), np.float32))}
+    headers = {"x-tailrace-arm": "challenger", "authorization": f"Bearer {served.token}"}
+    assert ask(way, "numbers", x, headers=headers)["version"] == ["2", "2"]
+    assert [(each.version, each.pinned) for each in served.lab.logged()] == [("2", True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "status", "text"),
+    [
+        ({"x-tailrace-arm": "2"}, "", ("StatusCode.UNAUTHENTICATED", "401"), "needs the predictor"),
+        ({"x-tailrace-arm": "7"}, "", ("StatusCode.NOT_FOUND", "404"), "loaded are 1, 2"),
+        ({"x-tailrace-arm": "2"}, "1", ("StatusCode.INVALID_ARGUMENT", "400"), "named already"),
+    ],
+)
+@pytest.mark.parametrize("way", ["http json", "grpc"])
+def test_a_tester_is_told_what_was_wrong(
+    served: Any, ask: Any, way: str, headers: Any, version: str, status: Any, text: str
+) -> None:
+    x = {"x": ("FP32", np.zeros((1, 2), np.float32))}
+    if status[1] != "401":
+        headers = {**headers, "authorization": f"Bearer {served.token}"}
+    with pytest.raises(InferenceServerException, match=text) as caught:
+        ask(way, "numbers", x, headers=headers, model_version=version)
+    assert caught.value.status() == status[way != "grpc"]
+    assert served.lab.logged() == []
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_entities_choose_the_arm_of_each_row(served: Any, ask: Any, way: str) -> None:
     entities = np.array([f"e{i}" for i in range(40)], dtype=np.object_)
     route = served.lab.follower.routes.of("numbers")

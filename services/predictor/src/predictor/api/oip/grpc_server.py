@@ -130,12 +130,18 @@ class GrpcServer:
 
     async def _ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         arrived = time.perf_counter()
-        parent = next((v for k, v in context.invocation_metadata() if k == "traceparent"), None)
+        sent = context.invocation_metadata()
+        parent = next((v for k, v in sent if k == "traceparent"), None)
+        wanted = self._inference.override.wanted([(k.encode(), _bytes(v)) for k, v in sent])
         answer = await self._inference.infer(
             request.model_name,
-            request.model_version or None,
+            self._inference.pinned(request.model_name, request.model_version or None, wanted),
             decoded(request),
             arrived,
             parent if isinstance(parent, str) else None,
         )
         return encoded(answer, raw=bool(request.raw_input_contents))
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

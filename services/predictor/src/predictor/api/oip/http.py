@@ -41,12 +41,14 @@ class Infer(Endpoint):
         """See `Endpoint.reply`."""
         path = scope["path_params"]
         model = call.model = path["model"]
+        wanted = self._inference.override.wanted(scope["headers"])
         length, encoding = _headers(scope)
         if encoding is not None:
             body = _expanded(body, encoding, self._limit)
         request, binary = decode(body, length)
+        pinned = self._inference.pinned(model, path.get("version"), wanted)
         answer = await self._inference.infer(
-            model, path.get("version"), request, call.arrived, current_traceparent()
+            model, pinned, request, call.arrived, current_traceparent()
         )
         found, head = encoded(answer, binary)
         if head is None:

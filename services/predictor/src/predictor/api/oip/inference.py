@@ -6,11 +6,18 @@ from collections.abc import Callable
 from predictor.api.contract import Instance, check
 from predictor.api.oip.rows import check_outputs, instances, outputs
 from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters
+from predictor.api.override import HEADER, Override
 from predictor.api.predict import Limits
-from predictor.domain.errors import BadRequestError, RefusalError, UnknownModelError, shown
+from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
 from predictor.handlers.answering import Answering, Prediction
-from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
+from predictor.handlers.loaded import (
+    LoadedRoute,
+    LoadedRoutes,
+    LoadedVersion,
+    arm_of_version,
+    named_arm,
+)
 from servicekit.clock import Clock
 
 
@@ -23,6 +30,7 @@ class Inference:
         answering: Answering,
         clock: Clock,
         limits: Limits,
+        override: Override,
     ) -> None:
         """Ready for requests.
 
@@ -31,11 +39,13 @@ class Inference:
             answering: answers rows.
             clock: wall time.
             limits: of what is asked.
+            override: lets testers choose the arm.
         """
         self._routes = routes
         self._answering = answering
         self._clock = clock
         self.limits = limits
+        self.override = override
 
     @property
     def models(self) -> list[str]:
@@ -63,21 +73,37 @@ class Inference:
             UnknownModelError: the model or the version is not loaded.
         """
         route = self.route(model)
-        if not version or route.champion.version.version == version:
-            return route.champion
-        if route.challenger is not None and route.challenger.version.version == version:
-            return route.challenger
-        known = ", ".join(each.version for each in route.versions)
-        raise UnknownModelError(
-            "unknown_version",
-            f"version {shown(version)} of {shown(model)} is not loaded; loaded are {known}",
-            "version",
-        )
+        return arm_of_version(route, version) if version else route.champion
+
+    def pinned(
+        self, model: str, version: str | None, wanted: str | None
+    ) -> Arm[LoadedVersion] | None:
+        """The arm that the caller chooses; None: the rollout in force chooses by entity.
+
+        Args:
+            model: its name.
+            version: what the path names.
+            wanted: what the header of testers names.
+
+        Raises:
+            CannotAnswerError: no model is loaded at all.
+            UnknownModelError: the model or the arm is not loaded.
+            BadRequestError: both name one.
+        """
+        if wanted is None:
+            return self.arm(model, version) if version else None
+        if version:
+            raise BadRequestError(
+                "invalid_request",
+                f"version {shown(version)} is named already: leave {HEADER} out",
+                HEADER,
+            )
+        return named_arm(self.route(model), wanted)
 
     async def infer(
         self,
         model: str,
-        version: str | None,
+        pinned: Arm[LoadedVersion] | None,
         request: InferRequest,
         arrived: float,
         traceparent: str | None,
@@ -86,7 +112,7 @@ class Inference:
 
         Args:
             model: its name.
-            version: answers all rows; None: the rollout in force chooses by entity.
+            pinned: answers all rows; None: the rollout in force chooses by entity.
             request: what is asked.
             arrived: `time.perf_counter()` when it came.
             traceparent: W3C trace context.
@@ -94,7 +120,7 @@ class Inference:
         Raises:
             RefusalError: a row has no answer; others of the request may be in the log.
         """
-        arm = self.arm(model, version)
+        arm = pinned or self.route(model).champion
         check_parameters(request.parameters, "parameters")
         check_outputs(request.outputs)
         signature = arm.version.signature
@@ -106,7 +132,6 @@ class Inference:
         for i, row in enumerate(rows):
             self._check(row, i)
         self._answering.make_room(len(rows))
-        pinned = arm if version else None
         # They start in one turn of the event loop, so they share one batch.
         found = await asyncio.gather(
             *(self._one(model, pinned, row, arrived, traceparent) for row in rows),

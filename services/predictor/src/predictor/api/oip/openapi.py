@@ -6,6 +6,7 @@ import msgspec
 
 from predictor.api.oip.body import WireAnswer, WireError, WireRequest
 from predictor.api.oip.http import INFER, INFER_VERSION
+from predictor.api.override import HEADER, PARAMETER
 
 _REQUEST = {
     "id": "UA1545-EWR-IAH-2013-07-01",
@@ -29,6 +30,15 @@ _ERRORS = {
     "400": (
         "The request breaks the protocol, or the model's contract.",
         "feature 'carrier' (category) is required: send it",
+    ),
+    "401": (
+        f"{HEADER} came without the service's token.",
+        f"{HEADER} needs the predictor's OVERRIDE_TOKEN: send it as Authorization: Bearer",
+    ),
+    "403": (
+        f"{HEADER} is not taken by this service.",
+        f"{HEADER} is not taken here: leave it out, or set OVERRIDE_TOKEN of the predictor and send"
+        " that as Authorization: Bearer",
     ),
     "404": (
         "No such model or version.",
@@ -79,7 +89,7 @@ def inference_paths(schemas: dict[str, Any]) -> dict[str, Any]:
                 "summary": f"Infer{summary}",
                 "description": f"{chooses} {_TELLS}",
                 "operationId": name,
-                "parameters": [_path(each) for each in parameters],
+                "parameters": [*(_path(each) for each in parameters), PARAMETER],
                 "requestBody": {"required": True, "content": _json(request, _REQUEST)},
                 "responses": responses,
             }
