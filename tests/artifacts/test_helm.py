@@ -23,24 +23,15 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "artifacts"))
+
+import operators  # noqa: E402
+
 CHART = ROOT / "helm" / "tailrace"
 KUBERNETES = ("1.30", "1.37")
 """The oldest version that the chart supports, and the newest whose schemas are known."""
 
 Doc = dict[str, Any]
-
-CUSTOM = {
-    ("external-secrets.io/v1", "ExternalSecret"),
-    ("kafka.strimzi.io/v1", "Kafka"),
-    ("kafka.strimzi.io/v1", "KafkaNodePool"),
-    ("kafka.strimzi.io/v1", "KafkaTopic"),
-    ("kafka.strimzi.io/v1", "KafkaUser"),
-    ("keda.sh/v1alpha1", "ScaledObject"),
-    ("keda.sh/v1alpha1", "TriggerAuthentication"),
-    ("monitoring.coreos.com/v1", "PrometheusRule"),
-    ("monitoring.coreos.com/v1", "ServiceMonitor"),
-}
-"""Kinds of operators, for which there are no schemas here."""
 
 # Ports of the minimal values, by hand: a way out that nobody meant fails the test.
 KAFKA, REDIS, MLFLOW, S3 = 9092, 6379, 5000, 443
@@ -124,11 +115,13 @@ def env_of(workload: Doc) -> Doc:
 
 
 def schema_faults(docs: list[Doc]) -> list[str]:
-    """What Kubernetes' own schemas, strictly taken, say against the manifests."""
+    """What the schemas of Kubernetes and of the operators, strictly taken, say against them."""
     faults = []
     for doc in docs:
         name = f"{doc['kind']} {doc['metadata']['name']}"
-        if (doc["apiVersion"], doc["kind"]) in CUSTOM:
+        told = operators.faults(doc)
+        if told is not None:
+            faults += [f"{name}: {each}" for each in told]
             continue
         for version in KUBERNETES:
             try:
@@ -368,6 +361,38 @@ def test_an_unknown_kind_is_found(minimal: list[Doc]) -> None:
     assert "unknown kind" in schema_faults(docs)[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "path", "value", "said"),
+    [
+        ("strimzi", "Kafka", "kafka.metricConfig", {"type": "x"}, "'metricConfig' was unexpected"),
+        ("strimzi", "Kafka", "kafka.metricsConfig.type", "jmx", "'jmx' is not one of"),
+        ("strimzi", "Kafka", "kafka.replicas", 3, "'replicas' was unexpected"),  # gone with v1
+        ("strimzi", "KafkaNodePool", "roles", ["brokr"], "'brokr' is not one of"),
+        ("strimzi", "KafkaTopic", "partitions", "8", "'8' is not of type 'integer'"),
+        ("strimzi", "KafkaUser", "authorization.acl", [], "'acl' was unexpected"),
+        ("strimzi", "PodMonitor", "selektor", {}, "'selektor' was unexpected"),
+        ("production", "ServiceMonitor", "endpoints", {}, "is not of type 'array'"),
+        ("production", "PrometheusRule", "group", [], "'group' was unexpected"),
+        ("production", "ScaledObject", "maxReplicas", 3, "'maxReplicas' was unexpected"),
+        ("production", "TriggerAuthentication", "secretTargetRef", {}, "is not of type 'array'"),
+        ("production", "ExternalSecret", "target.creationPolicy", "Own", "'Own' is not one of"),
+    ],
+)
+def test_a_fault_in_a_resource_of_an_operator_is_found(
+    name: str, kind: str, path: str, value: Any, said: str
+) -> None:
+    docs = render(values_of(name))
+    assert schema_faults(docs) == []
+    *way, field = path.split(".")
+    spot = next(doc for doc in docs if doc["kind"] == kind)["spec"]
+    for step in way:
+        spot = spot[step]
+    spot[field] = value
+    (fault, *_) = schema_faults(docs)
+    assert fault.startswith(kind)
+    assert said in fault
+
+
 def test_a_removed_api_is_found(minimal: list[Doc]) -> None:
     docs, budget = planted(minimal, "PodDisruptionBudget", "predictor")
     budget["apiVersion"] = "policy/v1beta1"
@@ -463,6 +488,9 @@ KEDA = {"enabled": True, "minReplicas": 1, "maxReplicas": 2, "lagThreshold": 10}
         ({"mlflow": {"url": "mlflow:5000"}}, "does not match pattern"),
         ({"lake": {"uri": "/lake"}}, "does not match pattern"),
         ({"image": {"digests": {"predictor": "latest"}}}, "'latest' does not match pattern"),
+        ({"components": {"ingest": {"grpc": {"enabled": True}}}}, "only the predictor speaks gRPC"),
+        ({"components": {"predictor": {"settings": {"GRPC_PORT": "1"}}}}, "GRPC_PORT"),
+        ({"ingress": {"host": "http://models"}}, "does not match pattern"),
         ({"redis": {"url": "redis://:secret@redis"}}, "additional properties 'url' not allowed"),
     ],
 )
@@ -482,6 +510,15 @@ def test_the_schema_refuses(over: Doc, message: str) -> None:
         ({"kafka": {"security": {"protocol": "SASL_SSL"}}}, "sasl.secret.name is empty"),
         ({"kafka": {"topics": {"enabled": True}}}, "kafka.topics.cluster is empty"),
         ({"externalSecrets": {"enabled": True}}, "externalSecrets.store.name is empty"),
+        ({"ingress": {"enabled": True}}, "ingress.host is empty"),
+        ({"ingress": {"enabled": True}}, "ingress.controller is empty"),
+        (
+            {
+                "ingress": {"enabled": True, "grpc": {"host": "g.example.com"}},
+                "components": {"predictor": {"grpc": {"enabled": False}}},
+            },
+            "ingress.grpc.host is set, but components.predictor.grpc.enabled is not",
+        ),
         ({"s3": {"allowHttp": True}}, "s3.allowHttp is for an s3.endpoint"),
         (
             {"components": {"ingest": {"keda": {"enabled": True, "maxReplicas": 5}}}},
@@ -542,17 +579,78 @@ def test_ways_out_are_the_needs(minimal: list[Doc]) -> None:
 
 
 def test_ways_in(production: list[Doc]) -> None:
-    def spaces(name: str) -> set[str]:
-        (rule,) = kinds(production, "NetworkPolicy")[name]["spec"]["ingress"]
+    def spaces(name: str) -> dict[str, set[str]]:
         return {
-            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-            for peer in rule["from"]
-            if "namespaceSelector" in peer
+            rule["ports"][0]["port"]: {
+                peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+                for peer in rule["from"]
+                if "namespaceSelector" in peer
+            }
+            for rule in kinds(production, "NetworkPolicy")[name]["spec"]["ingress"]
         }
 
+    callers = {"web", "ingress-nginx"}
     for name in EGRESS:
-        exposed = name in ("predictor", "ingest")
-        assert spaces(name) == ({"monitoring", "web"} if exposed else {"monitoring"})
+        expected = {
+            "http": {"monitoring"} | (callers if name in ("predictor", "ingest") else set())
+        }
+        # Prometheus has no business on the port of gRPC.
+        assert spaces(name) == expected | ({"grpc": callers} if name == "predictor" else {})
+
+
+def test_without_an_ingress_its_controller_is_kept_out() -> None:
+    closed = merged(values_of("production"), {"ingress": {"enabled": False}})
+    docs = render(closed)
+    assert kinds(docs, "Ingress") == {}
+    assert "ingress-nginx" not in json.dumps(kinds(docs, "NetworkPolicy"))
+
+
+def test_the_ingress_leads_to_what_the_services_serve_and_not_to_operations(
+    production: list[Doc],
+) -> None:
+    ways = kinds(production, "Ingress")
+    services = kinds(production, "Service")
+    assert ways.keys() == {"http", "grpc"}
+    led = {}
+    for way in ways.values():
+        assert way["spec"]["ingressClassName"] == "nginx"
+        (rule,) = way["spec"]["rules"]
+        assert way["spec"]["tls"] == [{"hosts": [rule["host"]], "secretName": "models-tls"}]
+        for path in rule["http"]["paths"]:
+            backend = path["backend"]["service"]
+            name = backend["name"].removeprefix("demo-tailrace-")
+            ports = {port["name"] for port in services[name]["spec"]["ports"]}
+            assert backend["port"]["name"] in ports
+            led[path["path"]] = name
+    http = {"/v1/datasets": "ingest", "/v1/labels": "ingest"}
+    http |= dict.fromkeys(("/predict", "/v1/models", "/v2"), "predictor")
+    assert led == {**http, "/inference.GRPCInferenceService": "predictor"}
+    for operations in ("/metrics", "/livez", "/readyz", "/docs"):
+        assert not any(operations.startswith(path) for path in led)
+    annotations = ways["grpc"]["metadata"]["annotations"]
+    assert annotations == {"nginx.ingress.kubernetes.io/backend-protocol": "GRPC"}
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for service in ("predictor", "ingest")
+        for path in (ROOT / "services" / service / "src").rglob("*.py")
+    )
+    for path in led:
+        assert f'"{path}' in code or f'"{path.removeprefix("/")}' in code, f"nobody serves {path}"
+
+
+def test_grpc_has_a_port_where_it_is_served(minimal: list[Doc], docs: list[Doc]) -> None:
+    asked = kinds(docs, "Service")
+    for name, workload in workloads(docs).items():
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        told = env_of(workload).get("GRPC_PORT")
+        assert told == (str(ports["grpc"]) if "grpc" in ports else None)
+        offered = {port["name"] for port in asked[name]["spec"]["ports"]}
+        assert offered == ports.keys()
+    (_, grpc) = kinds(minimal, "Service")["predictor"]["spec"]["ports"]
+    assert (grpc["port"], grpc["appProtocol"]) == (8081, "kubernetes.io/h2c")
+    off = render(values_of("no-monitoring"))
+    assert [p["name"] for p in kinds(off, "Service")["predictor"]["spec"]["ports"]] == ["http"]
 
 
 def test_peers_and_ports_of_ways_out(production: list[Doc]) -> None:
@@ -792,6 +890,75 @@ def test_strimzi() -> None:
     assert way["to"][0]["podSelector"]["matchLabels"]["strimzi.io/kind"] == "Kafka"
 
 
+def test_the_metrics_of_strimzis_brokers_are_served_and_scraped(minimal: list[Doc]) -> None:
+    docs = render(values_of("strimzi"))
+    kafka = next(doc for doc in docs if doc["kind"] == "Kafka")
+    assert kafka["spec"]["kafka"]["metricsConfig"] == {"type": "strimziMetricsReporter"}
+    monitor = kinds(docs, "PodMonitor")["kafka"]["spec"]
+    wanted = {"strimzi.io/cluster": kafka["metadata"]["name"], "strimzi.io/kind": "Kafka"}
+    assert monitor["selector"]["matchLabels"] == wanted
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert endpoint["port"] == "tcp-prometheus"
+    some = {"kafka": {"strimzi": {"metrics": {"allowList": ["kafka_server_.*"]}}}}
+    picky = render(merged(values_of("strimzi"), some))
+    (told,) = [d["spec"]["kafka"]["metricsConfig"] for d in picky if d["kind"] == "Kafka"]
+    assert told["values"] == {"allowList": ["kafka_server_.*"]}
+    assert schema_faults(picky) == []
+    for off in (minimal, render(values_of("trial"))):
+        assert kinds(off, "PodMonitor") == {}
+        assert "metricsConfig" not in json.dumps(off)
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "secrets"),
+    [
+        (
+            "production",
+            ("scram_sha512", "enable"),
+            {
+                "ca": ("kafka-ca", "ca.crt"),
+                "cert": ("tailrace-kafka-client", "tls.crt"),
+                "key": ("tailrace-kafka-client", "tls.key"),
+            },
+        ),
+        (
+            "strimzi",
+            ("scram_sha512", "enable"),
+            {"ca": ("demo-tailrace-cluster-ca-cert", "ca.crt")},
+        ),
+    ],
+)
+def test_keda_signs_in_at_the_brokers_as_the_service_that_it_scales(
+    name: str, protocol: tuple[str, str], secrets: dict[str, tuple[str, str]]
+) -> None:
+    docs = render(values_of(name))
+    auths = kinds(docs, "TriggerAuthentication")
+    scaled = kinds(docs, "ScaledObject")
+    assert "drift-watch" in scaled
+    for component, scaler in scaled.items():
+        (trigger,) = scaler["spec"]["triggers"]
+        assert (trigger["metadata"]["sasl"], trigger["metadata"]["tls"]) == protocol
+        assert trigger["authenticationRef"]["name"] == f"demo-tailrace-{component}"
+        spec = auths[component]["spec"]
+        found = {s["parameter"]: (s["name"], s["key"]) for s in spec["secretTargetRef"]}
+        assert found == secrets
+        env = env_of(workloads(docs)[component])
+        asked = {e["parameter"]: e["name"] for e in spec["env"]}
+        assert asked == {"username": "KAFKA_SASL_USERNAME", "password": "KAFKA_SASL_PASSWORD"}
+        assert env["KAFKA_SASL_PASSWORD"]["secretKeyRef"]["name"]
+        assert {e["containerName"] for e in spec["env"]} == {component}
+        # It asks for the lag of the group, which the rights of that user have to allow.
+        rights = yaml.safe_load((CHART / "rights.yaml").read_text())
+        image = workloads(docs)[component]["spec"]["template"]["spec"]["containers"][0]["image"]
+        user = image.rpartition("/")[2].split(":")[0]
+        may = [r["resource"] for r in rights[user] if "Describe" in r["operations"]]
+        metadata = trigger["metadata"]
+        assert {"type": "topic", "name": metadata["topic"], "patternType": "literal"} in may
+        assert any(
+            r["type"] == "group" and metadata["consumerGroup"].startswith(r["name"]) for r in may
+        )
+
+
 def test_each_service_has_a_kafka_user_with_its_own_rights() -> None:
     docs = render(values_of("strimzi"))
     users = {doc["metadata"]["name"]: doc["spec"] for doc in docs if doc["kind"] == "KafkaUser"}
@@ -894,7 +1061,7 @@ def test_helm_test_asks_each_component(minimal: list[Doc]) -> None:
     labels = pod["metadata"]["labels"]
     assert policies["test"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
     for name in EGRESS:
-        (rule,) = policies[name]["spec"]["ingress"]
+        rule = policies[name]["spec"]["ingress"][0]
         guest = rule["from"][0]["podSelector"]["matchLabels"]
         assert guest.items() <= labels.items()
 
@@ -935,7 +1102,7 @@ def test_the_application_of_argo_cd_fits_the_chart() -> None:
     source = application["spec"]["source"]
     assert (ROOT / source["path"]) == CHART
     docs = render(source["helm"]["valuesObject"])
-    assert schema_faults(docs) == []
+    assert schema_faults([application, *docs]) == []
     assert security_faults(docs) == []
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
     assert source["targetRevision"] == f"v{version}"

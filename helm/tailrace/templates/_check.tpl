@@ -26,6 +26,17 @@
 {{- if and $v.s3.allowHttp (not $v.s3.endpoint) }}
 {{- $problems = append $problems "s3.allowHttp is for an s3.endpoint of your own, and there is none" }}
 {{- end }}
+{{- if $v.ingress.enabled }}
+{{- if not $v.ingress.host }}
+{{- $problems = append $problems "ingress.host is empty: name the host under which it is reached" }}
+{{- end }}
+{{- if and $v.networkPolicy.enabled (not $v.ingress.controller) }}
+{{- $problems = append $problems "ingress.controller is empty: name the pods of the Ingress controller, or the NetworkPolicies keep it out" }}
+{{- end }}
+{{- if and $v.ingress.grpc.host (not $v.components.predictor.grpc.enabled) }}
+{{- $problems = append $problems "ingress.grpc.host is set, but components.predictor.grpc.enabled is not" }}
+{{- end }}
+{{- end }}
 {{- range $name, $it := $v.components }}
 {{- if and (dig "keda" "enabled" false $it) (gt (int $it.keda.maxReplicas) (int $v.kafka.partitions)) }}
 {{- $problems = append $problems (printf "components.%s.keda.maxReplicas=%v is more than kafka.partitions=%v: the rest would be idle" $name $it.keda.maxReplicas $v.kafka.partitions) }}

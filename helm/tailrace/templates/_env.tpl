@@ -104,6 +104,9 @@ key: ca.crt
 {{- define "tailrace.env" -}}
 - {name: HTTP_HOST, value: 0.0.0.0}
 - {name: HTTP_PORT, value: "8080"}
+{{- if dig "grpc" "enabled" false .it }}
+- {name: GRPC_PORT, value: "8081"}
+{{- end }}
 - {name: HOME, value: /tmp}
 - {name: LOG_LEVEL, value: {{ .root.Values.logLevel }}}
 - {name: SHUTDOWN_GRACE_SECONDS, value: {{ .root.Values.shutdown.graceSeconds | quote }}}

@@ -22,10 +22,17 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
         {{- if .it.exposed }}
-        {{- with $policy.clients }}
-        {{- toYaml . | nindent 8 }}
+        {{- with include "tailrace.network.callers" .root | trim }}
+        {{- . | nindent 8 }}
         {{- end }}
         {{- end }}
+    {{- if and .it.exposed (dig "grpc" "enabled" false .it) }}
+    {{- with include "tailrace.network.callers" .root | trim }}
+    - ports: [{port: grpc}]
+      from:
+        {{- . | nindent 8 }}
+    {{- end }}
+    {{- end }}
   egress:
     {{- include "tailrace.network.dns" .root | nindent 4 }}
     {{- $needs := ternary (append .it.needs "otlp") .it.needs (ne .root.Values.tracing.endpoint "") }}
@@ -34,6 +41,18 @@ spec:
     {{- include "tailrace.network.egress" (dict "root" $.root "need" .) | trim | nindent 4 }}
     {{- end }}
     {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Who may call what is exposed: clients, and the controller of the Ingress if there is one */ -}}
+{{- define "tailrace.network.callers" -}}
+{{- with .Values.networkPolicy.clients }}
+{{ toYaml . }}
+{{- end }}
+{{- if .Values.ingress.enabled }}
+{{- with .Values.ingress.controller }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -24,6 +24,10 @@ spec:
     {{- include "tailrace.component.selector" . | nindent 4 }}
   ports:
     - {name: http, port: 80, targetPort: http}
+    {{- if dig "grpc" "enabled" false .it }}
+    # Balanced by connection; a mesh or an Ingress that reads appProtocol balances by request.
+    - {name: grpc, port: 8081, targetPort: grpc, appProtocol: kubernetes.io/h2c}
+    {{- end }}
 {{- end }}
 
 {{- define "tailrace.budget" -}}

@@ -73,6 +73,9 @@ spec:
           {{- end }}
           ports:
             - {name: http, containerPort: 8080}
+            {{- if dig "grpc" "enabled" false .it }}
+            - {name: grpc, containerPort: 8081}
+            {{- end }}
           env:
             {{- include "tailrace.env" . | nindent 12 }}
           {{- include "tailrace.probes" . | nindent 10 }}
