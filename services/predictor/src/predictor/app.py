@@ -35,6 +35,8 @@ from predictor.api.predict import (
     PredictModel,
     Shortcut,
 )
+from predictor.domain.deadlines import Timeouts
+from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
@@ -95,7 +97,14 @@ def build(
         ),
         journal,
         clock,
-        max_in_flight=settings.max_in_flight,
+        Admission(
+            Room(
+                settings.max_in_flight,
+                settings.max_model_share,
+                settings.retry_after_seconds,
+                settings.max_retry_after_seconds,
+            )
+        ),
         max_batch=settings.max_rows,
     )
 
@@ -105,6 +114,7 @@ def build(
         event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
         instances=settings.max_instances,
         retry_after_seconds=settings.retry_after_seconds,
+        timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
     )
     override = Override(settings.override_token)
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)

@@ -38,6 +38,15 @@ class PredictorSettings(ServiceSettings):
     """Longest `entity_id`."""
     max_in_flight: int = Field(default=1000, ge=1)
     """Predictions that may be under way; further ones are answered 503."""
+    max_model_share: float = Field(default=0.8, gt=0, le=1)
+    """Share of MAX_IN_FLIGHT that one model may take while all others are idle; several busy ones
+    take less each, and what is over is answered 429. It is for a predictor with several models: one
+    alone may take all."""
+    request_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Deadline of a request that does not say one in X-Request-Timeout; when it has waited for
+    longer, it is answered 503 and not computed."""
+    max_request_timeout_seconds: float = Field(default=60.0, gt=0)
+    """Most that X-Request-Timeout may ask for; more is taken as this."""
     max_instances: int = Field(default=256, ge=1)
     """Most instances in one request, at most `max_in_flight`."""
     max_rows: int = Field(default=256, ge=1)
@@ -73,7 +82,10 @@ class PredictorSettings(ServiceSettings):
     """What testers send as `Authorization: Bearer` with `X-Tailrace-Arm`, to choose the arm that
     answers; unset: nobody may."""
     retry_after_seconds: int = Field(default=1, ge=1)
-    """What a 503 tells the caller to wait."""
+    """What a 503 tells the caller to wait, and the least that one for overload does."""
+    max_retry_after_seconds: int = Field(default=30, ge=1)
+    """Most that a 429, or a 503 for overload, tells the caller to wait: as long as what is under
+    way takes at the measured rate."""
 
     @model_validator(mode="after")
     def _instances_can_be_under_way(self) -> Self:
@@ -83,6 +95,19 @@ class PredictorSettings(ServiceSettings):
                 f" MAX_IN_FLIGHT={self.max_in_flight}, so the largest requests could never be"
                 " answered: lower the first or raise the second"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        for least, most in (
+            ("request_timeout_seconds", "max_request_timeout_seconds"),
+            ("retry_after_seconds", "max_retry_after_seconds"),
+        ):
+            if getattr(self, least) > getattr(self, most):
+                raise ValueError(
+                    f"{least.upper()}={getattr(self, least):g} is more than"
+                    f" {most.upper()}={getattr(self, most):g}: lower the first or raise the second"
+                )
         return self
 
     @model_validator(mode="after")

@@ -54,6 +54,7 @@ def test_generated_requests_get_what_the_document_says(serving: Any, path: str) 
             tell_what_nobody_would_guess(case)
         if known > 1:
             case.headers.pop("X-Tailrace-Arm", None)  # which is refused here
+        case.headers.pop("X-Request-Timeout", None)  # most are too short for any answer
         response = case.call()
         case.validate_response(response, checks=CHECKS)
         statuses[response.status_code] = statuses.get(response.status_code, 0) + 1

@@ -21,9 +21,10 @@ def test_docs_show_a_prediction_with_schema_and_examples(
     asked = operation["requestBody"]["content"]["application/json"]
     if path == "/predict":
         validate(document, asked, body)
-    statuses = {"200", "400", "401", "403", "404", "413", "422", "500", "503"}
+    statuses = {"200", "400", "401", "403", "404", "413", "422", "429", "500", "503"}
     assert set(operation["responses"]) == statuses
-    assert operation["parameters"][-1]["name"] == "X-Tailrace-Arm"
+    headers = [each["name"] for each in operation["parameters"] if each["in"] == "header"]
+    assert headers == ["X-Tailrace-Arm", "X-Request-Timeout"]
     contents = [r["content"]["application/json"] for r in operation["responses"].values()]
     for content in [asked, *contents]:
         assert content["examples"]
@@ -61,7 +62,8 @@ def test_docs_show_the_protocol_with_schema_and_examples(serving: Any, path: str
     document = serving.get("/openapi.json")
     operation = document["paths"][path]["post"]
     asked = operation["requestBody"]["content"]["application/json"]
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "413", "500", "503"}
+    statuses = {"200", "400", "401", "403", "404", "413", "429", "500", "503"}
+    assert set(operation["responses"]) == statuses
     contents = [r["content"]["application/json"] for r in operation["responses"].values()]
     for content in [asked, *contents]:
         for example in content["examples"].values():

@@ -11,11 +11,13 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from predictor.api.contract import ErrorAnswer, ErrorDetail, MalformedError, encode
+from predictor.api.timeouts import asked_seconds
 from predictor.domain.errors import (
     BadRequestError,
     CannotAnswerError,
     ModelFailedError,
     NotAllowedError,
+    OverShareError,
     RefusalError,
     UnauthenticatedError,
     UnknownModelError,
@@ -37,13 +39,20 @@ class CallerGoneError(Exception):
 
 
 class Call:
-    """One request: when it came (`time.perf_counter()`), and the model that it asks, once known."""
+    """One request.
 
-    __slots__ = ("arrived", "model")
+    Attributes:
+        arrived: `time.perf_counter()` when it came.
+        seconds: that its caller gives it from then on; None: it does not say.
+        model: that it asks, once known.
+    """
+
+    __slots__ = ("arrived", "model", "seconds")
 
     def __init__(self) -> None:
         self.arrived = time.perf_counter()
         self.model: str | None = None
+        self.seconds: float | None = None
 
 
 class Endpoint(ABC):
@@ -51,7 +60,7 @@ class Endpoint(ABC):
 
     def __init__(self, *, max_body_bytes: int, retry_after: int) -> None:
         self._max_body = max_body_bytes
-        self._retry_after: Header = (b"retry-after", str(retry_after).encode())
+        self._retry_after = retry_after
 
     @abstractmethod
     async def reply(
@@ -81,12 +90,14 @@ class Endpoint(ABC):
         headers: list[Header] = []
         status = 200
         try:
+            call.seconds = asked_seconds(scope["headers"])
             answer = await self.reply(scope, await _body(scope, receive, self._max_body), call)
         except RefusalError as refusal:
             status = self.status(refusal)
             answer = self.told(refusal.code, refusal.message, refusal.field)
-            if status == 503:
-                headers.append(self._retry_after)
+            if status in (429, 503):
+                wait = refusal.retry_after or self._retry_after
+                headers.append((b"retry-after", str(wait).encode()))
             if status == 401:
                 headers.append((b"www-authenticate", b"Bearer"))
             if status == 413:
@@ -137,6 +148,8 @@ def status_of(refusal: RefusalError) -> int:
             return 403
         case ModelFailedError():
             return 500
+        case OverShareError():
+            return 429
         case CannotAnswerError():
             return 503
     return 500

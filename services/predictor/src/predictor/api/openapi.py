@@ -18,6 +18,7 @@ from predictor.api.contract import (
 from predictor.api.oip.openapi import inference_paths
 from predictor.api.override import HEADER, PARAMETER
 from predictor.api.predict import PREDICT, PREDICT_MODEL
+from predictor.api.timeouts import PARAMETER as TIMEOUT
 
 _INSTANCE = {
     "entity_id": "UA1545-EWR-IAH-2013-07-01",
@@ -81,13 +82,22 @@ _ERRORS: dict[str, tuple[str, dict[str, str]]] = {
             "field": "features.carrier",
         },
     ),
+    "429": (
+        "The model has more than its share under way, and other models are to have room too."
+        " Retry-After says when to try again.",
+        {
+            "code": "over_share",
+            "message": "800 predictions of 'flight_delay' are under way, and other models are to"
+            " have room too: try again in 1 s",
+        },
+    ),
     "500": (
         "The model broke on this row.",
         {"code": "model_failed", "message": "the model answered nan, which is no probability"},
     ),
     "503": (
-        "Not now: no model yet, the feature store or the log is away, or too many requests at once."
-        " Retry-After says when to try again.",
+        "Not now: no model yet, the feature store or the log is away, too many requests at once, or"
+        " the deadline has passed. Retry-After says when to try again.",
         {"code": "no_model", "message": "no model is loaded yet: try again later"},
     ),
 }
@@ -113,7 +123,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             "summary": "Predict for one entity",
             "description": _ANSWERS,
             "operationId": "predict",
-            "parameters": [PARAMETER],
+            "parameters": [PARAMETER, TIMEOUT],
             "requestBody": _request(request, {"one": {"model": "flight_delay", **_INSTANCE}}),
             "responses": _responses(answer, {"one": _ANSWER}, error),
         }
@@ -131,6 +141,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                     "example": "flight_delay",
                 },
                 PARAMETER,
+                TIMEOUT,
             ],
             "requestBody": _request(
                 {"anyOf": [instance, many]},

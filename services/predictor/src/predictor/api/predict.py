@@ -22,6 +22,7 @@ from predictor.api.contract import (
 from predictor.api.endpoint import Call, Endpoint, error_detail
 from predictor.api.override import Override
 from predictor.domain.answer import confidence, predicted_class
+from predictor.domain.deadlines import Timeouts
 from predictor.domain.errors import BadRequestError, RefusalError
 from predictor.domain.routing import Arm
 from predictor.handlers.answering import Answering, Prediction
@@ -65,6 +66,7 @@ class Limits:
     event_time_ahead_seconds: float
     instances: int
     retry_after_seconds: int
+    timeouts: Timeouts
 
 
 class _Predictions(Endpoint):
@@ -99,11 +101,7 @@ class _Predictions(Endpoint):
         return None if wanted is None else self._answering.arm(model, wanted)
 
     async def predict(
-        self,
-        model: str,
-        instance: Instance,
-        arrived: float,
-        pinned: Arm[LoadedVersion] | None,
+        self, model: str, instance: Instance, call: Call, pinned: Arm[LoadedVersion] | None
     ) -> PredictAnswer:
         """Answer a checked instance."""
         prediction = await self._answering.predict(
@@ -112,7 +110,9 @@ class _Predictions(Endpoint):
             features=instance.features,
             event_time=instance.event_time,
             prediction_id=instance.prediction_id,
-            arrived=arrived,
+            arrived=call.arrived,
+            within=self._limits.timeouts.of(call.seconds),
+            timed=call.seconds is not None,
             traceparent=current_traceparent(),
             pinned=pinned,
         )
@@ -128,7 +128,7 @@ class Predict(_Predictions):
         call.model = request.model
         self.check(request)
         pinned = self.pinned(request.model, scope)
-        return await self.predict(request.model, request, call.arrived, pinned)
+        return await self.predict(request.model, request, call, pinned)
 
 
 class PredictModel(_Predictions):
@@ -143,7 +143,7 @@ class PredictModel(_Predictions):
         if isinstance(request, ManyRequest):
             return await self._many(model, request, call, pinned)
         self.check(request)
-        return await self.predict(model, request, call.arrived, pinned)
+        return await self.predict(model, request, call, pinned)
 
     async def _many(
         self, model: str, request: ManyRequest, call: Call, pinned: Arm[LoadedVersion] | None
@@ -161,7 +161,7 @@ class PredictModel(_Predictions):
                 raise BadRequestError(
                     error.code, f"instances[{i}]: {error.message}", f"instances[{i}].{error.field}"
                 ) from None
-        self._answering.make_room(len(request.instances))
+        self._answering.make_room(model, len(request.instances))
         # They start in one turn of the event loop, so they share one batch.
         answers = await asyncio.gather(
             *(self._one(model, instance, call, pinned) for instance in request.instances)
@@ -172,7 +172,7 @@ class PredictModel(_Predictions):
         self, model: str, instance: Instance, call: Call, pinned: Arm[LoadedVersion] | None
     ) -> PredictAnswer | FailedInstance:
         try:
-            return await self.predict(model, instance, call.arrived, pinned)
+            return await self.predict(model, instance, call, pinned)
         except RefusalError as refusal:
             self.count(call, refusal.code)
             return FailedInstance(error_detail(refusal))

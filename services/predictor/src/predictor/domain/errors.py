@@ -6,7 +6,10 @@
     ├── NotAllowedError          this caller may not ask for it
     │   └── UnauthenticatedError nobody knows who asks
     └── CannotAnswerError        the request is fine; it may work later, or on another replica
-        └── ModelFailedError     the version itself broke on this row
+        ├── ModelFailedError     the version itself broke on this row
+        ├── DeadlineError        there was no time for it
+        └── OverloadedError      too much is under way
+            └── OverShareError   for this model alone
     LoadError                    the version stays out; whoever made it acts
 
 An outage of what the predictor loads from is the kit's `UnavailableError`: it is tried again.
@@ -15,6 +18,9 @@ An outage of what the predictor loads from is the kit's `UnavailableError`: it i
 
 class RefusalError(Exception):
     """A request that gets no prediction; `code` is for programs, the text for people."""
+
+    retry_after: int | None = None
+    """Seconds that the caller is to wait; None: what the service is set to."""
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -45,6 +51,22 @@ class CannotAnswerError(RefusalError):
 
 class ModelFailedError(CannotAnswerError):
     """The version could not score the row."""
+
+
+class DeadlineError(CannotAnswerError):
+    """The request was not answered before its deadline, or could not be any more."""
+
+
+class OverloadedError(CannotAnswerError):
+    """The predictor has no room."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class OverShareError(OverloadedError):
+    """The predictor has room, which is kept for other models."""
 
 
 class LoadError(Exception):

@@ -18,9 +18,13 @@ from prometheus_client import Counter, Histogram
 
 from predictor.domain.answer import confidence, probability
 from predictor.domain.batching import grouped
+from predictor.domain.deadlines import too_late
 from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
+from predictor.domain.fair_queue import FairQueue
 from predictor.domain.features import Gap, Stored, Value
 from predictor.domain.routing import Arm
+from predictor.handlers.admission import Admission
+from predictor.handlers.deadlines import awaited, until
 from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion, named_arm
 from predictor.handlers.metrics import (
     BATCH_SIZE,
@@ -49,6 +53,7 @@ class Prediction:
     __slots__ = (
         "arm",
         "arrived",
+        "deadline",
         "done",
         "entity",
         "error",
@@ -72,6 +77,7 @@ class Prediction:
         entity: str,
         event_time: datetime,
         arrived: float,
+        deadline: float,
         traceparent: str | None,
         pinned: bool,
         done: "asyncio.Future[None]",
@@ -83,6 +89,8 @@ class Prediction:
         self.entity = entity
         self.event_time = event_time
         self.arrived = arrived
+        self.deadline = deadline
+        """`time.perf_counter()` from which on it is not worth computing."""
         self.traceparent = traceparent
         self.pinned = pinned
         self.done = done
@@ -91,6 +99,11 @@ class Prediction:
         self.error: RefusalError | None = None
         self.features_ms = 0.0
         self.inference_ms = 0.0
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.done.done()
 
     def features(self) -> dict[str, Value]:
         """The features as the model saw them; without a row, none."""
@@ -106,8 +119,8 @@ class Answering:
         stored: StoredFeatures,
         journal: Journal,
         clock: Clock,
+        admission: Admission,
         *,
-        max_in_flight: int,
         max_batch: int,
     ) -> None:
         """Ready for requests.
@@ -117,25 +130,24 @@ class Answering:
             stored: the feature store.
             journal: takes the log records.
             clock: wall time.
-            max_in_flight: requests beyond these are turned away.
+            admission: turns away what is too much.
             max_batch: requests in one run of a model.
         """
         self._routes = routes
         self._stored = stored
         self._journal = journal
         self._clock = clock
-        self._max_in_flight = max_in_flight
+        self._admission = admission
         self._max_batch = max_batch
-        self._waiting: list[Prediction] = []
+        self._waiting = FairQueue[Prediction]()
         self._turning = False
         """Whether a batch is scheduled, or reads the store."""
-        self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.replica = str(uuid4())
         """Names this process in the log."""
         self.sequence = 0
         """Number of the next log record; a record that was not sent gives its number back."""
-        IN_FLIGHT.set_function(lambda: self._in_flight)
+        IN_FLIGHT.set_function(lambda: admission.under_way)
 
     def serves(self, model: str) -> bool:
         """Whether a model has a route."""
@@ -159,18 +171,14 @@ class Answering:
         """
         return named_arm(self._routes().of(model), name)
 
-    def make_room(self, predictions: int) -> None:
-        """Nothing where so many more may be under way.
+    def make_room(self, model: str, predictions: int) -> None:
+        """Nothing where so many more of a model may be under way.
 
         Raises:
-            CannotAnswerError: they may not.
+            OverloadedError: they may not.
         """
-        if self._in_flight + predictions > self._max_in_flight:
-            raise CannotAnswerError(
-                "overloaded",
-                f"{self._in_flight} predictions are under way, of {self._max_in_flight}: try again"
-                " in a moment",
-            )
+        alone = len(self._routes().by_model) == 1
+        self._admission.check(model, predictions, len(self._waiting), alone)
 
     async def predict(
         self,
@@ -181,6 +189,8 @@ class Answering:
         event_time: datetime | None,
         prediction_id: str | None,
         arrived: float,
+        within: float,
+        timed: bool = False,
         traceparent: str | None,
         pinned: Arm[LoadedVersion] | None = None,
     ) -> Prediction:
@@ -193,13 +203,15 @@ class Answering:
             event_time: default: now.
             prediction_id: default: a new one.
             arrived: `time.perf_counter()` when the request came.
+            within: seconds from then on; later it is not computed any more.
+            timed: whether the caller is told just then, whatever it waits for.
             traceparent: W3C trace context.
             pinned: the arm that the caller wants; None: that of the entity.
 
         Raises:
             RefusalError: there is no answer.
         """
-        self.make_room(1)
+        self.make_room(model, 1)
         if self._journal.stalled:
             raise CannotAnswerError(
                 "log_unavailable", "predictions cannot be logged at the moment: try again later"
@@ -213,16 +225,20 @@ class Answering:
             entity,
             event_time or self._clock.now(),
             arrived,
+            arrived + within,
             traceparent,
             pinned is not None,
             asyncio.get_running_loop().create_future(),
         )
         self._take(prediction, features)
-        self._in_flight += 1
+        self._admission.entered(model)
         try:
-            await prediction.done
+            if timed:
+                await until(prediction.done, prediction.deadline - time.perf_counter(), within)
+            else:
+                await prediction.done
         finally:
-            self._in_flight -= 1
+            self._admission.left(model)
         if prediction.error is not None:
             raise prediction.error
         _count(prediction)
@@ -237,17 +253,15 @@ class Answering:
             # The version was chosen, so the log hears of it: it may be the challenger that asks for
             # what no caller sends.
             prediction.error = refusal
-        self._waiting.append(prediction)
+        self._waiting.put(route.model, prediction)
         if not self._turning:
             self._turning = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        batch, self._waiting = (
-            self._waiting[: self._max_batch],
-            self._waiting[self._max_batch :],
-        )
-        BATCH_SIZE.observe(len(batch))
+        batch = _in_time(self._waiting.take(self._max_batch))
+        if batch:
+            BATCH_SIZE.observe(len(batch))
         if elsewhere := [p for p in batch if p.version.remote is not None and p.error is None]:
             # They are answered when they are; nobody else waits for them.
             self._spawn(self._with_remote(elsewhere))
@@ -263,7 +277,8 @@ class Answering:
         task.add_done_callback(self._tasks.discard)
 
     async def _with_store(self, batch: Sequence[Prediction]) -> None:
-        self._finish(batch, await self._read(batch))
+        stored = await self._read(batch)
+        self._finish(_in_time(batch), stored)
 
     async def _with_remote(self, batch: Sequence[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
@@ -348,6 +363,7 @@ class Answering:
                 UNLOGGED.inc(sent)
             for prediction in batch[:sent]:
                 _settle(prediction, error and CannotAnswerError("log_unavailable", str(error)))
+            self._admission.settled(sent)
 
         entries = self._entries(batch)
         sent = self._journal.write(batch_of(entries, self._clock.now()), settled)
@@ -394,6 +410,14 @@ class Answering:
 
 def _request_names(route: LoadedRoute) -> frozenset[str]:
     return frozenset().union(*(version.signature.requested for version in route.versions))
+
+
+def _in_time(batch: list[Prediction]) -> list[Prediction]:
+    """The predictions that are still waited for; the others hear that it is too late."""
+    worth, late = awaited(batch, time.perf_counter())
+    for each in late:
+        _settle(each, too_late(each.deadline - each.arrived))
+    return worth
 
 
 def _fail(batch: Sequence[Prediction], error: Exception) -> None:

@@ -3,12 +3,15 @@
 import math
 from typing import Any
 
+import grpc
 import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.grpc as over_grpc
 import tritonclient.http as over_http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from predictor.api.oip.messages import SERVICE, methods
 
 DATATYPES = {
     "BOOL": np.bool_,
@@ -235,6 +238,39 @@ def test_a_client_is_told_what_was_wrong(
         ask(way, model, tensors)
     http = {"NOT_FOUND": "404", "INVALID_ARGUMENT": "400"}[status]
     assert (status if way == "grpc" else http) in str(told.value.status())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_client_may_say_how_long_it_waits(served: Any, ask: Any, way: str) -> None:
+    row = {"x": ("FP32", np.zeros((1, 2), np.float32))}
+    assert ask(way, "numbers", row, timeout=60_000_000)["prediction"] == [1]
+    before = len(served.lab.logged())
+    with pytest.raises(InferenceServerException, match="deadline of this request") as told:
+        ask(way, "numbers", row, timeout=1)
+    assert ("DEADLINE_EXCEEDED" if way == "grpc" else "503") in str(told.value.status())
+    assert len(served.lab.logged()) == before
+
+
+def test_a_grpc_client_is_told_when_to_try_again(served: Any) -> None:
+    request, response = methods()["ModelInfer"]
+    asked = request(
+        model_name="numbers",
+        inputs=[{"name": "x", "datatype": "FP32", "shape": [1, 2]}],
+        raw_input_contents=[bytes(8)],
+    )
+    asked.parameters["timeout"].int64_param = 1
+    with grpc.insecure_channel(served.grpc) as channel:
+        infer = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        with pytest.raises(grpc.RpcError) as told:
+            infer(asked)
+        call: Any = told.value
+        assert dict(call.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
+        asked.parameters["timeout"].int64_param = 0
+        assert infer(asked, timeout=60).model_name == "numbers"
 
 
 def test_the_dtypes_of_the_matrix_are_those_of_the_client() -> None:

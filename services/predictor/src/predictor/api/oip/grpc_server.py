@@ -12,7 +12,7 @@ from predictor.api.oip import metadata
 from predictor.api.oip.grpc_tensors import decoded, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.messages import SERVICE, message, methods
-from predictor.api.oip.statuses import grpc_code
+from predictor.api.oip.statuses import grpc_code, http_status
 from predictor.domain.errors import RefusalError
 from predictor.handlers.metrics import ERRORS, GRPC_REQUESTS
 
@@ -87,11 +87,12 @@ class GrpcServer:
         answer = getattr(self, f"_{name}")
 
         async def handle(request: Any, context: Any) -> Any:
-            code, text = grpc.StatusCode.OK, ""
+            code, text, more = grpc.StatusCode.OK, "", ()
             try:
                 return await answer(request, context)
             except RefusalError as refusal:
                 code, text = grpc_code(refusal), refusal.message
+                more = self._pushback(refusal)
                 model = getattr(request, "model_name", "") or getattr(request, "name", "")
                 ERRORS.labels(model if self._inference.serves(model) else "", refusal.code).inc()
             except Exception:
@@ -100,9 +101,16 @@ class GrpcServer:
                 ERRORS.labels("", "internal").inc()
             finally:
                 GRPC_REQUESTS.labels(name, code.name).inc()
-            return await context.abort(code, text)  # it raises
+            return await context.abort(code, text, more)  # it raises
 
         return handle
+
+    def _pushback(self, refusal: RefusalError) -> tuple[tuple[str, str], ...]:
+        """What gRPC has for `Retry-After`; its clients keep to it when they try again."""
+        if http_status(refusal) not in (429, 503):
+            return ()
+        wait = refusal.retry_after or self._inference.limits.retry_after_seconds
+        return (("grpc-retry-pushback-ms", str(wait * 1000)),)
 
     async def _ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
         return message("ServerLiveResponse")(live=True)
@@ -138,6 +146,7 @@ class GrpcServer:
             self._inference.pinned(request.model_name, request.model_version or None, wanted),
             decoded(request),
             arrived,
+            context.time_remaining(),
             parent if isinstance(parent, str) else None,
         )
         return encoded(answer, raw=bool(request.raw_input_contents))

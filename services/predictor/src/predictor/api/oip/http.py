@@ -48,7 +48,7 @@ class Infer(Endpoint):
         request, binary = decode(body, length)
         pinned = self._inference.pinned(model, path.get("version"), wanted)
         answer = await self._inference.infer(
-            model, pinned, request, call.arrived, current_traceparent()
+            model, pinned, request, call.arrived, call.seconds, current_traceparent()
         )
         found, head = encoded(answer, binary)
         if head is None:

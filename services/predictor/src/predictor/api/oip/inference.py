@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from predictor.api.contract import Instance, check
 from predictor.api.oip.rows import check_outputs, instances, outputs
-from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters
+from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters, shortest
 from predictor.api.override import HEADER, Override
 from predictor.api.predict import Limits
 from predictor.domain.errors import BadRequestError, RefusalError, shown
@@ -106,6 +106,7 @@ class Inference:
         pinned: Arm[LoadedVersion] | None,
         request: InferRequest,
         arrived: float,
+        seconds: float | None,
         traceparent: str | None,
     ) -> InferAnswer:
         """Answer a request; each of its rows is in the log when this returns.
@@ -115,6 +116,7 @@ class Inference:
             pinned: answers all rows; None: the rollout in force chooses by entity.
             request: what is asked.
             arrived: `time.perf_counter()` when it came.
+            seconds: that the caller gives it from then on; None: it does not say.
             traceparent: W3C trace context.
 
         Raises:
@@ -122,6 +124,7 @@ class Inference:
         """
         arm = pinned or self.route(model).champion
         check_parameters(request.parameters, "parameters")
+        seconds = shortest(seconds, request.parameters.get("timeout"))
         check_outputs(request.outputs)
         signature = arm.version.signature
         asked = [each for each in signature.inputs if not each.stored]
@@ -131,10 +134,10 @@ class Inference:
         rows = instances(request, asked, self.limits.instances)
         for i, row in enumerate(rows):
             self._check(row, i)
-        self._answering.make_room(len(rows))
+        self._answering.make_room(model, len(rows))
         # They start in one turn of the event loop, so they share one batch.
         found = await asyncio.gather(
-            *(self._one(model, pinned, row, arrived, traceparent) for row in rows),
+            *(self._one(model, pinned, row, arrived, seconds, traceparent) for row in rows),
             return_exceptions=True,
         )
         predictions: list[Prediction] = []
@@ -167,6 +170,7 @@ class Inference:
         pinned: Arm[LoadedVersion] | None,
         row: Instance,
         arrived: float,
+        seconds: float | None,
         traceparent: str | None,
     ) -> "asyncio.Future[Prediction]":
         return asyncio.ensure_future(
@@ -177,6 +181,8 @@ class Inference:
                 event_time=row.event_time,
                 prediction_id=row.prediction_id,
                 arrived=arrived,
+                within=self.limits.timeouts.of(seconds),
+                timed=seconds is not None,
                 traceparent=traceparent,
                 pinned=pinned,
             )

@@ -7,6 +7,7 @@ import msgspec
 from predictor.api.oip.body import WireAnswer, WireError, WireRequest
 from predictor.api.oip.http import INFER, INFER_VERSION
 from predictor.api.override import HEADER, PARAMETER
+from predictor.api.timeouts import PARAMETER as TIMEOUT
 
 _REQUEST = {
     "id": "UA1545-EWR-IAH-2013-07-01",
@@ -45,13 +46,19 @@ _ERRORS = {
         "model 'flight' is not served here; known are flight_delay",
     ),
     "413": ("The body is over the limit.", "the body is larger than 1048576 bytes"),
+    "429": (
+        "The model has more than its share under way, and other models are to have room too."
+        " Retry-After says when to try again.",
+        "800 predictions of 'flight_delay' are under way, and other models are to have room too:"
+        " try again in 1 s",
+    ),
     "500": (
         "The model broke on a row.",
         "the model answered nan, which is no probability",
     ),
     "503": (
-        "Not now: no model yet, the feature store or the log is away, or too many requests at once."
-        " Retry-After says when to try again.",
+        "Not now: no model yet, the feature store or the log is away, too many requests at once, or"
+        " the deadline has passed. Retry-After says when to try again.",
         "no model is loaded yet: try again later",
     ),
 }
@@ -89,7 +96,7 @@ def inference_paths(schemas: dict[str, Any]) -> dict[str, Any]:
                 "summary": f"Infer{summary}",
                 "description": f"{chooses} {_TELLS}",
                 "operationId": name,
-                "parameters": [*(_path(each) for each in parameters), PARAMETER],
+                "parameters": [*(_path(each) for each in parameters), PARAMETER, TIMEOUT],
                 "requestBody": {"required": True, "content": _json(request, _REQUEST)},
                 "responses": responses,
             }

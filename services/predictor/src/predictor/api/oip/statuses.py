@@ -3,7 +3,7 @@
 import grpc
 
 from predictor.api.endpoint import status_of
-from predictor.domain.errors import RefusalError
+from predictor.domain.errors import DeadlineError, RefusalError
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -13,7 +13,6 @@ _CODES = {
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
 
@@ -25,4 +24,6 @@ def http_status(refusal: RefusalError) -> int:
 
 def grpc_code(refusal: RefusalError) -> grpc.StatusCode:
     """The code that means the same."""
+    if isinstance(refusal, DeadlineError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED
     return _CODES.get(http_status(refusal), grpc.StatusCode.INTERNAL)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from predictor.domain.errors import BadRequestError
+from predictor.domain.errors import BadRequestError, shown
 
 
 @dataclass(slots=True)
@@ -75,3 +75,27 @@ def check_parameters(parameters: dict[str, Any], field: str) -> None:
                 f"{field}: {name} asks for {extension}, which is not served here: leave it out",
                 field,
             )
+
+
+def shortest(seconds: float | None, microseconds: Any) -> float | None:
+    """The time that a caller gives a request, in seconds; None where it does not say.
+
+    Args:
+        seconds: by a header, or by gRPC's deadline.
+        microseconds: by the parameter `timeout` of Triton's schedule policy; 0 is none, as there.
+
+    Raises:
+        BadRequestError: the parameter is no number of microseconds.
+    """
+    if microseconds is None:
+        return seconds
+    if type(microseconds) is not int or microseconds < 0:
+        raise BadRequestError(
+            "invalid_request",
+            f"parameters: timeout is {shown(microseconds)}: send whole microseconds, 0 for none",
+            "parameters",
+        )
+    if not microseconds:
+        return seconds
+    asked = microseconds / 1e6
+    return asked if seconds is None else min(asked, seconds)
