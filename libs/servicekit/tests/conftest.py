@@ -14,6 +14,7 @@ from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
 from servicekit.memory import MemoryBus
+from servicekit.testing.broker import bus as bus_on
 
 WHEN = FakeClock().now()
 
@@ -66,7 +67,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def kafka(kafka_bootstrap: str) -> Iterator[tuple[KafkaBus, Any]]:
-    bus = KafkaBus(kafka_bootstrap)
+    bus = bus_on(kafka_bootstrap)
     sender = bus.sender()
     yield bus, sender
     sender.close(5)

@@ -34,6 +34,9 @@ class ServiceSettings(TopicSettings):
     kafka_idle_rest_seconds: float = Field(default=0.0, ge=0, le=1)
     """Rest of an idle consumer between two fetches, for a broker that answers an empty one at once;
     Apache Kafka does not, so 0."""
+    kafka_new_transactional_ids: bool = False
+    """Whether each producer of transactions takes an id of its own, for a broker that never forgets
+    an abort; Apache Kafka does, so false."""
     http_host: str = "127.0.0.1"
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)

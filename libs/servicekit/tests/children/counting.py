@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from event_schemas import BY_TYPE, EventBody
 from servicekit.event import Event
-from servicekit.kafka import KafkaBus
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.processor import Processor
 from servicekit.table import Table
+from servicekit.testing.broker import bus
 
 
 def contract(event_type: str) -> Any:
@@ -37,7 +37,7 @@ def main(bootstrap: str, service: str, asked_type: str, counted_type: str) -> No
 
     loop = TransactionalLoop(
         Processor(service, {asked: count}, [totals]),
-        KafkaBus(bootstrap),
+        bus(bootstrap),
         max_batch=20,
         backoff=Backoff(base=0.05, cap=0.2),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -65,6 +66,32 @@ def test_an_aborted_transaction_shows_nothing_and_the_next_one_is_whole(
     session.commit([Record(output, b"k", b"whole")], positions)
     session.close()
     assert [m.value for m in kafka_world.messages(output)] == [b"whole"]
+
+
+def test_a_reader_that_comes_after_an_abort_misses_nothing(
+    kafka_world: Any, kafka_bootstrap: str, contract: Callable[..., Any], unique: str
+) -> None:
+    output = contract().topic()
+    kafka_world.make(output)
+    session = kafka_world.bus.transactional(service=unique, topics=[])
+    killed = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": f"{unique}-0"})
+    killed.init_transactions(10)
+    killed.begin_transaction()
+    killed.produce(output, b"left open", b"k")
+    assert killed.flush(10) == 0
+    reader = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": unique})
+    try:
+        for life in (b"second", b"third"):
+            session.open()
+            end = reader.get_watermark_offsets(TopicPartition(output, 0), timeout=10)[1]
+            session.commit([Record(output, b"k", life)], {})
+            reader.assign([TopicPartition(output, 0, end)])
+            found = reader.poll(10)
+            assert found is not None, f"what the {life.decode()} wrote was not read"
+            assert found.value() == life
+    finally:
+        reader.close()
+        session.close()
 
 
 def test_the_order_of_a_key_outlives_outages_and_aborts(

@@ -39,7 +39,11 @@ def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:
 
 
 def test_a_process_that_is_killed_twice_counts_each_message_once(
-    kafka_world: Any, kafka_bootstrap: str, unique: str, contract: Callable[..., Any]
+    kafka_world: Any,
+    kafka_bootstrap: str,
+    unique: str,
+    contract: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     asked, counted = contract(), contract()
     total = 5000 if os.environ.get("TEST_BROKER") == "apache" else 2000
@@ -52,15 +56,22 @@ def test_a_process_that_is_killed_twice_counts_each_message_once(
         return len(seen) >= enough
 
     for life in range(3):
-        child = subprocess.Popen(
-            [sys.executable, str(CHILD), kafka_bootstrap, unique, asked.type, counted.type],
-            env={"PATH": os.environ["PATH"]},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        words = tmp_path / f"{life}.log"
+        with words.open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, str(CHILD), kafka_bootstrap, unique, asked.type, counted.type],
+                env={
+                    name: os.environ[name] for name in ("PATH", "TEST_BROKER") if name in os.environ
+                },
+                stdout=log,
+                stderr=log,
+            )
         try:
             target = total if life == 2 else len(seen) + 200
-            eventually(lambda target=target: counts(target))
+            eventually(
+                lambda target=target, child=child: counts(target) or child.poll() is not None, 60
+            )
+            assert len(seen) >= target, words.read_text()
         finally:
             child.kill()
             child.wait()

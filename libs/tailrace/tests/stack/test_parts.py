@@ -138,6 +138,9 @@ def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+EMBEDDED_ONLY = {"KAFKA_TOPIC_OPTIONS", "KAFKA_IDLE_REST_SECONDS", "KAFKA_NEW_TRANSACTIONAL_IDS"}
+
+
 def test_apache_kafka_takes_the_place_of_the_embedded_broker(settings: Build, pom: Path) -> None:
     stack = plan(settings(broker="apache", kafka_pom=pom), ("kafka", "predictor"))
     kafka, predictor = stack.parts
@@ -145,7 +148,12 @@ def test_apache_kafka_takes_the_place_of_the_embedded_broker(settings: Build, po
     assert kafka.command[-2] == "kafka.Kafka"
     assert kafka.prepare is not None
     # What the embedded broker needs would harm this one.
-    assert not {"KAFKA_TOPIC_OPTIONS", "KAFKA_IDLE_REST_SECONDS"} & predictor.environment.keys()
+    assert not EMBEDDED_ONLY & predictor.environment.keys()
+
+
+def test_services_are_told_what_the_embedded_broker_asks_for(settings: Build) -> None:
+    stack = plan(settings(), ("kafka", "predictor"))
+    assert stack.parts[1].environment.keys() >= EMBEDDED_ONLY
 
 
 def test_three_nodes_are_three_parts_that_services_know_of(settings: Build, pom: Path) -> None:

@@ -30,6 +30,7 @@ class KafkaBus:
         sender_linger_seconds: float = 0.002,
         sender_delivery_seconds: float = 10.0,
         patient_linger_seconds: float = 0.02,
+        new_transactional_ids: bool = False,
     ) -> None:
         """Knows where the brokers are.
 
@@ -45,8 +46,12 @@ class KafkaBus:
             sender_linger_seconds: how long a sender waits for more records to send together.
             sender_delivery_seconds: after which a record that no broker took has failed.
             patient_linger_seconds: as `sender_linger_seconds`, of a patient sender.
+            new_transactional_ids: whether each producer of transactions takes an id of its own,
+                for a broker that never forgets an abort: see `next_transactional_id`.
         """
-        self._clients = Clients(bootstrap_servers, options, idle_rest_seconds, request_seconds)
+        self._clients = Clients(
+            bootstrap_servers, options, idle_rest_seconds, request_seconds, new_transactional_ids
+        )
         self._topics = Topics(
             self._clients, TopicLayout(partitions, replication, topic_options or {})
         )
@@ -65,6 +70,7 @@ class KafkaBus:
             topic_options=settings.kafka_topic_options,
             options=settings.client_options(),
             idle_rest_seconds=settings.kafka_idle_rest_seconds,
+            new_transactional_ids=settings.kafka_new_transactional_ids,
         )
 
     def transactional(

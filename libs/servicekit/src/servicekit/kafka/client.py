@@ -23,11 +23,14 @@ class Clients:
         options: Mapping[str, Any] | None = None,
         idle_rest_seconds: float = 0.0,
         request_seconds: float = 5.0,
+        new_transactional_ids: bool = False,
     ) -> None:
         self.bootstrap_servers = bootstrap_servers
         self.idle_rest_seconds = idle_rest_seconds
         self.request_seconds = request_seconds
         """Longest wait for one answer of the brokers; then it is an outage, which loops retry."""
+        self.new_transactional_ids = new_transactional_ids
+        """Whether each producer of transactions needs an id of its own: see `incarnation`."""
         self.complaints = Complaints()
         # All that is asked of a logger is its method `log`.
         self._client_log: Any = ClientLog(self.complaints)

@@ -18,6 +18,7 @@ from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.deadline import within
 from servicekit.kafka.ends import end_of
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
+from servicekit.kafka.incarnation import next_transactional_id
 from servicekit.kafka.publishing import produce
 from servicekit.kafka.reading import BatchReader
 from servicekit.kafka.topics import Topics
@@ -72,24 +73,43 @@ class KafkaTransactionalSession:
         self._topics.ensure_state(self._state, self._slots)
         try:
             # First of all: it ends what an older session left open, and with it its offsets.
-            self._producer = self._clients.producer(
-                transactional_id=f"{self._service}-{self._slot}",
-                linger_ms=5,
-                # Apache Kafka ends a transaction in the background, and has the next one's first
-                # request wait until it did: 5 ms or so, where librdkafka would wait 100.
-                retry_backoff_ms=CONCURRENT_BACKOFF_MS,
-                transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
-                # librdkafka heeds this, and not the timeout of send_offsets_to_transaction: by
-                # default it would wait a minute for a broker that is gone.
-                socket_timeout_ms=max(1000, int(self._timeout * 1000)),
-            )
-            self._producer.init_transactions(self._timeout)
+            self._producer = self._next_producer()
             self._consumer = self._clients.consumer(self._service)
             self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
             self._consumer.assign(self._committed(self._consumer))
             self._group = self._consumer.consumer_group_metadata()
         except KafkaException as error:
             raise translate(error, f"opening {self._service}-{self._slot}") from error
+
+    def _next_producer(self) -> Producer:
+        """A producer that has fenced all older ones of the slot."""
+        name = f"{self._service}-{self._slot}"
+        if not self._clients.new_transactional_ids:
+            return self._producer_as(name)
+        place = TopicPartition(self._state, self._slot)
+        counting = self._clients.consumer(f"{name}.incarnation")
+        try:
+            latest = next_transactional_id(
+                name, place, counting, self._timeout, fence=self._producer_as
+            )
+        finally:
+            counting.close()
+        return self._producer_as(latest)
+
+    def _producer_as(self, transactional_id: str) -> Producer:
+        producer = self._clients.producer(
+            transactional_id=transactional_id,
+            linger_ms=5,
+            # Apache Kafka ends a transaction in the background, and has the next one's first
+            # request wait until it did: 5 ms or so, where librdkafka would wait 100.
+            retry_backoff_ms=CONCURRENT_BACKOFF_MS,
+            transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
+            # librdkafka heeds this, and not the timeout of send_offsets_to_transaction: by
+            # default it would wait a minute for a broker that is gone.
+            socket_timeout_ms=max(1000, int(self._timeout * 1000)),
+        )
+        producer.init_transactions(self._timeout)
+        return producer
 
     def _committed(self, consumer: Consumer) -> list[TopicPartition]:
         owned = [
@@ -206,6 +226,8 @@ class KafkaTransactionalSession:
             raise translated from cause
         try:
             producer.abort_transaction(self._timeout)
+            if self._clients.new_transactional_ids:
+                self._producer = self._next_producer()
         except KafkaException as error:
             # The next session's first act is to end this transaction.
             self.close()

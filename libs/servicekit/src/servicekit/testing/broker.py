@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from servicekit.kafka import apache
+from servicekit.kafka import KafkaBus, apache
 from servicekit.testing.process import free_port, running
 
 POM = Path("compose/local/pom.xml")
@@ -31,11 +32,19 @@ def broker(folder: Path, port: int | None = None) -> Iterator[str]:
         ValueError: There is no such kind of broker.
     """
     kinds = {"embedded": embedded_broker, "apache": apache_broker}
-    kind = os.environ.get("TEST_BROKER") or "embedded"
-    if kind not in kinds:
-        raise ValueError(f"TEST_BROKER={kind}: choose one of {', '.join(kinds)}")
-    with kinds[kind](folder, port) as bootstrap:
+    if _kind() not in kinds:
+        raise ValueError(f"TEST_BROKER={_kind()}: choose one of {', '.join(kinds)}")
+    with kinds[_kind()](folder, port) as bootstrap:
         yield bootstrap
+
+
+def bus(bootstrap: str, **options: Any) -> KafkaBus:
+    """A bus on such a broker, set as its kind asks for; `options` are those of `KafkaBus`."""
+    return KafkaBus(bootstrap, new_transactional_ids=_kind() == "embedded", **options)
+
+
+def _kind() -> str:
+    return os.environ.get("TEST_BROKER") or "embedded"
 
 
 @contextmanager
