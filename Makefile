@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down bench bench-kit bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-kit bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ compose-up: ## Build and start the platform in Docker (LAYERS="observability air
 
 compose-down: ## Stop the platform in Docker; its volumes stay (ARGS=--volumes removes them)
 	@$(COMPOSE) down $(ARGS)
+
+compose-backup: ## Save every volume of the platform in Docker (FILE=backup.tar.gz)
+	@compose/backup.sh save $(FILE)
+
+compose-restore: ## Put a backup's volumes back, where there are none (FILE=backup.tar.gz)
+	@compose/backup.sh restore $(FILE)
 
 bench: $(READY) ## Run the benchmarks, each beside what it is compared with
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

@@ -129,6 +129,7 @@ def test_scripts_hold_no_trap(run) -> None:
     scripts = [
         "compose/image/build.sh",
         "compose/secrets.sh",
+        "compose/backup.sh",
         "compose/prometheus/fetch.sh",
         ".ci/run",
     ]
