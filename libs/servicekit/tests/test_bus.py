@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from servicekit.bus import Message, Record
 from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.start import Start
 
 Ready = Callable[..., Any]
 
@@ -38,6 +40,21 @@ def fill(world: Any, topic: str, count: int, start: int = 0) -> None:
 
 def after(messages: list[Message]) -> dict[tuple[str, int], int]:
     return {(m.topic, m.partition): m.offset + 1 for m in messages}
+
+
+def between(world: Any, messages: list[Message]) -> datetime:
+    """A moment after these messages were taken, and before any that follow."""
+    last = max(message.timestamp_ms for message in messages)
+    moment = datetime.fromtimestamp(last / 1000, UTC) + timedelta(milliseconds=1)
+    if world.kind == "memory":
+        world.bus.clock.advance(timedelta(milliseconds=2))
+    while world.kind == "kafka" and datetime.now(UTC) <= moment:
+        time.sleep(0.001)
+    return moment
+
+
+def stands(session: Any, at: Any) -> list[tuple[int | None, int]]:
+    return [(place.committed, place.target) for place in session.places(Start(at))]
 
 
 class TestTransactionalSession:
@@ -164,6 +181,26 @@ class TestTransactionalSession:
         with pytest.raises(UnavailableError):
             world.bus.transactional(service=unique, topics=[topic]).poll(1, 0)
 
+    def test_it_tells_where_it_stands_and_where_a_start_is(
+        self, world: Any, topic: str, unique: str
+    ) -> None:
+        fill(world, topic, 3)
+        session = world.bus.transactional(service=unique, topics=[topic])
+        session.open()
+        assert session.placeless
+        assert stands(session, "earliest") == [(None, 0)]
+        old = drain(session.poll, 3)
+        moment = between(world, old)
+        fill(world, topic, 2, start=3)
+        session.commit([], after(old[:2]))
+        assert stands(session, moment) == [(2, 3)]
+        assert stands(session, "latest")[0] == (2, 5)
+        assert stands(session, moment + timedelta(days=1))[0] == (2, 5)
+        session.close()
+        session.open()
+        assert not session.placeless
+        session.close()
+
 
 class TestGroupSession:
     def test_it_goes_on_after_what_was_committed(self, world: Any, topic: str, unique: str) -> None:
@@ -212,6 +249,22 @@ class TestGroupSession:
         rest = drain(session.poll, 4)
         session.close()
         assert values([first, *rest]) == [b"%d" % n for n in range(5)]
+
+    def test_it_tells_where_it_stands_and_where_a_start_is(
+        self, world: Any, topic: str, unique: str
+    ) -> None:
+        fill(world, topic, 3)
+        session = world.bus.group(group=unique, topics=[topic], member="0")
+        session.open()
+        old = drain(session.poll, 3)
+        assert stands(session, "earliest") == [(None, 0)]
+        moment = between(world, old)
+        fill(world, topic, 2, start=3)
+        session.commit(after(old[:2]))
+        assert stands(session, moment) == [(2, 3)]
+        assert stands(session, "latest")[0] == (2, 5)
+        assert stands(session, moment + timedelta(days=1))[0] == (2, 5)
+        session.close()
 
 
 class TestSender:

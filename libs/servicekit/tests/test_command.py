@@ -1,10 +1,16 @@
 """What a person sees who starts a service with `--help`, or with an argument that it lacks."""
 
+import threading
+
 import pytest
 from pydantic import Field, SecretStr
 
-from servicekit.command import settings_of_command
+from servicekit.bus import Place
+from servicekit.command import carry_out, read_command, settings_of_command
+from servicekit.errors import RefusedMoveError, UnavailableError
+from servicekit.loops.moving import Move, Moved
 from servicekit.settings import ServiceSettings
+from servicekit.start import Start
 
 
 class Settings(ServiceSettings):
@@ -43,3 +49,73 @@ def test_an_argument_that_there_is_not_ends_it_before_it_does_anything(
 def test_without_arguments_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAX_ROWS", "9")
     assert settings_of_command(Settings, "counter", "Counts things.", []).max_rows == 9
+
+
+def read(*arguments: str, state: bool = True) -> Move | None:
+    return read_command(Settings, "counter", "Counts things.", arguments, state=state)[1]
+
+
+def test_where_to_go_on_is_an_argument_and_no_setting() -> None:
+    assert read() is None
+    assert read("--from", "earliest") == Move(Start("earliest"))
+    assert read("--from", "latest", "--reset-state") == Move(Start("latest"), reset_state=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state", "said"),
+    [
+        (["--from", "noon"], True, "'noon' is no place to read from: say earliest"),
+        (["--from", "2026-11-25T06:00"], True, "has no zone"),
+        (["--reset-state"], True, "--reset-state goes with --from WHERE"),
+        (["--from", "latest", "--reset-state"], False, "unrecognized arguments: --reset-state"),
+    ],
+)
+def test_a_place_that_is_none_ends_it_before_it_does_anything(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], state: bool, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read(*arguments, state=state)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+class Reader:
+    name = "counter-0"
+    ready = False
+
+    def __init__(self, outcome: Moved | Exception) -> None:
+        self._outcome = outcome
+
+    def run(self, stop: threading.Event) -> None:
+        raise AssertionError("it is only moved")
+
+    def move(self, move: Move) -> Moved:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+def test_what_was_moved_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    places = [Place("asked", 0, 12, 3), Place("asked", 1, 4, 4), Place("told", 0, None, 9)]
+    code = carry_out(Move(Start("earliest")), [Reader(Moved("counter-0", places, 7))])
+    assert (code, capsys.readouterr().out.splitlines()) == (
+        0,
+        [
+            "counter-0: asked[0] goes on at 3, no longer at 12",
+            "counter-0: asked[1] stays at 4",
+            "counter-0: told[0] goes on at 9, no longer at the start",
+            "counter-0: forgot 7 keys of its state",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(RefusedMoveError("it would count twice"), 2), (UnavailableError("nobody answers"), 1)],
+)
+def test_what_was_not_moved_is_told_with_why(
+    capsys: pytest.CaptureFixture[str], error: Exception, code: int
+) -> None:
+    assert carry_out(Move(Start("earliest")), [Reader(error)]) == code
+    said = capsys.readouterr()
+    assert (said.out, str(error) in said.err) == ("", True)

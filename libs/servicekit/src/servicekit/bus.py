@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from servicekit.errors import ServicekitError
+from servicekit.start import Start
 
 Headers = tuple[tuple[str, bytes], ...]
 Positions = Mapping[tuple[str, int], int]
@@ -57,6 +58,18 @@ class Message:
     timestamp_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader goes on in a partition, and where a start would be."""
+
+    topic: str
+    partition: int
+    committed: int | None
+    """Next offset that it reads; None when it has never said how far it came."""
+    target: int
+    """First offset of the start."""
+
+
 class TransactionalSession(Protocol):
     """Reads partitions that belong to one slot and writes with their offsets in one transaction."""
 
@@ -72,6 +85,19 @@ class TransactionalSession(Protocol):
 
     def restore(self) -> Iterator[Message]:
         """The slot's partition of the state topic, from its start to its end."""
+        ...
+
+    @property
+    def placeless(self) -> bool:
+        """Whether no partition of the slot had a committed offset when the session was opened."""
+        ...
+
+    def places(self, start: Start) -> Sequence[Place]:
+        """Where the slot stands in each of its partitions, and where a start is.
+
+        Raises:
+            UnavailableError: ask again later.
+        """
         ...
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
@@ -116,6 +142,14 @@ class GroupSession(Protocol):
 
         Raises:
             UnavailableError: open again later.
+        """
+        ...
+
+    def places(self, start: Start) -> Sequence[Place]:
+        """Where the group stands in each partition, and where a start is; reads nothing.
+
+        Raises:
+            UnavailableError: ask again later; or other members of the group are at work.
         """
         ...
 

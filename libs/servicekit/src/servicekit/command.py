@@ -1,16 +1,25 @@
 """A service as a command: `--help` tells what it does, and lists the settings that it reads."""
 
 import argparse
+import sys
 import textwrap
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar, cast
 
 from pydantic_core import PydanticUndefined
 
 from servicekit.access import KafkaAccess
+from servicekit.component import Component
+from servicekit.errors import FatalBusError, RefusedMoveError, UnavailableError
+from servicekit.loops.moving import Movable, Move, Moved
 from servicekit.settings import load_settings
+from servicekit.start import FORMS, Start
 
 S = TypeVar("S", bound=KafkaAccess)
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
 
 
 def settings_of_command(
@@ -27,14 +36,104 @@ def settings_of_command(
     Raises:
         SystemExit: with code 0 after `--help`, with code 2 when an argument or a setting is wrong.
     """
-    parser = argparse.ArgumentParser(
+    _parser(kind, name, does).parse_args(arguments)
+    return load_settings(kind)
+
+
+def read_command(
+    kind: type[S], name: str, does: str, arguments: Sequence[str] | None = None, *, state: bool
+) -> tuple[S, Move | None]:
+    """As `settings_of_command`, of a service that keeps its place in Kafka: `--from` moves it.
+
+    Args:
+        kind: the class of the settings.
+        name: of the command.
+        does: a sentence for people.
+        arguments: default: those of the process.
+        state: whether it keeps a state in Kafka as well.
+    """
+    parser = _parser(kind, name, does)
+    add_move_arguments(parser, state=state)
+    move = move_of(parser, parser.parse_args(arguments))
+    return load_settings(kind), move
+
+
+def _parser(kind: type[KafkaAccess], name: str, does: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
         prog=name,
         description=does,
         epilog=describe(kind),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args(arguments)
-    return load_settings(kind)
+
+
+def add_move_arguments(parser: argparse.ArgumentParser, *, state: bool) -> None:
+    """Add `--from`, and with a state `--reset-state`."""
+    group = parser.add_argument_group(
+        "where it reads",
+        "It goes on where it was. Only these move it; with them it does nothing else, and ends.",
+    )
+    group.add_argument(
+        "--from",
+        dest="start",
+        metavar="WHERE",
+        help=f"go on from there at the next start: {FORMS}; moments are those at which the brokers"
+        " took a message",
+    )
+    if state:
+        group.add_argument(
+            "--reset-state",
+            action="store_true",
+            help="with --from: forget in the same transaction what it had counted; without it, a"
+            " place before the present one is refused, since events would be counted twice",
+        )
+
+
+def move_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Move | None:
+    """What `--from` asks for.
+
+    Raises:
+        SystemExit: with code 2 when it cannot be read.
+    """
+    reset = bool(getattr(given, "reset_state", False))
+    if given.start is None:
+        if reset:
+            parser.error("--reset-state goes with --from WHERE")
+        return None
+    try:
+        return Move(Start.parse(given.start, datetime.now(UTC)), reset)
+    except ValueError as error:
+        parser.error(f"argument --from: {error}")
+
+
+def carry_out(move: Move, components: Iterable[Component]) -> int:
+    """Move the components that keep a place, and say what was done; returns the exit code."""
+    for component in components:
+        if not hasattr(component, "move"):
+            continue
+        try:
+            moved = cast("Movable", component).move(move)
+        except RefusedMoveError as error:
+            print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+            return EXIT_REFUSED
+        except (UnavailableError, FatalBusError) as error:
+            print(f"{component.name} was not moved: {error}", file=sys.stderr)  # noqa: T201
+            return EXIT_FAILED
+        print("\n".join(_told(moved)))  # noqa: T201
+    return 0
+
+
+def _told(moved: Moved) -> Iterable[str]:
+    for place in moved.places:
+        before = "the start" if place.committed is None else place.committed
+        yield (
+            f"{moved.loop}: {place.topic}[{place.partition}] goes on at {place.target},"
+            f" no longer at {before}"
+            if place.target != place.committed
+            else f"{moved.loop}: {place.topic}[{place.partition}] stays at {place.target}"
+        )
+    if moved.forgotten:
+        yield f"{moved.loop}: forgot {moved.forgotten} keys of its state"
 
 
 def describe(kind: type[KafkaAccess]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 from event_schemas import EventBody
-from servicekit.bus import Batch, Lag, Message, Positions, Record
+from servicekit.bus import Batch, Lag, Message, Place, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import (
@@ -19,6 +19,7 @@ from servicekit.errors import (
     UnavailableError,
 )
 from servicekit.event import Event
+from servicekit.start import Start
 
 TopicPartition = tuple[str, int]
 
@@ -132,6 +133,28 @@ class _Reader:
         for (topic, partition), offset in positions.items():
             self._bus.committed[self._group, topic, partition] = offset
 
+    def places(self, start: Start) -> list[Place]:
+        return [
+            Place(
+                *(topic, partition),
+                self._bus.committed.get((self._group, topic, partition)),
+                self._first(self._bus.logs[topic, partition], start),
+            )
+            for topic, partition in self._owned
+        ]
+
+    def _first(self, log: Sequence[Message], start: Start) -> int:
+        if start.at == "earliest":
+            return 0
+        if start.at == "latest":
+            return len(log)
+        later = (m.offset for m in log if m.timestamp_ms >= start.milliseconds)
+        return next(later, len(log))
+
+    @property
+    def placeless(self) -> bool:
+        return all(place.committed is None for place in self.places(Start("latest")))
+
 
 class MemoryTransactionalSession:
     """Reads the partitions of a slot; a commit is one step, so it cannot be half done."""
@@ -154,6 +177,15 @@ class MemoryTransactionalSession:
     def restore(self) -> Iterator[Message]:
         """See `TransactionalSession.restore`."""
         return iter(list(self._bus.logs[self._state]))
+
+    @property
+    def placeless(self) -> bool:
+        """See `TransactionalSession.placeless`."""
+        return self._reader.placeless
+
+    def places(self, start: Start) -> list[Place]:
+        """See `TransactionalSession.places`."""
+        return self._reader.places(start)
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `TransactionalSession.poll`; never waits."""
@@ -196,6 +228,10 @@ class MemoryGroupSession:
         """See `GroupSession.open`."""
         self._epoch = self._bus.epoch(self._identity)
         self._reader.rewind()
+
+    def places(self, start: Start) -> list[Place]:
+        """See `GroupSession.places`."""
+        return self._reader.places(start)
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `GroupSession.poll`; never waits."""

@@ -1,20 +1,26 @@
 """`deployer`: runs the service until it is told to stop."""
 
+import sys
+
 from deployer.app import build
 from deployer.settings import DeployerSettings
-from servicekit.command import settings_of_command
+from servicekit.command import carry_out, read_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
 
 DOES = """\
-Rolls approved versions out in steps, and back when a canary does harm: rollout.step."""
+Rolls approved versions out in steps, and back when a canary does harm: rollout.step. What it reads
+again after --from, it rolls out again, and the predictor follows."""
 
 
 def main() -> None:
     """Entry point of the console script."""
-    settings = settings_of_command(DeployerSettings, "deployer", DOES)
+    settings, move = read_command(DeployerSettings, "deployer", DOES, state=True)
     bus = KafkaBus.of(settings)
-    run("deployer", settings, build(settings, bus))
+    components = build(settings, bus)
+    if move is not None:
+        sys.exit(carry_out(move, components))
+    run("deployer", settings, components)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Starts `drift-monitor windows` or `drift-monitor watch`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from drift_monitor.settings import WatchSettings, WindowsSettings
-from servicekit.command import describe
+from servicekit.command import add_move_arguments, carry_out, describe, move_of
+from servicekit.loops.moving import Move
 
 WINDOWS = """\
 Joins predictions with late labels, measures every arm (arm.measured), and compares each window
@@ -13,7 +15,8 @@ outputs and offsets share a transaction."""
 
 WATCH = """\
 Watches predictions live: rates and mean scores for Prometheus and /v1/live, and an early warning
-(drift.suspected) when the scores of a version change. Kept in memory; nothing relies on it."""
+(drift.suspected) when the scores of a version change. Kept in memory; nothing relies on it, so
+there is no --from."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,26 +27,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog="Settings come from the environment; drift-monitor COMMAND --help lists them.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="windows|watch")
+    parsers: dict[str, argparse.ArgumentParser] = {}
     for name, summary, text, kind in (
         ("windows", "exact: the label join, arms, and drift verdicts", WINDOWS, WindowsSettings),
         ("watch", "live: rates, scores, and early warnings", WATCH, WatchSettings),
     ):
-        commands.add_parser(
+        parsers[name] = commands.add_parser(
             name,
             help=summary,
             description=text,
             epilog=describe(kind),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+    add_move_arguments(parsers["windows"], state=True)
     chosen = parser.parse_args(arguments)
     # The two share no imports: Faust replaces parts of asyncio that the other does not want.
     if chosen.command == "windows":
-        _windows()
+        _windows(move_of(parsers["windows"], chosen))
     else:
         _watch()
 
 
-def _windows() -> None:
+def _windows(move: Move | None) -> None:
     from drift_monitor.app import build
     from servicekit.kafka import KafkaBus
     from servicekit.run import run
@@ -51,7 +56,10 @@ def _windows() -> None:
 
     settings = load_settings(WindowsSettings)
     bus = KafkaBus.of(settings)
-    run("drift-monitor", settings, build(settings, bus))
+    components = build(settings, bus)
+    if move is not None:
+        sys.exit(carry_out(move, components))
+    run("drift-monitor", settings, components)
 
 
 def _watch() -> None:

@@ -5,24 +5,27 @@ import sys
 from ingest.adapters.dataset_yaml import ContractError
 from ingest.app import build
 from ingest.settings import IngestSettings
-from servicekit.command import settings_of_command
+from servicekit.command import carry_out, read_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
 
 DOES = """\
 Takes records and labels in over HTTP and record.received, checks them against their contracts,
-writes lake and online features, and publishes data.arrived and label.arrived."""
+writes lake and online features, and publishes data.arrived and label.arrived. Rows that the lake
+has are not written again after --from."""
 
 
 def main() -> None:
     """Entry point of the console script."""
-    settings = settings_of_command(IngestSettings, "ingest", DOES)
+    settings, move = read_command(IngestSettings, "ingest", DOES, state=False)
     bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)
     except ContractError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(2)
+    if move is not None:
+        sys.exit(carry_out(move, components))
     run("ingest", settings, components, api)
 
 

@@ -11,7 +11,8 @@ from servicekit.kafka import KafkaBus
 from servicekit.run import EXIT_UNUSABLE, run
 
 DOES = """\
-Answers predictions over HTTP with the champion or the canary, and logs each of them."""
+Answers predictions over HTTP with the champion or the canary, and logs each of them. It keeps no
+place in Kafka: at each start it reads rollout.step, which holds the newest step of each model."""
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from servicekit.command import settings_of_command
+from servicekit.command import carry_out, read_command
 from servicekit.kafka import KafkaBus
 from servicekit.run import run
 from trainer.adapters.model_folder import ModelFolderError
@@ -12,17 +12,20 @@ from trainer.settings import TrainerSettings
 
 DOES = """\
 Decides which requests for retraining are granted, trains, and holds what came out against the
-champion: model.approved or model.rejected."""
+champion: model.approved or model.rejected. A decision that MLflow has a run of is not trained again
+after --from."""
 
 
 def main() -> None:
     """Run until told to stop."""
-    settings = settings_of_command(TrainerSettings, SERVICE, DOES)
+    settings, move = read_command(TrainerSettings, SERVICE, DOES, state=True)
     bus = KafkaBus.of(settings)
     try:
         components = build(settings, bus)
     except ModelFolderError as error:
         sys.exit(f"trainer cannot start:\n{error}")
+    if move is not None:
+        sys.exit(carry_out(move, components))
     run(SERVICE, settings, components)
 
 

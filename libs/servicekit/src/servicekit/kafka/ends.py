@@ -1,4 +1,4 @@
-"""Where a partition ends, which the brokers cannot tell in the moment after a topic was made."""
+"""Where a partition begins and ends; of a new topic the brokers cannot tell it at once."""
 
 import time
 
@@ -19,6 +19,14 @@ _NO_LEADER_YET = {
 def end_of(consumer: Consumer, partition: TopicPartition, seconds: float) -> int:
     """The offset after the last committed message, or after the marker that committed it.
 
+    See `bounds_of`.
+    """
+    return bounds_of(consumer, partition, seconds)[1]
+
+
+def bounds_of(consumer: Consumer, partition: TopicPartition, seconds: float) -> tuple[int, int]:
+    """The first offset that is kept, and the one after the last that is committed.
+
     Args:
         consumer: Asks; it need not read the partition.
         partition: Is asked for.
@@ -30,7 +38,7 @@ def end_of(consumer: Consumer, partition: TopicPartition, seconds: float) -> int
     until = time.monotonic() + seconds
     while True:
         try:
-            return consumer.get_watermark_offsets(partition, timeout=seconds)[1]
+            return consumer.get_watermark_offsets(partition, timeout=seconds)
         except KafkaException as error:
             if kafka_error(error).code() not in _NO_LEADER_YET or time.monotonic() > until:
                 raise

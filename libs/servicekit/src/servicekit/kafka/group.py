@@ -5,17 +5,25 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from servicekit.bus import Lag, Message, Positions, Record
+from servicekit.bus import Lag, Message, Place, Positions, Record
 from servicekit.errors import UnavailableError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import translate
+from servicekit.kafka.places import places_of
 from servicekit.kafka.publishing import AckedProducer
 from servicekit.kafka.reading import BatchReader
 from servicekit.kafka.rest import AWAKE_SECONDS
 from servicekit.kafka.topics import Topics
+from servicekit.start import Start
 
 LONGEST_BATCH_SECONDS = 600
 """A member that does not poll for so long loses its partitions, and gets its batch again."""
+
+JOIN_SECONDS = 60.0
+"""Longest wait for all partitions of a group, when its place is to be looked at.
+
+Members that ended keep theirs until the brokers miss them, after 45 s by default.
+"""
 
 PARTING_SECONDS = 2.0
 """Longest wait for a member's last rebalance."""
@@ -40,6 +48,7 @@ class KafkaGroupSession:
     def open(self) -> None:
         """See `GroupSession.open`; after an outage it may be called again."""
         self.close()
+        self._paused = False
         self._topics.ensure(self._inputs)
         self._producer.connect()
         try:
@@ -75,6 +84,28 @@ class KafkaGroupSession:
             for partition in partitions:
                 self._reader.forget(partition.topic, partition.partition)
         consumer.incremental_unassign(partitions)
+
+    def places(self, start: Start) -> list[Place]:
+        """See `GroupSession.places`; it waits for all partitions, and leaves the session paused."""
+        consumer, _ = self._opened()
+        self._paused = True
+        wanted = [
+            TopicPartition(topic, partition)
+            for topic in self._inputs
+            for partition in range(self._topics.partitions(topic))
+        ]
+        until = time.monotonic() + JOIN_SECONDS
+        while missing := _without(wanted, consumer.assignment()):
+            if time.monotonic() > until:
+                raise UnavailableError(
+                    f"other members of the group {self._group} have {', '.join(missing)}: stop"
+                    " every replica of the service first"
+                )
+            self.poll(1, 0.05)
+        try:
+            return places_of(consumer, wanted, start, self._clients.request_seconds)
+        except KafkaException as error:
+            raise translate(error, f"looking where {self._group} stands") from error
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `GroupSession.poll`."""
@@ -141,6 +172,12 @@ class KafkaGroupSession:
         if self._consumer is None or self._reader is None:
             raise UnavailableError(f"the session {self._member} is not open")
         return self._consumer, self._reader
+
+
+def _without(wanted: Sequence[TopicPartition], had: Sequence[TopicPartition]) -> list[str]:
+    """The partitions that are not among those that one has, as people name them."""
+    found = {(p.topic, p.partition) for p in had}
+    return [f"{p.topic}[{p.partition}]" for p in wanted if (p.topic, p.partition) not in found]
 
 
 def _part(consumer: Consumer) -> None:

@@ -54,7 +54,7 @@ class Topics:
             raise FatalBusError(
                 f"{name} was made for {self._counts[name]} slots, but there are to be {slots}:"
                 f" set REPLICA_SLOTS={self._counts[name]}, or stop all replicas, delete {name} and"
-                " start over from the beginning of the topics"
+                " have each slot start over with --from earliest"
             )
 
     def partitions(self, name: str) -> int:

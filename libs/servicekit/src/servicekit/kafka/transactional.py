@@ -12,16 +12,18 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from servicekit.bus import Lag, Message, Positions, Record
+from servicekit.bus import Lag, Message, Place, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.deadline import within
 from servicekit.kafka.ends import end_of
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
 from servicekit.kafka.incarnation import next_transactional_id
+from servicekit.kafka.places import committed_places, places_of
 from servicekit.kafka.publishing import produce
 from servicekit.kafka.reading import BatchReader
 from servicekit.kafka.topics import Topics
+from servicekit.start import Start
 
 COMMIT_SECONDS = 10.0
 """How long a commit may stay without an answer before the slot is opened anew."""
@@ -30,6 +32,13 @@ TRANSACTION_SECONDS = 30.0
 """After which the brokers abort a transaction that was left open, which holds its readers back.
 
 A session that goes on would be fenced by that; it gives up long before.
+"""
+
+KEEP_SECONDS = 6 * 3600.0
+"""Between two commits of offsets that have not changed.
+
+A group without members, such as a slot's, loses each offset `offsets.retention.minutes` after it
+was committed, seven days by default: a topic in which little happens would be read again.
 """
 
 CONCURRENT_BACKOFF_MS = 2
@@ -65,6 +74,10 @@ class KafkaTransactionalSession:
         self._reader: BatchReader | None = None
         self._producer: Producer | None = None
         self._group: object = None
+        self._positions: dict[tuple[str, int], int] = {}
+        """All that is committed."""
+        self._keep_at = 0.0
+        """When offsets that have not changed are committed again."""
 
     def open(self) -> None:
         """See `TransactionalSession.open`; after an outage it may be called again."""
@@ -77,6 +90,7 @@ class KafkaTransactionalSession:
             self._consumer = self._clients.consumer(self._service)
             self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
             self._consumer.assign(self._committed(self._consumer))
+            self._keep_at = time.monotonic()
             self._group = self._consumer.consumer_group_metadata()
         except KafkaException as error:
             raise translate(error, f"opening {self._service}-{self._slot}") from error
@@ -111,22 +125,35 @@ class KafkaTransactionalSession:
         producer.init_transactions(self._timeout)
         return producer
 
-    def _committed(self, consumer: Consumer) -> list[TopicPartition]:
-        owned = [
+    def _owned(self) -> list[TopicPartition]:
+        return [
             TopicPartition(topic, partition)
             for topic in self._inputs
             for partition in range(self._topics.partitions(topic))
             if partition % self._slots == self._slot
         ]
-        if not owned:
-            return []
-        positions = consumer.committed(owned, timeout=self._timeout)
-        for position in positions:
-            if position.error is not None:
-                raise KafkaException(position.error)
-            if position.offset < 0:
-                position.offset = OFFSET_BEGINNING
-        return positions
+
+    def _committed(self, consumer: Consumer) -> list[TopicPartition]:
+        found = committed_places(consumer, self._owned(), self._timeout)
+        self._positions = {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+        for place in found:
+            if place.offset < 0:
+                place.offset = OFFSET_BEGINNING
+        return found
+
+    @property
+    def placeless(self) -> bool:
+        """See `TransactionalSession.placeless`."""
+        return not self._positions
+
+    def places(self, start: Start) -> list[Place]:
+        """See `TransactionalSession.places`."""
+        self._opened()
+        assert self._consumer is not None  # noqa: S101 - it is open
+        try:
+            return places_of(self._consumer, self._owned(), start, self._timeout)
+        except KafkaException as error:
+            raise translate(error, f"looking where {self._service} stands") from error
 
     def restore(self) -> Iterator[Message]:
         """See `TransactionalSession.restore`.
@@ -164,11 +191,16 @@ class KafkaTransactionalSession:
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `TransactionalSession.poll`."""
-        return self._opened()[1].poll(max_messages, timeout)
+        _, reader = self._opened()
+        if time.monotonic() > self._keep_at:
+            self.commit((), self._positions)
+        return reader.poll(max_messages, timeout)
 
     def commit(self, records: Sequence[Record], positions: Positions) -> None:
         """See `TransactionalSession.commit`."""
         producer, reader = self._opened()
+        if due := time.monotonic() > self._keep_at:
+            positions = self._positions | dict(positions)
         try:
             self._topics.ensure({record.topic for record in records})
         except UnavailableError as error:
@@ -184,6 +216,9 @@ class KafkaTransactionalSession:
             self._abort(producer, error)
         self._commit(producer)
         reader.committed(positions)
+        self._positions.update(positions)
+        if due:
+            self._keep_at = time.monotonic() + KEEP_SECONDS
 
     def _send_offsets(self, producer: Producer, offsets: list[TopicPartition]) -> None:
         # librdkafka waits for ever when the group's coordinator dies while it is asked.

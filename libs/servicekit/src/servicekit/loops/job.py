@@ -14,6 +14,7 @@ from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
+from servicekit.loops.moving import Move, Moved, move_group
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
@@ -87,6 +88,10 @@ class JobLoop:
         """Leave, without waiting for a job that runs."""
         self.ready = False
         self._session.close()
+
+    def move(self, move: Move) -> Moved:
+        """See `Movable.move`."""
+        return move_group(self.name, self._session, move)
 
     def step(self, stop: threading.Event | None = None) -> int:
         """Handle at most one message; returns how many.

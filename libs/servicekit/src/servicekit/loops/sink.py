@@ -15,6 +15,7 @@ from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
+from servicekit.loops.moving import Move, Moved, move_group
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally
 from servicekit.telemetry.tracing import current_traceparent, handling_batch
@@ -134,6 +135,10 @@ class SinkLoop:
         """Leave; what was not committed will be read again."""
         self.ready = False
         self._session.close()
+
+    def move(self, move: Move) -> Moved:
+        """See `Movable.move`."""
+        return move_group(self.name, self._session, move)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.

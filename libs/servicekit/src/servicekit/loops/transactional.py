@@ -16,6 +16,7 @@ from servicekit.errors import (
 )
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
+from servicekit.loops.moving import Move, Moved, move_slot
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
@@ -95,6 +96,13 @@ class TransactionalLoop:
                         " wrote it, or give the changed field a default"
                     ) from error
                 count += 1
+        if count and self._session.placeless:
+            raise FatalBusError(
+                f"{self.name} has a state in {self._processor.state_topic}, and the brokers no"
+                " longer know how far it had read (offsets.retention.minutes is how long they"
+                " remember): from the start of its topics it would count twice; say where to go on"
+                " with --from, and with --reset-state if that is before the end"
+            )
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
         self.ready = True
@@ -103,6 +111,10 @@ class TransactionalLoop:
         """Leave; what was not committed will be read again."""
         self.ready = False
         self._session.close()
+
+    def move(self, move: Move) -> Moved:
+        """See `Movable.move`."""
+        return move_slot(self.name, self._session, self._processor.state_topic, self._slot, move)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.
