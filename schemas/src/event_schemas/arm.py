@@ -66,4 +66,7 @@ class ArmMeasured(EventBody):
     label_maturity: Probability = 0.0
     """Share of the answered predictions whose label has come."""
     coverage: Probability = 1.0
-    """Received over sent, by the replicas' sequence numbers."""
+    """Received over sent, by the replicas' sequence numbers; what is not to be logged has none."""
+    sampling_rate: Probability = 1.0
+    """Share of the predictions that was to be logged: `n / sampling_rate` were made. Rates and
+    means need no weight, since each prediction had the same chance."""

@@ -120,6 +120,14 @@ class RetrainPolicy(Value):
     """New rows that request a retraining by themselves; None: never."""
 
 
+class ServingPolicy(Value):
+    """How it is served."""
+
+    sampling_rate: float = Field(default=1.0, gt=0, le=1)
+    """Share of the predictions that is logged, chosen by prediction id; the others are answered and
+    leave no trace, so labels, arms and windows have that much less to go by."""
+
+
 class Policies(Value):
     """The policies of one model version, as they were when it was trained."""
 
@@ -131,3 +139,5 @@ class Policies(Value):
     """While it takes over."""
     retrain: RetrainPolicy = RetrainPolicy()
     """Before the next training."""
+    serving: ServingPolicy = ServingPolicy()
+    """While it answers."""

@@ -61,6 +61,6 @@ class PredictionLogged(EventBody):
     sequence: int = Field(ge=0)
     """Counts the predictions of the replica, so a reader sees what is missing."""
     sampling_rate: Probability = 1.0
-    """Share of the predictions that is logged."""
+    """Share of the version's predictions that is logged; this one stands for one over it."""
     pinned: bool = False
     """Whether the caller named the version; such a prediction says nothing about its arm."""

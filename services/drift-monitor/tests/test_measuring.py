@@ -117,6 +117,14 @@ def test_what_a_replica_sent_and_nobody_received_lowers_the_coverage(world, make
     assert world.out(ArmMeasured)[0].coverage == pytest.approx(0.8)
 
 
+def test_what_was_not_to_be_logged_is_no_gap_and_is_told(world, make):
+    for number in range(10):
+        world.publish(make.prediction(number, make.hour, sampling_rate=0.25))
+    world.publish(make.prediction("next", 2 * make.day))
+    [measured] = [m for m in world.out(ArmMeasured) if m.n == 10]
+    assert (measured.coverage, measured.sampling_rate) == (1.0, 0.25)
+
+
 def test_the_other_arm_is_no_gap_in_the_coverage(world, make):
     for number in range(10):
         arm = "challenger" if number % 2 else "champion"

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from event_schemas import PredictionLogged, RolloutStep
 from event_schemas.model import Artifact, ModelVersion
-from event_schemas.policy import Feature
+from event_schemas.policy import Feature, Policies, ServingPolicy
 from predictor.app import build, shortcut
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
@@ -181,6 +181,7 @@ class Lab:
         *,
         bias: float = 0.0,
         model: str = "flight_delay",
+        serving: ServingPolicy | None = None,
         **artifact: Any,
     ) -> ModelVersion:
         path = self.folder / f"{model}-{number}.onnx"
@@ -194,6 +195,7 @@ class Lab:
             artifact=Artifact(**{"uri": str(path), "sha256": digest, "format": "onnx", **artifact}),
             features=tuple(features),
             trained_at=datetime(2013, 2, 1, tzinfo=UTC),
+            policies=Policies(serving=serving or ServingPolicy()),
         )
 
     def step(

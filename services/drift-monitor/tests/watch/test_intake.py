@@ -108,6 +108,14 @@ def test_a_prediction_of_a_named_version_is_no_part_of_the_traffic(build, make):
     assert intake.sample(1.0).arms == ()
 
 
+def test_what_the_predictor_did_not_log_counts_in_the_rate(build, make):
+    intake, _ = build()
+    predictions = (make.prediction(i, make.hour, sampling_rate=0.1) for i in range(10))
+    for message in messages(*predictions):
+        intake.take(message)
+    assert intake.sample(1.0).arms[0].rate == pytest.approx(100)
+
+
 def test_when_it_lags_it_looks_at_a_sample_and_the_rate_stays_right(build, make):
     intake, _ = build()
     batch = messages(*(make.prediction(i, make.hour) for i in range(4000)))

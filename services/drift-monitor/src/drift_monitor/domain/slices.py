@@ -43,6 +43,8 @@ class Slice:
     """Of the last measurement; -1: never measured."""
     changed: bool = True
     """Whether anything came since the last measurement."""
+    sampling_rate: float = 1.0
+    """Share of the version's predictions that was to be logged."""
 
     @property
     def answered(self) -> int:
@@ -61,6 +63,7 @@ class Slice:
         latency_ms: float,
         replica: str,
         sequence: int,
+        sampling_rate: float = 1.0,
     ) -> "Slice":
         """With one more prediction; without a score it has failed."""
         low, high = self.replicas.get(replica, (sequence, sequence))
@@ -81,6 +84,7 @@ class Slice:
             {**self.replicas, replica: (min(low, sequence), max(high, sequence))},
             self.revision,
             True,
+            sampling_rate,
         )
 
     def with_loss(self, loss: LossSums) -> "Slice":

@@ -82,6 +82,7 @@ def arm_measured(slice_: Slice, sequences: Mapping[str, Sequences | None]) -> Ar
             ),
             "label_maturity": slice_.label_maturity,
             "coverage": slice_.coverage(sequences),
+            "sampling_rate": slice_.sampling_rate,
         }
     )
 

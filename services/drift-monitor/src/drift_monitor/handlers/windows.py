@@ -134,6 +134,7 @@ class WindowsHandlers:
             latency_ms=body.latency.total_ms,
             replica=body.replica,
             sequence=body.sequence,
+            sampling_rate=body.sampling_rate,
         )
         due = slice_.due if slice_.revision < 0 else None
         aligned, part, window, window_key = -1, 0, None, ""

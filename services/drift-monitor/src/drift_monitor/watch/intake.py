@@ -105,7 +105,7 @@ class Intake:
             body.arm,
             weight=body.weight,
             score=score,
-            stands_for=1 / self.sampling_rate,
+            stands_for=1 / (self.sampling_rate * (body.sampling_rate or 1.0)),
         )
         if score is None or body.arm == "shadow":
             return

@@ -38,6 +38,7 @@ from predictor.handlers.metrics import (
 )
 from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
 from predictor.handlers.remote import score_remotely
+from predictor.handlers.sampling import sampled
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Journal
 from servicekit.clock import Clock
@@ -355,6 +356,11 @@ class Answering:
                 prediction.inference_ms = took
 
     def _write(self, batch: Sequence[Prediction]) -> None:
+        # A number of the sequence is for what is logged: a hole in it is a loss.
+        batch, unlogged = sampled(batch)
+        for prediction in unlogged:
+            _settle(prediction, None)
+        self._admission.settled(len(unlogged))
         if not batch:
             return
 
@@ -402,6 +408,7 @@ class Answering:
                 replica=self.replica,
                 sequence=sequence,
                 pinned=prediction.pinned,
+                sampling_rate=prediction.version.sampling_rate,
             )
             entries.append(entry(logged, prediction.traceparent))
         self.sequence += len(batch)

@@ -59,7 +59,14 @@ class Loader:
         took = time.perf_counter() - started
         LOAD_SECONDS.observe(took)
         log.info("loaded %s version %s in %.2f s", version.model, version.version, took)
-        return LoadedVersion(version.model, version.version, artifact.sha256, signature, model)
+        return LoadedVersion(
+            version.model,
+            version.version,
+            artifact.sha256,
+            signature,
+            model,
+            version.policies.serving.sampling_rate,
+        )
 
 
 def settle_memory() -> None:

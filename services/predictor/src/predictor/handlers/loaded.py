@@ -19,6 +19,8 @@ class LoadedVersion:
     sha256: str
     signature: Signature
     scorer: Model
+    sampling_rate: float = 1.0
+    """Share of its predictions that is logged."""
 
     remote: RemoteModel | None = field(init=False)
     """The scorer, when it runs elsewhere."""
@@ -35,6 +37,7 @@ class LoadedVersion:
             and self.version == version.version
             and self.sha256 == version.artifact.sha256
             and self.signature.inputs == inputs(version.features)
+            and self.sampling_rate == version.policies.serving.sampling_rate
         )
 
 

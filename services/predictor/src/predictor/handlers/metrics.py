@@ -40,6 +40,11 @@ UNLOGGED = Counter(
     "predictions_unlogged_total",
     "Predictions that were not given, as their log record was not acknowledged in time.",
 )
+UNSAMPLED = Counter(
+    "predictions_unsampled_total",
+    "Predictions that were given and, by their version's sampling rate, not to be logged.",
+    ["model"],
+)
 BATCH_SIZE = Histogram(
     "prediction_batch_size",
     "Requests that shared a read of the store and a run of the model.",

@@ -25,7 +25,7 @@ class Latency(msgspec.Struct):
     total_ms: float
 
 
-class Logged(msgspec.Struct):
+class Logged(msgspec.Struct, omit_defaults=True):
     """The fields of `PredictionLogged`, as far as the predictor sets them."""
 
     prediction_id: str
@@ -44,6 +44,7 @@ class Logged(msgspec.Struct):
     replica: str
     sequence: int
     pinned: bool = False
+    sampling_rate: float = 1.0
 
 
 _encode = msgspec.json.Encoder().encode

@@ -21,6 +21,7 @@ from event_schemas.policy import (
     Policies,
     RetrainPolicy,
     RolloutPolicy,
+    ServingPolicy,
 )
 from trainer.ports import ModelDefinition, TrainingPlan
 
@@ -90,6 +91,8 @@ class ModelFile(BaseModel):
     """When the world counts as changed."""
     retrain: RetrainPolicy = RetrainPolicy()
     """Which requests for retraining are granted."""
+    serving: ServingPolicy = ServingPolicy()
+    """How it answers."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelFile":
@@ -211,6 +214,7 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
             drift=described.drift,
             rollout=described.rollout,
             retrain=described.retrain,
+            serving=described.serving,
         ),
         training=TrainingPlan(
             dataset=section.dataset,
