@@ -318,7 +318,7 @@ def test_no_secret_and_no_right_is_made(docs: list[Doc]) -> None:
     assert not kinds_made & {"Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
     for workload in workloads(docs).values():
         for name, value in env_of(workload).items():
-            if re.search("PASSWORD|SECRET|ACCESS_KEY|USERNAME", name):
+            if re.search("PASSWORD|SECRET|ACCESS_KEY|USERNAME|TOKEN", name):
                 by_user = name == "KAFKA_SASL_USERNAME" and "demo-tailrace-" in value
                 assert by_user or "secretKeyRef" in value, name
 
@@ -490,6 +490,14 @@ KEDA = {"enabled": True, "minReplicas": 1, "maxReplicas": 2, "lagThreshold": 10}
         ({"image": {"digests": {"predictor": "latest"}}}, "'latest' does not match pattern"),
         ({"components": {"ingest": {"grpc": {"enabled": True}}}}, "only the predictor speaks gRPC"),
         ({"components": {"predictor": {"settings": {"GRPC_PORT": "1"}}}}, "GRPC_PORT"),
+        (
+            {"components": {"predictor": {"secretSettings": {"REDIS_URL": {}}}}},
+            "REDIS_URL",
+        ),
+        (
+            {"components": {"predictor": {"secretSettings": {"OVERRIDE_TOKEN": {"name": "x"}}}}},
+            "missing property 'key'",
+        ),
         ({"ingress": {"host": "http://models"}}, "does not match pattern"),
         ({"redis": {"url": "redis://:secret@redis"}}, "additional properties 'url' not allowed"),
     ],
@@ -847,7 +855,9 @@ def test_rules_of_the_chart_are_installed(production: list[Doc]) -> None:
 def test_external_secrets_make_what_the_values_name(production: list[Doc]) -> None:
     secrets = {doc["metadata"]["name"]: doc["spec"] for doc in production
                if doc["kind"] == "ExternalSecret"}  # fmt: skip
-    assert secrets.keys() == {"tailrace-redis", "tailrace-kafka", "tailrace-mlflow"}
+    assert secrets.keys() == {
+        f"tailrace-{name}" for name in ("redis", "kafka", "mlflow", "testers")
+    }
     for name, spec in secrets.items():
         assert spec["target"] == {"name": name, "creationPolicy": "Owner"}
         assert spec["secretStoreRef"] == {"kind": "ClusterSecretStore", "name": "vault"}

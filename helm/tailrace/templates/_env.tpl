@@ -135,6 +135,9 @@ key: ca.crt
 {{- if and .root.Values.kafka.strimzi.enabled (has "kafka" .it.needs) }}
 {{ include "tailrace.env.kafka.user" (dict "root" .root "user" .it.image) }}
 {{- end }}
+{{- range $name, $from := .it.secretSettings }}
+{{ include "tailrace.env.secret" (dict "name" $name "secret" $from.name "key" $from.key) }}
+{{- end }}
 {{- range $name, $value := .it.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
