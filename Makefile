@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-kit bench-serving lock-bench check check-artifacts check-live lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-kit bench-serving lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,8 +137,12 @@ compile-locks:
 check-artifacts: $(CHECKS)/.ready ## Check images, compose, chart, rules, dashboards and workflows
 	@$(CHECKS)/bin/python -m pytest -c tests/artifacts/pytest.ini tests/artifacts $(ARGS)
 
-check-live: $(CHECKS)/.ready ## Ask a real Prometheus every query of the dashboards while a demo runs
-	@$(CHECKS)/bin/python compose/prometheus/live.py --alerts DriftDetected,RolloutRolledBack -- $(BIN)/tailrace demo
+check-live: $(CHECKS)/.ready ## Ask a real Prometheus every query of the dashboards during a demo, and find its loop in Jaeger or MLflow
+	@$(CHECKS)/bin/python compose/prometheus/live.py --alerts DriftDetected,RolloutRolledBack -- \
+	    $(BIN)/python compose/traces/live.py $(ARGS) -- $(BIN)/tailrace demo
+
+check-traces: $(READY) ## Find a turn of the loop in Jaeger (on PATH, or JAEGER=) or in MLflow's page after a demo
+	@$(BIN)/python compose/traces/live.py $(ARGS) -- $(BIN)/tailrace demo
 
 $(CHECKS)/.ready: $(READY) locks/artifacts.txt
 	@echo "Setting up $(CHECKS) (half a minute; once)"
