@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from servicekit.component import Component
+from servicekit.direct import Direct, protocol_of
 from servicekit.http import add_ops_routes
 from servicekit.settings import ServiceSettings
 from servicekit.telemetry.logs import configure_logging
@@ -39,6 +40,7 @@ def run(
     api: FastAPI | None = None,
     *,
     before: Callable[[FastAPI], ASGIApp] = lambda api: api,
+    direct: Direct | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -53,6 +55,7 @@ def run(
         api: the HTTP side.
         before: wraps the finished api: what it returns sees each request before any middleware,
             which is for a route whose requests must cost nothing but themselves.
+        direct: what is served past ASGI as well, where a request allows it.
 
     Raises:
         SystemExit: with code 1 when a component failed or did not stop in time, with code 2 when
@@ -63,7 +66,7 @@ def run(
     configure_tracing(service, settings.otel_exporter_otlp_endpoint, settings.trace_request_ratio)
     listener = _listen(settings.http_host, settings.http_port)
     api = api or FastAPI(title=service, openapi_url=None)
-    code = _Process(service, settings, components, api, before).serve(listener)
+    code = _Process(service, settings, components, api, before, direct).serve(listener)
     flush_tracing(timeout=2.0)
     if code:
         sys.exit(code)
@@ -79,6 +82,7 @@ class _Process:
         components: Sequence[Component],
         api: FastAPI,
         before: Callable[[FastAPI], ASGIApp],
+        direct: Direct | None,
     ) -> None:
         self._service = service
         self._components = components
@@ -98,7 +102,7 @@ class _Process:
             uvicorn.Config(
                 before(api),
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
-                http="httptools",
+                http="httptools" if direct is None else protocol_of(direct),
                 log_config=None,
                 access_log=False,
                 server_header=False,

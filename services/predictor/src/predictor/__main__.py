@@ -4,7 +4,7 @@ import gc
 import sys
 
 from predictor.adapters.spool.errors import SpoolUnusableError
-from predictor.app import build, shortcut
+from predictor.app import build, direct, shortcut
 from predictor.settings import PredictorSettings
 from servicekit.command import settings_of_command
 from servicekit.kafka import KafkaBus
@@ -26,7 +26,7 @@ def main() -> None:
     except SpoolUnusableError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(EXIT_UNUSABLE)
-    run("predictor", settings, components, api, before=shortcut)
+    run("predictor", settings, components, api, before=shortcut, direct=direct(api))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -35,6 +36,7 @@ from predictor.api.predict import (
     PredictModel,
     Shortcut,
 )
+from predictor.api.predict import direct as past_asgi
 from predictor.domain.deadlines import Timeouts
 from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
@@ -46,6 +48,7 @@ from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
 from servicekit.component import Component
+from servicekit.direct import Direct
 
 SHORT = (PREDICT, PREDICT_MODEL, INFER, INFER_VERSION)
 """Paths that are served past the middleware."""
@@ -160,6 +163,12 @@ def shortcut(api: FastAPI) -> Shortcut:
         api,
         [each for each in api.routes if isinstance(each, Route) and each.path in SHORT],
     )
+
+
+def direct(api: FastAPI) -> Direct:
+    """The shortest way to the predictions, past ASGI."""
+    found = {each.path: each.endpoint for each in api.routes if isinstance(each, Route)}
+    return past_asgi(cast(Predict, found[PREDICT]), cast(PredictModel, found[PREDICT_MODEL]))
 
 
 def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal:

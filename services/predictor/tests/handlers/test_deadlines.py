@@ -1,10 +1,6 @@
-import asyncio
 from dataclasses import dataclass
 
-import pytest
-
-from predictor.domain.errors import DeadlineError
-from predictor.handlers.deadlines import awaited, until
+from predictor.handlers.deadlines import awaited
 
 
 @dataclass
@@ -28,23 +24,3 @@ def test_a_batch_that_is_in_time_stays_as_it_is() -> None:
     worth, late = awaited(batch, 10.0)
     assert worth is batch
     assert not late
-
-
-@pytest.mark.parametrize("left", [-1.0, 0.0, 0.001])
-def test_an_end_that_does_not_come_in_time_is_told_with_what_was_allowed(left: float) -> None:
-    async def story() -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with pytest.raises(DeadlineError, match=r"within 0\.5 s"):
-            await until(done, left, 0.5)
-        assert done.done(), "whoever works for it can see that"
-
-    asyncio.run(story())
-
-
-def test_an_end_in_time_is_an_end() -> None:
-    async def story() -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(done.set_result, None)
-        await until(done, 60.0, 60.0)
-
-    asyncio.run(story())

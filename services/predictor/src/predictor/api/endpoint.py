@@ -6,6 +6,7 @@ Pydantic and FastAPI's dependency machinery would cost as much as all the rest o
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -27,7 +28,7 @@ from predictor.handlers.metrics import ERRORS
 log = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
-_JSON: Header = (b"content-type", b"application/json")
+JSON: tuple[Header, ...] = ((b"content-type", b"application/json"),)
 
 
 class BodyTooLargeError(BadRequestError):
@@ -43,14 +44,16 @@ class Call:
 
     Attributes:
         arrived: `time.perf_counter()` when it came.
+        headers: its own, with names in lower case.
         seconds: that its caller gives it from then on; None: it does not say.
         model: that it asks, once known.
     """
 
-    __slots__ = ("arrived", "model", "seconds")
+    __slots__ = ("arrived", "headers", "model", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Sequence[Header]) -> None:
         self.arrived = time.perf_counter()
+        self.headers = headers
         self.model: str | None = None
         self.seconds: float | None = None
 
@@ -59,13 +62,13 @@ class Endpoint(ABC):
     """Reads a body within its limit, and turns what `reply` returns or raises into an answer."""
 
     def __init__(self, *, max_body_bytes: int, retry_after: int) -> None:
-        self._max_body = max_body_bytes
+        self.max_body = max_body_bytes
         self._retry_after = retry_after
 
     @abstractmethod
     async def reply(
         self, scope: Scope, body: bytes, call: Call
-    ) -> msgspec.Struct | tuple[bytes, list[Header]]:
+    ) -> msgspec.Struct | tuple[bytes, Sequence[Header]]:
         """The answer to a body: what becomes JSON, or bytes and the headers that tell of them.
 
         Raises:
@@ -86,39 +89,39 @@ class Endpoint(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        call = Call()
-        headers: list[Header] = []
+        call = Call(scope["headers"])
         status = 200
         try:
-            call.seconds = asked_seconds(scope["headers"])
-            answer = await self.reply(scope, await _body(scope, receive, self._max_body), call)
-        except RefusalError as refusal:
-            status = self.status(refusal)
-            answer = self.told(refusal.code, refusal.message, refusal.field)
-            if status in (429, 503):
-                wait = refusal.retry_after or self._retry_after
-                headers.append((b"retry-after", str(wait).encode()))
-            if status == 401:
-                headers.append((b"www-authenticate", b"Bearer"))
-            if status == 413:
-                headers.append((b"connection", b"close"))
-            self.count(call, refusal.code)
+            call.seconds = asked_seconds(call.headers)
+            answer = await self.reply(scope, await _body(scope, receive, self.max_body), call)
+            body, given = answer if isinstance(answer, tuple) else (encode(answer), JSON)
         except CallerGoneError:
             return
-        except Exception:
-            log.exception("a request failed")
-            status = 500
-            answer = self.told("internal", "the predictor failed; its log says how", None)
-            self.count(call, "internal")
-        if isinstance(answer, tuple):
-            body, more = answer
-            headers += more
-        else:
-            body = encode(answer)
-            headers.append(_JSON)
-        headers.append((b"content-length", str(len(body)).encode()))
+        except Exception as error:
+            status, given, body = self.failed(call, error)
+        headers = [*given, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def failed(self, call: Call, error: Exception) -> tuple[int, tuple[Header, ...], bytes]:
+        """Status, headers and body of a request that has no answer; it is counted."""
+        headers = JSON
+        if isinstance(error, RefusalError):
+            code, status = error.code, self.status(error)
+            told = self.told(error.code, error.message, error.field)
+            if status in (429, 503):
+                wait = error.retry_after or self._retry_after
+                headers = ((b"retry-after", str(wait).encode()), *headers)
+            if status == 401:
+                headers = ((b"www-authenticate", b"Bearer"), *headers)
+            if status == 413:
+                headers = ((b"connection", b"close"), *headers)
+        else:
+            log.error("a request failed", exc_info=error)
+            code, status = "internal", 500
+            told = self.told(code, "the predictor failed; its log says how", None)
+        self.count(call, code)
+        return status, headers, encode(told)
 
     def count(self, call: Call, code: str) -> None:
         """Count an error."""

@@ -8,7 +8,7 @@ that come meanwhile make up the next.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -24,7 +24,7 @@ from predictor.domain.fair_queue import FairQueue
 from predictor.domain.features import Gap, Stored, Value
 from predictor.domain.routing import Arm
 from predictor.handlers.admission import Admission
-from predictor.handlers.deadlines import awaited, until
+from predictor.handlers.deadlines import awaited
 from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion, named_arm
 from predictor.handlers.metrics import (
     BATCH_SIZE,
@@ -43,6 +43,8 @@ from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Journal
 from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
+from servicekit.ids import new_id
+from servicekit.telemetry.bulk import observe_all
 from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
@@ -55,10 +57,10 @@ class Prediction:
         "arm",
         "arrived",
         "deadline",
-        "done",
         "entity",
         "error",
         "event_time",
+        "failure",
         "features_ms",
         "inference_ms",
         "pinned",
@@ -66,6 +68,8 @@ class Prediction:
         "route",
         "row",
         "score",
+        "timer",
+        "told",
         "traceparent",
         "version",
     )
@@ -81,7 +85,7 @@ class Prediction:
         deadline: float,
         traceparent: str | None,
         pinned: bool,
-        done: "asyncio.Future[None]",
+        told: "Callable[[Prediction], None]",
     ) -> None:
         self.route = route
         self.arm = arm
@@ -94,17 +98,28 @@ class Prediction:
         """`time.perf_counter()` from which on it is not worth computing."""
         self.traceparent = traceparent
         self.pinned = pinned
-        self.done = done
+        self.told: Callable[[Prediction], None] | None = told
+        """Hears of its end, once; None from then on."""
+        self.timer: asyncio.TimerHandle | None = None
+        """Rings at the deadline, where somebody wants to hear of it just then."""
         self.row: list[Value] = []
         self.score: float | None = None
         self.error: RefusalError | None = None
+        """Why it has no score; it is in the log."""
+        self.failure: Exception | None = None
+        """Why it is not given, whatever its score is."""
         self.features_ms = 0.0
         self.inference_ms = 0.0
 
     @property
     def gone(self) -> bool:
         """Whether nobody waits for it any more."""
-        return self.done.done()
+        return self.told is None
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why it has no answer; None when it has one."""
+        return self.failure or self.error
 
     def features(self) -> dict[str, Value]:
         """The features as the model saw them; without a row, none."""
@@ -197,6 +212,55 @@ class Answering:
     ) -> Prediction:
         """Answer one request; it is in the log when this returns, or raises after it was routed.
 
+        Args: see `submit`.
+
+        Raises:
+            RefusalError: there is no answer.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(prediction: Prediction) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        prediction = self.submit(
+            model=model,
+            entity=entity,
+            features=features,
+            event_time=event_time,
+            prediction_id=prediction_id,
+            arrived=arrived,
+            within=within,
+            timed=timed,
+            traceparent=traceparent,
+            pinned=pinned,
+            told=told,
+        )
+        try:
+            await done
+        finally:
+            self._leave(prediction)  # where the caller has gone
+        if prediction.trouble is not None:
+            raise prediction.trouble
+        return prediction
+
+    def submit(
+        self,
+        *,
+        model: str,
+        entity: str,
+        features: Mapping[str, Any],
+        event_time: datetime | None,
+        prediction_id: str | None,
+        arrived: float,
+        within: float,
+        timed: bool = False,
+        traceparent: str | None,
+        told: Callable[[Prediction], None],
+        pinned: Arm[LoadedVersion] | None = None,
+    ) -> Prediction:
+        """Take one request into the next batch; on the event loop.
+
         Args:
             model: name of the model.
             entity: chooses the arm.
@@ -207,10 +271,12 @@ class Answering:
             within: seconds from then on; later it is not computed any more.
             timed: whether the caller is told just then, whatever it waits for.
             traceparent: W3C trace context.
+            told: called once on the loop, later, when the prediction has an answer, which is then
+                in the log, or `trouble`.
             pinned: the arm that the caller wants; None: that of the entity.
 
         Raises:
-            RefusalError: there is no answer.
+            RefusalError: it is not taken, and `told` is not called.
         """
         self.make_room(model, 1)
         if self._journal.stalled:
@@ -222,27 +288,21 @@ class Answering:
         prediction = Prediction(
             route,
             arm,
-            prediction_id or str(uuid4()),
+            prediction_id or new_id(),
             entity,
             event_time or self._clock.now(),
             arrived,
             arrived + within,
             traceparent,
             pinned is not None,
-            asyncio.get_running_loop().create_future(),
+            told,
         )
-        self._take(prediction, features)
         self._admission.entered(model)
-        try:
-            if timed:
-                await until(prediction.done, prediction.deadline - time.perf_counter(), within)
-            else:
-                await prediction.done
-        finally:
-            self._admission.left(model)
-        if prediction.error is not None:
-            raise prediction.error
-        _count(prediction)
+        if timed:
+            prediction.timer = asyncio.get_running_loop().call_later(
+                max(0.0, prediction.deadline - time.perf_counter()), self._expire, prediction
+            )
+        self._take(prediction, features)
         return prediction
 
     def _take(self, prediction: Prediction, features: Mapping[str, Any]) -> None:
@@ -260,7 +320,7 @@ class Answering:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        batch = _in_time(self._waiting.take(self._max_batch))
+        batch = self._in_time(self._waiting.take(self._max_batch))
         if batch:
             BATCH_SIZE.observe(len(batch))
         if elsewhere := [p for p in batch if p.version.remote is not None and p.error is None]:
@@ -277,9 +337,9 @@ class Answering:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _with_store(self, batch: Sequence[Prediction]) -> None:
+    async def _with_store(self, batch: list[Prediction]) -> None:
         stored = await self._read(batch)
-        self._finish(_in_time(batch), stored)
+        self._finish(self._in_time(batch), stored)
 
     async def _with_remote(self, batch: Sequence[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
@@ -288,7 +348,7 @@ class Answering:
             await score_remotely(batch)
             self._write(batch)
         except Exception as error:
-            _fail(batch, error)
+            self._fail(batch, error)
 
     async def _read(self, batch: Sequence[Prediction]) -> Stored | None:
         started = time.perf_counter()
@@ -312,7 +372,7 @@ class Answering:
             self._score(batch)
             self._write(batch)
         except Exception as error:
-            _fail(batch, error)
+            self._fail(batch, error)
         finally:
             self._turning = bool(self._waiting)
             if self._waiting:
@@ -367,8 +427,8 @@ class Answering:
         def settled(sent: int, error: ServicekitError | None) -> None:
             if error is not None:
                 UNLOGGED.inc(sent)
-            for prediction in batch[:sent]:
-                _settle(prediction, error and CannotAnswerError("log_unavailable", str(error)))
+            failure = error and CannotAnswerError("log_unavailable", str(error))
+            self._settle(batch[:sent], failure)
             self._admission.settled(sent)
 
         entries = self._entries(batch)
@@ -379,8 +439,47 @@ class Answering:
             full = CannotAnswerError(
                 "log_full", "too many predictions wait to be logged: try again in a moment"
             )
-            for prediction in batch[sent:]:
-                _settle(prediction, full)
+            self._settle(batch[sent:], full)
+
+    def _in_time(self, batch: list[Prediction]) -> list[Prediction]:
+        """The predictions that are still waited for; the others hear that it is too late."""
+        worth, late = awaited(batch, time.perf_counter())
+        for each in late:
+            self._settle((each,), too_late(each.deadline - each.arrived))
+        return worth
+
+    def _expire(self, prediction: Prediction) -> None:
+        """Its deadline has come, and somebody wants to hear of it at once."""
+        self._settle((prediction,), too_late(prediction.deadline - prediction.arrived))
+
+    def _settle(self, batch: Sequence[Prediction], failure: Exception | None) -> None:
+        """Tell of predictions that have come to their end; what nobody waits for stays untold."""
+        answered: list[Prediction] = []
+        for prediction in batch:
+            told = self._leave(prediction)
+            if told is None:
+                continue
+            prediction.failure = failure
+            try:
+                told(prediction)
+            except Exception:  # nobody else's answer is to suffer
+                log.exception("telling of prediction %s", prediction.prediction_id)
+            if prediction.trouble is None:
+                answered.append(prediction)
+        _count(answered)
+
+    def _leave(self, prediction: Prediction) -> Callable[[Prediction], None] | None:
+        """Wait for a prediction no longer; returns who did until now."""
+        told, prediction.told = prediction.told, None
+        if told is not None:
+            self._admission.left(prediction.route.model)
+            if prediction.timer is not None:
+                prediction.timer.cancel()
+        return told
+
+    def _fail(self, batch: Sequence[Prediction], error: Exception) -> None:
+        log.exception("a batch of %d failed", len(batch))
+        self._settle(batch, error)
 
     def _entries(self, batch: Sequence[Prediction]) -> list[Entry]:
         now = time.perf_counter()
@@ -419,30 +518,6 @@ def _request_names(route: LoadedRoute) -> frozenset[str]:
     return frozenset().union(*(version.signature.requested for version in route.versions))
 
 
-def _in_time(batch: list[Prediction]) -> list[Prediction]:
-    """The predictions that are still waited for; the others hear that it is too late."""
-    worth, late = awaited(batch, time.perf_counter())
-    for each in late:
-        _settle(each, too_late(each.deadline - each.arrived))
-    return worth
-
-
-def _fail(batch: Sequence[Prediction], error: Exception) -> None:
-    log.exception("a batch of %d failed", len(batch))
-    for prediction in batch:
-        if not prediction.done.done():
-            prediction.done.set_exception(error)
-
-
-def _settle(prediction: Prediction, failure: CannotAnswerError | None) -> None:
-    if prediction.done.done():  # the caller has gone
-        return
-    if failure is None:
-        prediction.done.set_result(None)
-    else:
-        prediction.done.set_exception(failure)
-
-
 def _note_age(stored: Stored, event_time: datetime) -> None:
     """How old the first stored row was: one a batch, since each would cost every request."""
     cell = next(iter(next(iter(stored.values())).values()), None)
@@ -460,12 +535,22 @@ def _meters(model: str, version: str, arm: str) -> tuple[Counter, Histogram, His
     )
 
 
-def _count(prediction: Prediction) -> None:
-    version = prediction.version
-    predictions, confidences, latency = _meters(version.model, version.version, prediction.arm.name)
-    predictions.inc()
-    confidences.observe(confidence(prediction.score or 0.0))
-    trace = prediction.traceparent
-    # 00-<32 digits of the trace>-<16 of the span>-<flags>
-    exemplar = {"trace_id": trace[3:35]} if trace is not None and exporting() else None
-    latency.observe(time.perf_counter() - prediction.arrived, exemplar)
+def _count(answered: Iterable[Prediction]) -> None:
+    """Count answers; those of an arm together, since one after the other would cost each request.
+
+    All take the time at which the last of them was sent.
+    """
+    now = time.perf_counter()
+    traced = exporting()
+    groups = grouped(((p.version.model, p.version.version, p.arm.name), p) for p in answered)
+    for labels, group in groups.items():
+        predictions, confidences, latency = _meters(*labels)
+        predictions.inc(len(group))
+        observe_all(confidences, [confidence(p.score or 0.0) for p in group])
+        observe_all(latency, [now - p.arrived for p in group if not (traced and p.traceparent)])
+        if not traced:
+            continue
+        for prediction in group:
+            if (trace := prediction.traceparent) is not None:
+                # 00-<32 digits of the trace>-<16 of the span>-<flags>
+                latency.observe(now - prediction.arrived, {"trace_id": trace[3:35]})

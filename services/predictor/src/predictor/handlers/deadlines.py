@@ -1,10 +1,7 @@
-"""Who of a batch is still waited for, and who waits no longer than allowed."""
+"""Who of a batch is still waited for."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
-
-from predictor.domain.deadlines import too_late
 
 
 class Awaited(Protocol):
@@ -35,16 +32,3 @@ def awaited(batch: list[A], now: float) -> tuple[list[A], Sequence[A]]:
     for each in batch:
         (worth if now < each.deadline and not each.gone else late).append(each)
     return worth, late
-
-
-async def until(done: "asyncio.Future[None]", left: float, allowed: float) -> None:
-    """Wait for an end for the seconds that are left of those that are allowed.
-
-    Raises:
-        DeadlineError: it takes longer; whoever works for it sees that nobody waits any more.
-    """
-    try:
-        async with asyncio.timeout(left):
-            await done
-    except TimeoutError:
-        raise too_late(allowed) from None
