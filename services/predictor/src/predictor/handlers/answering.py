@@ -418,8 +418,7 @@ class Answering:
     def _write(self, batch: Sequence[Prediction]) -> None:
         # A number of the sequence is for what is logged: a hole in it is a loss.
         batch, unlogged = sampled(batch)
-        for prediction in unlogged:
-            _settle(prediction, None)
+        self._settle(unlogged, None)
         self._admission.settled(len(unlogged))
         if not batch:
             return
