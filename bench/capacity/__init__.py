@@ -1,0 +1,1 @@
+"""What each part of the platform costs for each prediction, label and record."""
