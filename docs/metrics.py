@@ -134,7 +134,8 @@ def page(metrics: Iterable[Declared]) -> str:
         "Every process answers `GET /metrics`, in the text format of Prometheus or, when asked, in"
         " OpenMetrics; there the times of requests have the trace behind them as exemplars while"
         " traces are exported. A histogram has the series `_bucket`, `_sum` and `_count`. *Event"
-        " time* is the time of the data: in a replay it runs faster than the clock.",
+        " time* is the time of the data: in a replay it runs faster than the clock. With `WORKERS`"
+        " above 1 whichever is asked answers for all; then there are no exemplars.",
         "",
         "There is no `cache_hits_total`: the predictor has no cache of predictions.",
     ]

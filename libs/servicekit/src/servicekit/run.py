@@ -1,5 +1,6 @@
 """Runs a service: its HTTP server on the main thread, each component on a thread of its own."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -8,8 +9,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -18,19 +20,21 @@ from starlette.types import ASGIApp
 
 from servicekit.component import Component
 from servicekit.direct import Direct, protocol_of
+from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.http import add_ops_routes
+from servicekit.listening import listen
 from servicekit.settings import ServiceSettings
+from servicekit.telemetry import multiprocess
 from servicekit.telemetry.logs import configure_logging
 from servicekit.telemetry.tracing import configure_tracing, flush_tracing
+from servicekit.workers.worker import Worker
 
-__all__ = ["Component", "run"]
+__all__ = ["EXIT_FAILED", "EXIT_UNUSABLE", "Component", "run"]
 
 log = logging.getLogger(__name__)
 
-EXIT_FAILED = 1
-"""A component failed: whoever supervises the process starts it again."""
-EXIT_UNUSABLE = 2
-"""A setting or the machine is wrong: starting again does not help."""
+BEAT_SECONDS = 0.2
+"""Between two signs of life of a worker."""
 
 
 def run(
@@ -41,6 +45,7 @@ def run(
     *,
     before: Callable[[FastAPI], ASGIApp] = lambda api: api,
     direct: Direct | None = None,
+    worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -56,6 +61,7 @@ def run(
         before: wraps the finished api: what it returns sees each request before any middleware,
             which is for a route whose requests must cost nothing but themselves.
         direct: what is served past ASGI as well, where a request allows it.
+        worker: what this process is among those that share its port; None: it is alone.
 
     Raises:
         SystemExit: with code 1 when a component failed or did not stop in time, with code 2 when
@@ -64,9 +70,9 @@ def run(
     configure_logging(service, settings.log_level)
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.root.level))
     configure_tracing(service, settings.otel_exporter_otlp_endpoint, settings.trace_request_ratio)
-    listener = _listen(settings.http_host, settings.http_port)
+    listener = worker.listener() if worker else listen(settings.http_host, settings.http_port)
     api = api or FastAPI(title=service, openapi_url=None)
-    code = _Process(service, settings, components, api, before, direct).serve(listener)
+    code = _Process(service, settings, components, api, before, direct, worker).serve(listener)
     flush_tracing(timeout=2.0)
     if code:
         sys.exit(code)
@@ -83,8 +89,11 @@ class _Process:
         api: FastAPI,
         before: Callable[[FastAPI], ASGIApp],
         direct: Direct | None,
+        worker: Worker | None,
     ) -> None:
         self._service = service
+        self._worker = worker
+        self._beating: asyncio.Task[None] | None = None
         self._components = components
         self._grace = settings.shutdown_grace_seconds
         self._stopping = threading.Event()
@@ -97,7 +106,7 @@ class _Process:
             threading.Thread(target=self._run, args=(c,), name=c.name, daemon=True)
             for c in components
         ]
-        add_ops_routes(api, components, self._stopping)
+        add_ops_routes(api, components, self._stopping, worker)
         self._server = _Server(
             uvicorn.Config(
                 before(api),
@@ -111,7 +120,8 @@ class _Process:
                 # The rest is for the components, which are told only when HTTP is done.
                 timeout_graceful_shutdown=max(1, int(self._grace * 2 / 3)),
             ),
-            on_started=self._start,
+            before_startup=None if worker is None else partial(self._join_in, worker),
+            on_started=self._start if worker is None else partial(self._tell, worker),
         )
 
     def serve(self, listener: socket.socket) -> int:
@@ -137,6 +147,32 @@ class _Process:
             os._exit(code)
         return code
 
+    async def _join_in(self, worker: Worker) -> None:
+        """Begin to work, and let the others take the connections until this worker is ready."""
+        self._start()
+        self._beating = asyncio.get_running_loop().create_task(self._beat(worker))
+        # What it waits for are threads and other processes, which set no event of this loop.
+        while (  # noqa: ASYNC110
+            not self._ready and worker.others_answer and not self._server.should_exit
+        ):
+            await asyncio.sleep(BEAT_SECONDS / 2)
+
+    async def _beat(self, worker: Worker) -> None:
+        while True:
+            multiprocess.look()
+            self._tell(worker)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell(self, worker: Worker) -> None:
+        stopping = self._stopping.is_set()
+        worker.tell(
+            listening=self._server.started and not stopping, ready=self._ready and not stopping
+        )
+
+    @property
+    def _ready(self) -> bool:
+        return all(component.ready for component in self._components)
+
     def _start(self) -> None:
         for thread in self._threads:
             thread.start()
@@ -147,7 +183,7 @@ class _Process:
 
         Libraries such as Feast leave a million objects; every full collection would walk them.
         """
-        while not all(component.ready for component in self._components):
+        while not self._ready:
             if self._stop.wait(0.2):
                 return
         gc.collect()
@@ -181,7 +217,9 @@ class _Process:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self._told) for s in (signal.SIGTERM, signal.SIGINT)}
+        # A terminal sends SIGINT to every worker; only their supervisor knows what is meant.
+        told = (signal.SIGTERM,) if self._worker else (signal.SIGTERM, signal.SIGINT)
+        before = {s: signal.signal(s, self._told) for s in told}
         try:
             yield
         finally:
@@ -196,34 +234,27 @@ class _Process:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which leaves signals to us and says when it has started."""
+    """Uvicorn's server, which leaves signals to us and says when it starts and has started."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        before_startup: Callable[[], Awaitable[None]] | None,
+        on_started: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._before_startup = before_startup
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._before_startup is not None:
+            await self._before_startup()
+            if self.should_exit:  # told to stop before it took a connection
+                return
         await super().startup(sockets)
         self._on_started()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        print(  # noqa: T201 - for the person who started it
-            f"HTTP_HOST={host} HTTP_PORT={port}: cannot listen there ({error.strerror});"
-            " stop what listens on it, or set HTTP_PORT to a free port",
-            file=sys.stderr,
-        )
-        sys.exit(EXIT_UNUSABLE)
-    return listener

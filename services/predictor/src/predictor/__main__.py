@@ -1,14 +1,18 @@
 """Starts the predictor."""
 
 import gc
+import os
 import sys
 
 from predictor.adapters.spool.errors import SpoolUnusableError
-from predictor.app import build, direct, shortcut
 from predictor.settings import PredictorSettings
 from servicekit.command import settings_of_command
-from servicekit.kafka import KafkaBus
-from servicekit.run import EXIT_UNUSABLE, run
+from servicekit.exits import EXIT_UNUSABLE
+from servicekit.listening import reserve
+from servicekit.telemetry.multiprocess import VARIABLE, shared_metrics
+from servicekit.workers.worker import Worker
+
+# What imports prometheus_client is imported in functions: where the metrics lie is decided then.
 
 DOES = """\
 Answers predictions over HTTP with the champion or the canary, and logs each of them. It keeps no
@@ -20,13 +24,53 @@ def main() -> None:
     settings = settings_of_command(PredictorSettings, "predictor", DOES)
     # A request makes thousands of objects and no cycles: the default of 700 collects in vain.
     gc.set_threshold(50_000, 50, 50)
+    if settings.workers == 1:
+        os.environ.pop(VARIABLE, None)  # another's folder, at the cost of every metric
+        serve(settings)
+        return
+    with shared_metrics():
+        sys.exit(_supervise(settings))
+
+
+def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
+    """Be a process that answers, alone or as one of several."""
+    from predictor.app import build, direct, shortcut
+    from servicekit.kafka import KafkaBus
+    from servicekit.run import run
+
     bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)
     except SpoolUnusableError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(EXIT_UNUSABLE)
-    run("predictor", settings, components, api, before=shortcut, direct=direct(api))
+    run(
+        "predictor",
+        settings,
+        components,
+        api,
+        before=shortcut,
+        direct=direct(api),
+        worker=worker,
+    )
+
+
+def _supervise(settings: PredictorSettings) -> int:
+    from predictor.app import preload
+    from servicekit.workers.supervisor import supervise
+
+    grpc = None
+    if settings.grpc_port is not None:
+        grpc = reserve(settings.http_host, settings.grpc_port, ("HTTP_HOST", "GRPC_PORT"))
+        settings = settings.model_copy(update={"grpc_port": grpc.getsockname()[1]})
+    preload(settings)
+    return supervise(
+        "predictor",
+        settings,
+        lambda worker: serve(settings, worker),
+        workers=settings.workers,
+        silence_seconds=settings.worker_silence_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -75,10 +75,7 @@ def build(
         SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
-    artifacts = artifacts or MlflowArtifacts(
-        settings.mlflow_tracking_uri,
-        settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
-    )
+    artifacts = artifacts or _artifacts(settings)
     features = features or _features(settings)
     skops = SkopsPool(
         workers=settings.skops_workers,
@@ -123,7 +120,13 @@ def build(
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)
     grpc: GrpcServer | None = None
     if settings.grpc_port is not None:
-        grpc = GrpcServer(inference, lambda: follower.ready, settings.http_host, settings.grpc_port)
+        grpc = GrpcServer(
+            inference,
+            lambda: follower.ready,
+            settings.http_host,
+            settings.grpc_port,
+            shared=settings.workers > 1,
+        )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -169,6 +172,19 @@ def direct(api: FastAPI) -> Direct:
     """The shortest way to the predictions, past ASGI."""
     found = {each.path: each.endpoint for each in api.routes if isinstance(each, Route)}
     return past_asgi(cast(Predict, found[PREDICT]), cast(PredictModel, found[PREDICT_MODEL]))
+
+
+def preload(settings: PredictorSettings) -> None:
+    """Import what every worker needs, before they are forked: they share that memory."""
+    _artifacts(settings).warm_up()
+    _features(settings).warm_up()
+
+
+def _artifacts(settings: PredictorSettings) -> Artifacts:
+    return MlflowArtifacts(
+        settings.mlflow_tracking_uri,
+        settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
+    )
 
 
 def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal:

@@ -17,6 +17,11 @@ class PredictorSettings(ServiceSettings):
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
     """Port for the Open Inference Protocol over gRPC; 0 takes a free one, unset: none. Over HTTP it
     is served in any case."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the ports, at most one a core; each has models, spool, log numbers and
+    every limit for itself. One that dies is replaced."""
+    worker_silence_seconds: float = Field(default=30.0, gt=1)
+    """A worker whose event loop gives no sign of life for so long is killed and replaced."""
     mlflow_tracking_uri: str = "http://127.0.0.1:15000"
     """Where the files of model versions are downloaded from."""
     model_cache: Path | None = None

@@ -29,6 +29,7 @@ CONSUMER_LAG = Gauge(
     "tailrace_consumer_lag",
     "Records that a consumer has yet to read; markers of transactions count as such.",
     ["group", "topic"],
+    multiprocess_mode="livemax",
 )
 HTTP_REQUESTS = Counter(
     "http_requests_total",

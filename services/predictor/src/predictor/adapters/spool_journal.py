@@ -14,6 +14,7 @@ from predictor.adapters.spool.frames import Frame
 from predictor.adapters.spool.spool import Place, Spool
 from servicekit.bus import Batch, Headers, Sender
 from servicekit.errors import ServicekitError, UnavailableError
+from servicekit.telemetry.multiprocess import observe
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ class SpoolJournal:
         self._pumping: asyncio.TimerHandle | None = None
         self._adopting: asyncio.TimerHandle | None = None
         SPOOL_LIMIT.set(spool.max_bytes)
-        SPOOL_BYTES.set_function(lambda: self._spool.waiting_bytes)
-        SPOOL_AGE.set_function(self._age)
+        observe(SPOOL_BYTES, lambda: self._spool.waiting_bytes)
+        observe(SPOOL_AGE, self._age)
 
     @property
     def stalled(self) -> bool:

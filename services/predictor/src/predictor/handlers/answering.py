@@ -45,6 +45,7 @@ from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
 from servicekit.ids import new_id
 from servicekit.telemetry.bulk import observe_all
+from servicekit.telemetry.multiprocess import observe
 from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ class Answering:
         """Names this process in the log."""
         self.sequence = 0
         """Number of the next log record; a record that was not sent gives its number back."""
-        IN_FLIGHT.set_function(lambda: admission.under_way)
+        observe(IN_FLIGHT, lambda: admission.under_way)
 
     def serves(self, model: str) -> bool:
         """Whether a model has a route."""

@@ -50,8 +50,14 @@ BATCH_SIZE = Histogram(
     "Requests that shared a read of the store and a run of the model.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )
-IN_FLIGHT = Gauge("predictions_in_flight", "Requests that have no answer yet.")
-MODELS_LOADED = Gauge("models_loaded", "Model versions in memory.")
+IN_FLIGHT = Gauge(
+    "predictions_in_flight", "Requests that have no answer yet.", multiprocess_mode="livesum"
+)
+MODELS_LOADED = Gauge(
+    "models_loaded",
+    "Model versions in memory; each worker has them all.",
+    multiprocess_mode="livemax",
+)
 LOAD_FAILURES = Counter(
     "model_load_failures_total", "Attempts to load a version that failed.", ["model", "reason"]
 )

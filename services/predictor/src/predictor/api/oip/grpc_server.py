@@ -26,7 +26,13 @@ class GrpcServer:
     """Serves `GRPCInferenceService`."""
 
     def __init__(
-        self, inference: Inference, ready: Callable[[], bool], host: str, port: int
+        self,
+        inference: Inference,
+        ready: Callable[[], bool],
+        host: str,
+        port: int,
+        *,
+        shared: bool = False,
     ) -> None:
         """Serves once started.
 
@@ -35,7 +41,9 @@ class GrpcServer:
             ready: whether the service is.
             host: to listen on.
             port: to listen on; 0 takes a free one.
+            shared: whether other workers listen there as well.
         """
+        self._shared = shared
         self._inference = inference
         self._ready = ready
         self._host = host
@@ -54,7 +62,7 @@ class GrpcServer:
             options=[
                 ("grpc.max_receive_message_length", limit),
                 # Two processes on one port by mistake would share the calls.
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(self._shared)),
             ]
         )
         handlers = {

@@ -1,0 +1,1 @@
+"""Several processes of one service behind one port, with one that watches over them."""

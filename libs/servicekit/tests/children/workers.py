@@ -1,0 +1,85 @@
+"""A service of several workers for the tests of supervise(): files in a folder say what they do."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from servicekit.settings import ServiceSettings, load_settings
+from servicekit.telemetry.multiprocess import observe, shared_metrics
+from servicekit.workers.worker import Worker
+
+COUNT = 2
+
+
+class Part:
+    """Breaks by the file `broken`; not ready while `late` is there, if it was from the start."""
+
+    name = "part"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._late = (folder / "late").exists()
+
+    @property
+    def ready(self) -> bool:
+        return not (self._late and (self._folder / "late").exists())
+
+    def run(self, stop: threading.Event) -> None:
+        if (self._folder / "broken").exists():
+            raise ValueError("broken")
+        stop.wait()
+        (self._folder / f"stopped-{os.getpid()}").write_text("")
+
+
+def serve(worker: Worker, settings: ServiceSettings, folder: Path) -> None:
+    if (folder / "unusable").exists():
+        sys.exit(2)
+
+    from fastapi import FastAPI
+    from prometheus_client import REGISTRY, Counter, Gauge
+
+    from servicekit.run import run
+
+    asked = Counter("asked_total", "Requests.", registry=REGISTRY)
+    busy = Gauge("busy", "Under way.", multiprocess_mode="livesum", registry=REGISTRY)
+    observe(busy, lambda: 3)
+    api = FastAPI()
+
+    @api.get("/pid")
+    async def pid() -> int:
+        asked.inc()
+        return os.getpid()
+
+    @api.get("/slow")
+    async def slow() -> int:
+        (folder / "request-begun").write_text("")
+        while not (folder / "let-go").exists():  # noqa: ASYNC110 - the test is another process
+            await asyncio.sleep(0.01)
+        return os.getpid()
+
+    @api.get("/hang")
+    async def hang() -> None:
+        time.sleep(600)  # noqa: ASYNC251 - that is what is meant
+
+    run("child", settings, [Part(folder)], api, worker=worker)
+
+
+def main(folder: Path) -> int:
+    from servicekit.workers.supervisor import supervise
+
+    settings = load_settings(ServiceSettings)
+    return supervise(
+        "child",
+        settings,
+        lambda worker: serve(worker, settings, folder),
+        workers=COUNT,
+        silence_seconds=1.5,
+    )
+
+
+if __name__ == "__main__":
+    with shared_metrics():
+        sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,163 @@
+"""WORKERS=2 as it is deployed: shared ports, a log and a spool for each worker, one /metrics."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from event_schemas import PredictionLogged
+from predictor.api.oip.messages import SERVICE, message
+from servicekit.cloudevents import decode, encode
+from servicekit.event import Event
+from servicekit.kafka import KafkaBus
+from servicekit.testing.broker import broker
+from servicekit.testing.process import free_port
+
+pytestmark = pytest.mark.integration
+
+
+class Predictor:
+    """The command, with two workers."""
+
+    def __init__(self, folder: Path, kafka: str) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.grpc = free_port()
+        self.spool = folder / "spool"
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "predictor"],
+                env={
+                    **os.environ,
+                    "WORKERS": "2",
+                    "KAFKA_BOOTSTRAP_SERVERS": kafka,
+                    "KAFKA_IDLE_REST_SECONDS": "0.05",
+                    "HTTP_PORT": self.url.rpartition(":")[2],
+                    "GRPC_PORT": str(self.grpc),
+                    "SPOOL_DIR": str(self.spool),
+                    "MODEL_CACHE": str(folder / "cache"),
+                    "TMPDIR": str(folder),
+                },
+                stdout=log,
+                stderr=log,
+            )
+
+    def eventually(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < until, f"it did not come about in time: {self.said()}"
+            time.sleep(0.05)
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def counted(self) -> float:
+        text = httpx.get(f"{self.url}/metrics", timeout=30).text
+        found = re.findall(r"^predictions_total\{.*\} (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for value in found)
+
+    def workers(self) -> list[int]:
+        return [int(pid) for pid in re.findall(r"worker \d is process (\d+)", self.said())]
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+
+async def ask(url: str, body: dict[str, Any], count: int, prefix: str) -> int:
+    """Requests over many connections; the number of those that were answered."""
+
+    async def one(number: int) -> bool:
+        # A connection of its own: the kernel chooses the worker by it.
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            answer = await client.post(
+                "/predict", json={**body, "prediction_id": f"{prefix}-{number}"}
+            )
+            return answer.status_code == 200
+
+    return sum(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+def infer(port: int) -> Any:
+    """A call over a channel of its own."""
+    asked = message("ModelInferRequest")(model_name="numbers")
+    for name in ("hour", "distance"):
+        tensor = asked.inputs.add(name=name, datatype="FP32", shape=[1])
+        tensor.contents.fp32_contents.append(1.0)
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=message("ModelInferRequest").SerializeToString,
+            response_deserializer=message("ModelInferResponse").FromString,
+        )
+        return call(asked, timeout=60)
+
+
+def logged(bus: KafkaBus, count: int) -> list[PredictionLogged]:
+    view, found, until = bus.view("prediction.logged"), [], time.monotonic() + 60
+    while len(found) < count and time.monotonic() < until:
+        found += [decode(each).body for each in view.poll(0.2)]
+    view.close()
+    return found
+
+
+def test_two_workers_answer_log_and_count_as_one_and_lose_nothing_when_they_stop(
+    lab: Any, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    from event_schemas.policy import Feature
+
+    numbers = tuple(
+        Feature(name=name, kind="number", source="request") for name in ("hour", "distance")
+    )
+    with broker(tmp_path / "broker") as kafka:
+        bus = KafkaBus(kafka)
+        sender = bus.sender()
+        for step in (
+            lab.step(0, lab.version(1)),
+            lab.step(0, lab.version(1, numbers, model="numbers")),
+        ):
+            sender.send(encode(Event(step, source="/test", time=lab.bus.clock.now()))).result(30)
+        sender.close(10)
+        predictor = Predictor(tmp_path, kafka)
+        try:
+            predictor.eventually(predictor.ready)
+            assert asyncio.run(ask(predictor.url, body, 60, "a")) == 60
+            assert all(infer(predictor.grpc).model_name == "numbers" for _ in range(8))
+            predictor.eventually(lambda: predictor.counted() == 68)
+
+            os.kill(predictor.workers()[0], signal.SIGKILL)
+            predictor.eventually(lambda: len(predictor.workers()) == 3)
+            assert asyncio.run(ask(predictor.url, body, 40, "b")) == 40
+            predictor.eventually(predictor.ready)
+            predictor.process.terminate()
+            assert predictor.process.wait(60) == 0, predictor.said()
+        finally:
+            if predictor.process.poll() is None:
+                predictor.process.kill()
+                predictor.process.wait(60)
+        records = logged(bus, 108)
+    ids = {each.prediction_id for each in records}
+    assert ids >= {f"a-{n}" for n in range(60)} | {f"b-{n}" for n in range(40)}
+    assert len(ids) == 108
+    by_replica: dict[str, set[int]] = defaultdict(set)
+    for each in records:
+        by_replica[each.replica].add(each.sequence)
+    assert len(by_replica) in (2, 3)
+    for sequence in by_replica.values():
+        assert sequence == set(range(len(sequence))), "each worker counts by itself, without a hole"
+    assert not list(predictor.spool.rglob("*.spool"))
