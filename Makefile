@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-serving lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-memory bench-serving lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ bench-kit: $(READY) ## Measure the kit beside a bare loop and Faust on Apache Ka
 
 bench-capacity: $(READY) ## Measure what a prediction, a label and a record cost each part (Java and Maven)
 	@$(BIN)/python -m bench.capacity $(ARGS)
+
+bench-memory: $(READY) ## Replay five million events and watch the memory of every service (ARGS="--events 500000")
+	@$(BIN)/python -m bench.memory --result bench/results/memory.json $(ARGS)
 
 check: lint types check-lock check-generated ## Run every check that is not a test
 

@@ -26,7 +26,7 @@ from servicekit.event import Event
 from servicekit.kafka import KafkaBus
 from servicekit.loops.moving import Move
 from servicekit.start import Start
-from servicekit.testing.broker import broker
+from servicekit.testing.broker import broker, bus
 from trainer.settings import TrainerSettings
 
 pytestmark = pytest.mark.integration
@@ -102,7 +102,7 @@ class World:
     """A broker with one service at a time, and what is sent to it."""
 
     def __init__(self, bootstrap: str, folder: Path) -> None:
-        self._bus = KafkaBus(bootstrap)
+        self._bus = bus(bootstrap)
         self._folder = folder
         self._sender = self._bus.sender()
         self._numbers = count()
@@ -124,18 +124,18 @@ class World:
 
     def live(self, service: str, *, least: int) -> dict[Place, list[int]]:
         """A life that ends when nothing comes any more; what each loop was handed."""
-        bus = Listening(self._bus)
-        loops = [part for part in parts(service, bus, self._folder) if hasattr(part, "step")]
+        listening = Listening(self._bus)
+        loops = [p for p in parts(service, listening, self._folder) if hasattr(p, "step")]
         for loop in loops:
             loop.open()
         idle = 0
         for _ in range(300):
             idle = 0 if sum(loop.step() for loop in loops) else idle + 1
-            if idle >= 2 and len(bus.heard) >= least:
+            if idle >= 2 and len(listening.heard) >= least:
                 break
         for loop in loops:
             loop.close()
-        return bus.heard
+        return listening.heard
 
     def move(self, service: str, move: Move) -> None:
         for part in parts(service, self._bus, self._folder):

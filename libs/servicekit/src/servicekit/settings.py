@@ -55,7 +55,19 @@ class ServiceSettings(TopicSettings):
     shutdown_grace_seconds: float = Field(default=15.0, gt=0)
     """Time to finish what was begun when the process is told to stop."""
     max_batch: int = Field(default=500, ge=1, le=100_000)
-    """Messages handled in one transaction."""
+    """Messages handled in one transaction, at most; a loop takes what is there, and holds no more
+    than these beside what its consumer has ready."""
+    kafka_prefetch_messages: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Messages of each partition that a consumer tries to have ready."""
+    kafka_prefetch_bytes: int = Field(default=16 * 1024 * 1024, ge=2 * 1024 * 1024, le=2**30)
+    """Bytes of messages that a consumer has ready, from which it fetches no more until some are
+    handled; one fetch, which is no larger, may go beyond."""
+    kafka_sender_queue: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Records of a sender that wait for the brokers, at most; whoever sends more is told to come
+    back, over HTTP with 503."""
+    kafka_sender_queue_bytes: int = Field(default=64 * 1024 * 1024, ge=4 * 1024 * 1024, le=2**31)
+    """Bytes of records that wait for the brokers, at most, in a sender and in a loop; a loop that
+    makes more waits until there is room."""
 
 
 S = TypeVar("S", bound=KafkaAccess)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from servicekit.kafka.client import Clients
+from servicekit.kafka.client import Bounds, Clients
 from servicekit.kafka.group import KafkaGroupSession
 from servicekit.kafka.layout import TopicLayout
 from servicekit.kafka.sender import KafkaSender
@@ -31,6 +31,7 @@ class KafkaBus:
         sender_delivery_seconds: float = 10.0,
         patient_linger_seconds: float = 0.02,
         new_transactional_ids: bool = False,
+        bounds: Bounds | None = None,
     ) -> None:
         """Knows where the brokers are.
 
@@ -48,9 +49,15 @@ class KafkaBus:
             patient_linger_seconds: as `sender_linger_seconds`, of a patient sender.
             new_transactional_ids: whether each producer of transactions takes an id of its own,
                 for a broker that never forgets an abort: see `next_transactional_id`.
+            bounds: how much waits in the memory of each client.
         """
         self._clients = Clients(
-            bootstrap_servers, options, idle_rest_seconds, request_seconds, new_transactional_ids
+            bootstrap_servers,
+            options,
+            idle_rest_seconds,
+            request_seconds,
+            new_transactional_ids,
+            bounds,
         )
         self._topics = Topics(
             self._clients, TopicLayout(partitions, replication, topic_options or {})
@@ -71,6 +78,12 @@ class KafkaBus:
             options=settings.client_options(),
             idle_rest_seconds=settings.kafka_idle_rest_seconds,
             new_transactional_ids=settings.kafka_new_transactional_ids,
+            sender_queue=settings.kafka_sender_queue,
+            bounds=Bounds(
+                settings.kafka_prefetch_messages,
+                settings.kafka_prefetch_bytes,
+                settings.kafka_sender_queue_bytes,
+            ),
         )
 
     def transactional(

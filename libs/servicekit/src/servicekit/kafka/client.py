@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, Producer
@@ -14,6 +15,34 @@ from servicekit.kafka.complaints import ClientLog, Complaints
 log = logging.getLogger("servicekit.kafka")
 
 
+MAX_FETCH_BYTES = 50 * 1024 * 1024
+"""Of one answer of a broker, as librdkafka has it; a smaller prefetch makes it smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much waits in the memory of one client."""
+
+    prefetch_messages: int = 10_000
+    """Messages of each partition that a consumer tries to have ready."""
+    prefetch_bytes: int = 16 * 1024 * 1024
+    """Bytes of messages in a consumer from which it fetches no more; one fetch may go beyond."""
+    sender_queue_bytes: int = 64 * 1024 * 1024
+    """Bytes of records in a producer that the brokers have not acknowledged."""
+
+    def consumer(self) -> dict[str, int]:
+        """As librdkafka calls them."""
+        return {
+            "queued.min.messages": self.prefetch_messages,
+            "queued.max.messages.kbytes": max(1, self.prefetch_bytes // 1024),
+            "fetch.max.bytes": min(MAX_FETCH_BYTES, self.prefetch_bytes),
+        }
+
+    def producer(self) -> dict[str, int]:
+        """As librdkafka calls them."""
+        return {"queue.buffering.max.kbytes": max(1, self.sender_queue_bytes // 1024)}
+
+
 class Clients:
     """Makes clients; librdkafka's own words go to `logging`, never to standard error."""
 
@@ -24,6 +53,7 @@ class Clients:
         idle_rest_seconds: float = 0.0,
         request_seconds: float = 5.0,
         new_transactional_ids: bool = False,
+        bounds: Bounds | None = None,
     ) -> None:
         self.bootstrap_servers = bootstrap_servers
         self.idle_rest_seconds = idle_rest_seconds
@@ -31,6 +61,7 @@ class Clients:
         """Longest wait for one answer of the brokers; then it is an outage, which loops retry."""
         self.new_transactional_ids = new_transactional_ids
         """Whether each producer of transactions needs an id of its own: see `incarnation`."""
+        self.bounds = bounds or Bounds()
         self.complaints = Complaints()
         # All that is asked of a logger is its method `log`.
         self._client_log: Any = ClientLog(self.complaints)
@@ -57,6 +88,7 @@ class Clients:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                **self.bounds.consumer(),
                 **_dotted(options),
             },
             logger=self._client_log,
@@ -75,6 +107,7 @@ class Clients:
                 "compression.type": "lz4",
                 # Dead letters are a bit larger than the largest message.
                 "message.max.bytes": 2 * 1024 * 1024,
+                **self.bounds.producer(),
                 **_dotted(options),
             },
             logger=self._client_log,

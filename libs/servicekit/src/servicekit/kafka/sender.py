@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -9,10 +10,17 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from servicekit.bus import Batch, Record
-from servicekit.errors import OverloadedError, ServicekitError
+from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import of_a_record
 from servicekit.kafka.topics import Topics
+from servicekit.loops.backoff import Backoff
+
+LISTEN_SECONDS = 0.05
+"""Longest wait for an acknowledgement before the sender looks whether it is to end."""
+
+PARTING_SECONDS = 5.0
+"""Longest wait for what a producer says of records that were given up; it says it at once."""
 
 PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
@@ -56,6 +64,8 @@ class KafkaSender:
         self._delivery_seconds = delivery_seconds
         self._lock = threading.Lock()
         self._closed = False
+        self._closing = threading.Event()
+        threading.Thread(target=self._ensure, name="kafka-sender-topics", daemon=True).start()
         # A new producer needs a second for its identity: not at the first request's cost.
         self._line: _Line | None = None
         self._begin()
@@ -88,7 +98,9 @@ class KafkaSender:
             )
         except BufferError:
             raise OverloadedError(
-                f"{self._max_queue} records wait for Kafka: send again in a moment"
+                f"{self._max_queue} records wait for Kafka (KAFKA_SENDER_QUEUE), or"
+                f" {self._clients.bounds.sender_queue_bytes} bytes (KAFKA_SENDER_QUEUE_BYTES):"
+                " send again in a moment"
             ) from None
         except KafkaException as error:
             raise of_a_record(error, f"sending to {record.topic}") from error
@@ -130,6 +142,7 @@ class KafkaSender:
 
     def close(self, timeout: float) -> int:
         """See `Sender.close`; what is left then fails with UnavailableError."""
+        self._closing.set()
         with self._lock:
             self._closed = True
             line, self._line = self._line, None
@@ -140,10 +153,22 @@ class KafkaSender:
             if self._closed:
                 raise OverloadedError("the sender is closed: this process is stopping")
             if self._line is None:
-                self._line = _Line(
-                    self._clients, self._options, self._topics, self._replace, self._polled
-                )
+                self._line = _Line(self._clients, self._options, self._replace, self._polled)
             return self._line
+
+    def _ensure(self) -> None:
+        """See that the topics exist, once there are brokers; meanwhile each delivery tells."""
+        backoff = Backoff()
+        while not self._closing.is_set():
+            try:
+                self._topics.ensure(())
+                return
+            except UnavailableError as error:
+                log.warning("topics are not ensured yet: %s", error)
+                self._closing.wait(backoff.next())
+            except Exception:
+                log.exception("topics cannot be ensured by this sender")
+                return
 
     def _replace(self, broken: "_Line") -> None:
         with self._lock:
@@ -162,13 +187,11 @@ class _Line:
         self,
         clients: Clients,
         options: dict[str, Any],
-        topics: Topics,
         on_broken: "Callable[[_Line], None]",
         polled: bool,
     ) -> None:
         self._polled = polled
         self.producer = clients.producer(**options)
-        self._topics = topics
         self._on_broken = on_broken
         self._ended = threading.Event()
         self.purged = 0
@@ -182,21 +205,28 @@ class _Line:
         # What flush() says is left counts errors that nobody has heard yet as well as records.
         self.producer.purge()
         self._ended.set()
-        self._thread.join(5.0)
+        self._thread.join(PARTING_SECONDS)
         return self.purged
 
     def _listen(self) -> None:
-        try:
-            self._topics.ensure(())
-        except Exception as error:  # the topics may exist; if not, each delivery will tell
-            log.warning("topics are not ensured: %s", error)
         if self._polled:
             self._ended.wait()
-        while not self._ended.is_set() or len(self.producer):
-            self.listen(0.05)
+        while not self._ended.is_set():
+            self.listen(LISTEN_SECONDS)
+        until = time.monotonic() + PARTING_SECONDS
+        while (left := len(self.producer)) and time.monotonic() < until:
+            if not self.listen(LISTEN_SECONDS):
+                # One that fails at once, again and again, would else keep a core busy.
+                time.sleep(LISTEN_SECONDS)
+        if left:
+            log.error("the producer ended without a word about %d records", left)
 
-    def listen(self, seconds: float) -> None:
-        """Serve acknowledgements; when none are there, wait for the first."""
+    def listen(self, seconds: float) -> bool:
+        """Serve acknowledgements; when none are there, wait for the first.
+
+        Returns:
+            Whether the producer works.
+        """
         try:
             self.producer.poll(seconds)
         except KafkaException:
@@ -204,3 +234,5 @@ class _Line:
             self._on_broken(self)
             self._ended.set()
             self.producer.purge()
+            return False
+        return True

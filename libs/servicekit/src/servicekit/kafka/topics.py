@@ -29,6 +29,9 @@ class Topics:
         self._layout = layout
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
+        self._admin: AdminClient | None = None
+        """Kept while it gets no answer: one that is made anew connects anew, on threads of its own.
+        """
 
     def ensure(self, names: Iterable[str]) -> None:
         """See that topics exist, and those of every contract with them.
@@ -84,7 +87,9 @@ class Topics:
         wanted = list(wanted)
         names = {topic.name for topic, _ in wanted}
         with self._lock:
-            admin = self._clients.admin()
+            if self._admin is None:  # one without topics is false
+                self._admin = self._clients.admin()
+            admin = self._admin
             try:
                 existing = admin.list_topics(timeout=self._timeout).topics
                 new = [
@@ -122,6 +127,7 @@ class Topics:
                     KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
                     f"waiting for the new topics {', '.join(sorted(unseen))}",
                 )
+            self._admin = None
 
     def _doing(self, error: KafkaException) -> str:
         if cause := self._clients.complaints.cause:

@@ -1,0 +1,1 @@
+"""Five million events through every service, and what memory does meanwhile."""
