@@ -83,6 +83,11 @@ class RolloutPolicy(Value):
 
     steps: tuple[Probability, ...] = (0.1, 0.5, 1.0)
     """Weights of the challenger, ascending, ending at 1."""
+    shadow_labelled: int = Field(default=0, ge=0)
+    """Labelled predictions that the challenger makes in shadow, unseen by callers, before its first
+    step, and never fewer than `min_labelled`; 0: it begins with the first step."""
+    shadow_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the champion's predictions that the challenger scores meanwhile."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Error rate of the anytime-valid confidence sequences."""
     loss_margin: float = Field(default=0.05, ge=0)

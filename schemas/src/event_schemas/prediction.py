@@ -17,7 +17,7 @@ class Latency(Value):
     inference_ms: float = Field(default=0.0, ge=0)
     """Running the model, in milliseconds."""
     total_ms: float = Field(default=0.0, ge=0)
-    """From the request's arrival to its score, in milliseconds."""
+    """From the request's arrival to its score, in milliseconds; of a shadow, its own work alone."""
 
 
 class PredictionLogged(EventBody):
@@ -29,7 +29,8 @@ class PredictionLogged(EventBody):
     joined: ClassVar[bool] = True
 
     prediction_id: str = Field(min_length=1, max_length=128)
-    """Chosen by the caller or made by the predictor; a repeated one is the same prediction."""
+    """Chosen by the caller or made by the predictor; a repeated one is the same prediction. A
+    shadow's is that of the answer whose row it scored, so one label is the truth about both."""
     model: Name
     """The model that was asked."""
     version: str

@@ -70,13 +70,16 @@ class RolloutStep(EventBody):
     sequence: int = Field(ge=0)
     """Counts the steps of a model; a reader ignores a lower one than it has."""
     phase: Phase
-    """Where the rollout stands."""
+    """Where the rollout stands; in shadow it is a canary at weight 0."""
     champion: ModelVersion
     """The version that answers whatever the challenger does not."""
     challenger: ModelVersion | None = None
     """The version under trial; on probation it answers everything and the champion is kept warm."""
     weight: Probability
     """Share of the entities that the challenger answers."""
+    shadow: Probability = 0.0
+    """Share of the champion's predictions that the challenger scores as well, unseen by callers and
+    within the predictors' budgets; they are logged with the arm `shadow`."""
     salt: str
     """Keeps the arms of one rollout independent of those of another."""
     verdict: Verdict | None = None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deployer.domain.rollout import RefusedCommandError
 from deployer.handlers import Deployer
-from event_schemas import EventBody, RolloutCommand, RolloutStep
+from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
 from servicekit.event import Event
 
 Take = Callable[[EventBody], list[RolloutStep]]
@@ -189,6 +189,23 @@ def test_a_command_without_a_rollout_is_refused_with_a_remedy(
     take(approve("1"))
     with pytest.raises(RefusedCommandError, match=f"{command}: .*approve a version first"):
         take(order(command))
+
+
+def test_a_policy_with_a_shadow_goes_from_shadow_to_the_first_step(
+    take: Take, approve: Any, measure: Any
+) -> None:
+    take(approve("1"))
+    approved = approve("2").model_dump()
+    approved["version"]["policies"]["rollout"]["shadow_labelled"] = 300
+    (begun,) = take(ModelApproved.model_validate(approved))
+    assert begun.challenger
+    assert (begun.weight, begun.shadow, begun.challenger.version) == (0.0, 1.0, "2")
+    of_it = {"rollout_id": begun.rollout_id, "weight": 0.0}
+    assert take(measure("champion", **of_it)) == []
+    assert take(measure("challenger", **of_it, loss=9.0)) == [], "nobody is answered by it"
+    (step,) = take(measure("shadow", **of_it, n=300))
+    assert (step.weight, step.shadow, step.phase) == (0.1, 0.0, "canary")
+    assert "300 labels in shadow" in step.reason
 
 
 def test_a_command_for_an_unknown_model_is_refused(take: Take) -> None:

@@ -19,10 +19,14 @@ class Routing:
     weight: float
     champion: str
     challenger: str | None
+    shadow: float = 0.0
+    """Share of the champion's predictions that the challenger scores unseen."""
 
     def tell(self) -> str:
         """In a line."""
         trial = f", version {self.challenger} at {self.weight:.0%}" if self.challenger else ""
+        if self.challenger and self.shadow:
+            trial = f", version {self.challenger} in shadow of {self.shadow:.0%}"
         return f"{self.phase}: version {self.champion} serves{trial}"
 
 
@@ -75,5 +79,6 @@ class PredictorPages:
                     each["weight"],
                     each["champion"]["version"],
                     trial and trial["version"],
+                    each.get("shadow", 0.0),
                 )
         return None

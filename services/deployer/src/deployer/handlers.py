@@ -79,8 +79,6 @@ class Deployer:
         rollout = self.rollouts.get(body.model)
         if rollout is None or not rollout.running or body.rollout_id != rollout.rollout_id:
             return
-        if body.arm == "shadow":
-            return
         measured = dict(self.evidence.get(body.model) or {})
         window = f"{body.arm}/{body.weight}/{body.window.start.isoformat()}"
         known = measured.get(window)
@@ -170,6 +168,7 @@ class Deployer:
             if rollout.challenger
             else None,
             weight=rollout.weight,
+            shadow=rollout.shadow,
             salt=rollout.rollout_id,
             verdict=_verdict(step.verdict) if step.verdict else None,
             reason=step.reason,

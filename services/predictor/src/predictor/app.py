@@ -42,6 +42,7 @@ from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
+from predictor.handlers.shadow import Budget, Shadow
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Artifacts, OnlineFeatures
 from predictor.settings import PredictorSettings
@@ -88,13 +89,15 @@ def build(
         Loader(artifacts, features, {"onnx": OnnxModel, "skops": skops.open}),
     )
     journal = _journal(settings, bus)
+    shadow: Shadow | None = None
+    if settings.shadow_max_share > 0:
+        budget = Budget(
+            settings.shadow_max_share, settings.shadow_max_queue, settings.shadow_max_load
+        )
+        shadow = Shadow(_stored(features, settings), journal, clock, budget)
     answering = Answering(
         lambda: follower.routes,
-        StoredFeatures(
-            features,
-            timeout=settings.feature_timeout_seconds,
-            pause=settings.feature_pause_seconds,
-        ),
+        _stored(features, settings),
         journal,
         clock,
         Admission(
@@ -106,7 +109,10 @@ def build(
             )
         ),
         max_batch=settings.max_rows,
+        shadow=shadow,
     )
+    if shadow is not None:
+        shadow.busy = lambda: answering.busy
 
     limits = Limits(
         body_bytes=settings.max_body_bytes,
@@ -136,6 +142,8 @@ def build(
         yield
         if grpc is not None:
             await grpc.stop()
+        if shadow is not None:
+            await shadow.close(settings.log_deadline_seconds)
         journal.stop()
         await asyncio.to_thread(journal.close, settings.log_deadline_seconds)
         await features.close()
@@ -199,6 +207,15 @@ def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal
     spool = Spool(settings.spooled, settings.spool_max_bytes, lost=DROPPED.labels("corrupt").inc)
     sender = bus.sender(polled=True, patient=True)
     return SpoolJournal(spool, sender, refuse=settings.spool_full == "refuse")
+
+
+def _stored(features: OnlineFeatures, settings: PredictorSettings) -> StoredFeatures:
+    """The feature store behind a circuit breaker of its own."""
+    return StoredFeatures(
+        features,
+        timeout=settings.feature_timeout_seconds,
+        pause=settings.feature_pause_seconds,
+    )
 
 
 def _features(settings: PredictorSettings) -> OnlineFeatures:

@@ -83,6 +83,13 @@ class PredictorSettings(ServiceSettings):
     log_deadline_seconds: float = Field(default=3.0, gt=0)
     """Longest wait for the brokers to acknowledge a prediction, after which its request is answered
     503; and longest time to empty the spool when told to stop."""
+    shadow_max_share: float = Field(default=1.0, ge=0, le=1)
+    """Most of the champion's predictions that a challenger in shadow scores here, as a share; a
+    rollout may ask for less. 0: none."""
+    shadow_max_queue: int = Field(default=1000, ge=1)
+    """Predictions that may wait to be scored in shadow; further ones are dropped and counted."""
+    shadow_max_load: float = Field(default=0.2, gt=0, le=1)
+    """Most of a process's time that models in shadow may take, as a share."""
     override_token: SecretStr | None = Field(default=None, min_length=16)
     """What testers send as `Authorization: Bearer` with `X-Tailrace-Arm`, to choose the arm that
     answers; unset: nobody may."""

@@ -26,7 +26,7 @@ def bodies(draw: st.DrawFn) -> Logged:
         prediction_id=draw(ids),
         model=draw(st.from_regex(r"[a-z][a-z0-9_.-]{0,62}", fullmatch=True)),
         version=draw(st.text(min_size=1, max_size=64)),
-        arm=draw(st.sampled_from(["champion", "challenger"])),
+        arm=draw(st.sampled_from(["champion", "challenger", "shadow"])),
         weight=draw(st.floats(0, 1)),
         salt=draw(st.text()),
         rollout_id=draw(st.text()),

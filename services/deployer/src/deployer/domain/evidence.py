@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from deployer.domain.verdict import ArmEvidence
 
-Arm = Literal["champion", "challenger"]
+Arm = Literal["champion", "challenger", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,12 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class StepEvidence:
-    """Both arms over the windows of one step."""
+    """The arms over the windows of one step."""
 
     champion: ArmEvidence
     challenger: ArmEvidence
+    shadow: ArmEvidence
+    """What the challenger said to the champion's rows, and nobody heard."""
     start: datetime | None
     end: datetime | None
     """Range of event time that was measured; None when nothing was."""
@@ -39,7 +41,7 @@ def at_weight(measurements: Iterable[Measurement], weight: float) -> StepEvidenc
     Steps are not pooled: the arms' shares differ between them, and so would the hours and seasons
     that each arm saw.
     """
-    arms = {"champion": ArmEvidence(), "challenger": ArmEvidence()}
+    arms: dict[Arm, ArmEvidence] = dict.fromkeys(get_args(Arm), ArmEvidence())
     start: datetime | None = None
     end: datetime | None = None
     for m in measurements:
@@ -48,4 +50,4 @@ def at_weight(measurements: Iterable[Measurement], weight: float) -> StepEvidenc
         arms[m.arm] += m.evidence
         start = m.start if start is None else min(start, m.start)
         end = m.end if end is None else max(end, m.end)
-    return StepEvidence(arms["champion"], arms["challenger"], start, end)
+    return StepEvidence(arms["champion"], arms["challenger"], arms["shadow"], start, end)

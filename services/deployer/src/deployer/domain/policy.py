@@ -9,6 +9,8 @@ class Policy:
     """The rollout policy that a version brought along; meanings as in its event."""
 
     steps: tuple[float, ...]
+    shadow_labelled: int
+    shadow_share: float
     alpha: float
     loss_margin: float
     error_margin: float

@@ -27,6 +27,8 @@ class Rollout:
     champion: str
     challenger: str | None = None
     weight: float = 0.0
+    shadow: float = 0.0
+    """Share of the champion's predictions that the challenger scores unseen."""
     outcome: End = "running"
     previous: str | None = None
     """The champion before this one, to which a command can go back."""
@@ -65,7 +67,12 @@ def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy
         return Step(
             replace(current, waiting=version), f"version {version} waits for the running rollout"
         )
-    weight = policy.steps[0]
+    if policy.shadow_labelled:
+        weight, shadow = 0.0, policy.shadow_share
+        how = f"in shadow of {shadow:.0%} until {_shadow_labels(policy)} labels"
+    else:
+        weight, shadow = policy.steps[0], 0.0
+        how = f"canary at {weight:.0%}"
     started = Rollout(
         rollout_id,
         current.sequence + 1,
@@ -73,9 +80,10 @@ def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy
         current.champion,
         challenger=version,
         weight=weight,
+        shadow=shadow,
         previous=current.previous,
     )
-    return Step(started, f"version {version} was approved: canary at {weight:.0%}")
+    return Step(started, f"version {version} was approved: {how}")
 
 
 def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -> Step | None:
@@ -85,6 +93,8 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
     step = at_weight(measured, rollout.weight)
     if rollout.phase == "probation":
         return _advance_probation(rollout, step, measured, policy)
+    if rollout.shadow:
+        return _advance_shadow(rollout, step, policy)
     verdict = judge(
         step.champion,
         step.challenger,
@@ -98,15 +108,8 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
             rollout, "rolled_back", f"unhealthy at {rollout.weight:.0%}: {verdict}", verdict, step
         )
     if verdict.outcome is Outcome.HEALTHY:
-        weight = policy.after(rollout.weight)
-        following = replace(
-            rollout,
-            sequence=rollout.sequence + 1,
-            weight=weight,
-            phase="probation" if weight == 1 else "canary",
-        )
         reason = f"healthy at {rollout.weight:.0%}: {verdict}"
-        return Step(following, reason, verdict, step)
+        return _heavier(rollout, policy, reason, verdict, step)
     return _timed_out(rollout, step, policy, verdict)
 
 
@@ -149,6 +152,45 @@ def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> St
     return _ended(rollout, ends[order], why)
 
 
+def _advance_shadow(rollout: Rollout, step: StepEvidence, policy: Policy) -> Step | None:
+    """Unseen, the challenger risks nothing, so it waits for its labels and for no proof."""
+    verdict = judge(
+        step.champion,
+        step.shadow,
+        loss_margin=policy.loss_margin,
+        error_margin=policy.error_margin,
+        min_labelled=policy.min_labelled,
+        alpha=policy.alpha,
+    )
+    if verdict.outcome is Outcome.UNHEALTHY:
+        return _ended(rollout, "rolled_back", f"unhealthy in shadow: {verdict}", verdict, step)
+    labelled = step.shadow.loss.n
+    if labelled >= _shadow_labels(policy):
+        reason = f"{labelled} labels in shadow without harm: {verdict}"
+        return _heavier(rollout, policy, reason, verdict, step)
+    return _timed_out(rollout, step, policy, verdict)
+
+
+def _shadow_labels(policy: Policy) -> int:
+    """Labels that end the shadow: too few for a verdict would be no evidence."""
+    return max(policy.shadow_labelled, policy.min_labelled)
+
+
+def _heavier(
+    rollout: Rollout, policy: Policy, reason: str, verdict: Verdict, evidence: StepEvidence
+) -> Step:
+    """The next step of the policy."""
+    weight = policy.after(rollout.weight)
+    following = replace(
+        rollout,
+        sequence=rollout.sequence + 1,
+        weight=weight,
+        shadow=0.0,
+        phase="probation" if weight == 1 else "canary",
+    )
+    return Step(following, reason, verdict, evidence)
+
+
 def _advance_probation(
     rollout: Rollout, step: StepEvidence, measured: Sequence[Measurement], policy: Policy
 ) -> Step | None:
@@ -180,7 +222,8 @@ def _timed_out(
 ) -> Step | None:
     if step.start is None or step.end is None or step.end - step.start <= policy.max_step:
         return None
-    reason = f"no verdict within {policy.max_step} at {rollout.weight:.0%}: {verdict}"
+    where = "in shadow" if rollout.shadow else f"at {rollout.weight:.0%}"
+    reason = f"no verdict within {policy.max_step} {where}: {verdict}"
     return _ended(rollout, "rolled_back", reason, verdict, step)
 
 
@@ -200,6 +243,7 @@ def _ended(
         previous=rollout.champion if promoted else rollout.previous,
         challenger=None,
         weight=0.0,
+        shadow=0.0,
         outcome=end,
     )
     return Step(ended, reason, verdict, evidence)

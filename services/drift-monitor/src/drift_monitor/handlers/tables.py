@@ -78,6 +78,8 @@ def _decode_waiting(data: bytes) -> Waiting:
 class JoinTable(Table[Waiting]):
     """Predictions and labels that may still change a sum, by model and prediction id.
 
+    A shadow has the prediction id of the answer whose row it scored, and a key of its own.
+
     It knows which fall in which hour, so letting them go costs what goes and not what stays. That
     index is no state: after a reload or a rollback it is made anew when it is next asked for.
     """
@@ -92,12 +94,17 @@ class JoinTable(Table[Waiting]):
         """The key of a prediction; a model's name has no slash."""
         return f"{model}/{prediction_id}"
 
+    @staticmethod
+    def shadow_key(model: str, prediction_id: str) -> str:
+        """The key of what a challenger in shadow said; a model's name has no `~`."""
+        return f"{model}~/{prediction_id}"
+
     def put(self, key: str, value: Waiting) -> None:
         """See `Table.put`."""
         before = self.get(key)
         hour = value.time // HOUR
         if before is None or before.time // HOUR != hour:
-            self._hours[key.partition("/")[0], hour].append(key)
+            self._hours[_model_of(key), hour].append(key)
         super().put(key, value)
 
     def expired(self, model: str, before: int) -> list[str]:
@@ -132,8 +139,12 @@ class JoinTable(Table[Waiting]):
     def _index(self) -> None:
         self._hours.clear()
         for key, waiting in self.items():
-            self._hours[key.partition("/")[0], waiting.time // HOUR].append(key)
+            self._hours[_model_of(key), waiting.time // HOUR].append(key)
         self._stale = False
+
+
+def _model_of(key: str) -> str:
+    return key.partition("/")[0].removesuffix("~")
 
 
 class RowsTable(Table[tuple[bytes, ...]]):

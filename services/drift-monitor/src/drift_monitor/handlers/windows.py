@@ -119,14 +119,12 @@ class WindowsHandlers:
                 metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc
             )
             return
-        key = JoinTable.key(body.model, body.prediction_id)
-        known = self.state.join.get(key)
+        key, known, label, labelled = self._known(body)
         if known is not None and known.predicted:
             _drop(body.model, "repeated prediction")
             return
         plan = self._plans.of_version(body.model, body.version)
         score = None if body.error is not None else body.score
-        label = known.label if known is not None else NAN
 
         slice_key, slice_ = self._slice(body, time, plan, watermark)
         slice_ = slice_.predicted(
@@ -160,7 +158,7 @@ class WindowsHandlers:
                 part,
                 NAN if score is None else score,
                 label,
-                known.labelled if known is not None else 0,
+                labelled,
             ),
         )
         yield from self._advance(body.model, clock, time, due)
@@ -173,7 +171,13 @@ class WindowsHandlers:
         """
         body = event.body
         label, observed = checked_label(body.label), micros(body.observed_at)
-        key = JoinTable.key(body.model, body.prediction_id)
+        self._label(body, JoinTable.key(body.model, body.prediction_id), label, observed)
+        shadow = JoinTable.shadow_key(body.model, body.prediction_id)
+        if shadow in self.state.join:
+            self._label(body, shadow, label, observed)
+        yield from ()
+
+    def _label(self, body: LabelArrived, key: str, label: float, observed: int) -> None:
         known = self.state.join.get(key)
         clock = self.state.clocks.get(body.model)
         watermark = clock.watermark.time if clock is not None else None
@@ -196,7 +200,6 @@ class WindowsHandlers:
             if window is not None and window.part == after.part:
                 loss = _corrected(window.loss, known, after)
                 self.state.windows.put(window_key, window.with_loss(loss))
-        yield from ()
 
     def on_model_trained(self, event: Event[ModelTrained]) -> Iterator[EventBody]:
         """Know the version's policies and its reference."""
@@ -260,6 +263,16 @@ class WindowsHandlers:
         if watermark is None:
             return -(1 << 62)
         return floor(watermark - self._plans.of_model(model).label_ttl, HOUR)
+
+    def _known(self, body: PredictionLogged) -> tuple[str, Waiting | None, float, int]:
+        """The key of a prediction, what is known under it, and the label with its time."""
+        answered_key = JoinTable.key(body.model, body.prediction_id)
+        answered = self.state.join.get(answered_key)
+        label, labelled = (answered.label, answered.labelled) if answered else (NAN, 0)
+        if body.arm != "shadow":
+            return answered_key, answered, label, labelled
+        key = JoinTable.shadow_key(body.model, body.prediction_id)
+        return key, self.state.join.get(key), label, labelled
 
     def _note_sequence(self, body: PredictionLogged, time: int) -> None:
         known = self.state.replicas.get(body.replica)

@@ -45,6 +45,7 @@ def _model(route: LoadedRoute) -> dict[str, Any]:
         "sequence": route.sequence,
         "phase": route.phase,
         "weight": route.weight,
+        "shadow": route.shadow,
         "champion": _version(route.champion.version),
         "challenger": None if route.challenger is None else _version(route.challenger.version),
     }

@@ -46,6 +46,8 @@ class Route(Generic[V]):
     salt: str
     champion: Arm[V]
     challenger: Arm[V] | None = None
+    shadow: float = 0.0
+    """Share of the champion's predictions that the challenger scores as well, unseen."""
 
     def arm(self, entity: str) -> Arm[V]:
         """The arm that answers for an entity."""

@@ -8,7 +8,7 @@ that come meanwhile make up the next.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -16,12 +16,12 @@ from uuid import uuid4
 
 from prometheus_client import Counter, Histogram
 
-from predictor.domain.answer import confidence, probability
+from predictor.domain.answer import confidence
 from predictor.domain.batching import grouped
 from predictor.domain.deadlines import too_late
-from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
+from predictor.domain.errors import CannotAnswerError, RefusalError
 from predictor.domain.fair_queue import FairQueue
-from predictor.domain.features import Gap, Stored, Value
+from predictor.domain.features import Stored, Value
 from predictor.domain.routing import Arm
 from predictor.handlers.admission import Admission
 from predictor.handlers.deadlines import awaited
@@ -39,6 +39,8 @@ from predictor.handlers.metrics import (
 from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
 from predictor.handlers.remote import score_remotely
 from predictor.handlers.sampling import sampled
+from predictor.handlers.scoring import fill, score
+from predictor.handlers.shadow import Shadow
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Journal
 from servicekit.clock import Clock
@@ -69,6 +71,7 @@ class Prediction:
         "route",
         "row",
         "score",
+        "sent",
         "timer",
         "told",
         "traceparent",
@@ -104,6 +107,8 @@ class Prediction:
         self.timer: asyncio.TimerHandle | None = None
         """Rings at the deadline, where somebody wants to hear of it just then."""
         self.row: list[Value] = []
+        self.sent: Mapping[str, Any] | None = None
+        """What the caller sent, where a challenger in shadow is to see it as well."""
         self.score: float | None = None
         self.error: RefusalError | None = None
         """Why it has no score; it is in the log."""
@@ -139,6 +144,7 @@ class Answering:
         admission: Admission,
         *,
         max_batch: int,
+        shadow: Shadow | None = None,
     ) -> None:
         """Ready for requests.
 
@@ -149,6 +155,7 @@ class Answering:
             clock: wall time.
             admission: turns away what is too much.
             max_batch: requests in one run of a model.
+            shadow: takes what was answered, for challengers in shadow.
         """
         self._routes = routes
         self._stored = stored
@@ -156,6 +163,7 @@ class Answering:
         self._clock = clock
         self._admission = admission
         self._max_batch = max_batch
+        self._shadow = shadow
         self._waiting = FairQueue[Prediction]()
         self._turning = False
         """Whether a batch is scheduled, or reads the store."""
@@ -165,6 +173,11 @@ class Answering:
         self.sequence = 0
         """Number of the next log record; a record that was not sent gives its number back."""
         observe(IN_FLIGHT, lambda: admission.under_way)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch waits for its turn, or for the store."""
+        return self._turning
 
     def serves(self, model: str) -> bool:
         """Whether a model has a route."""
@@ -308,7 +321,11 @@ class Answering:
 
     def _take(self, prediction: Prediction, features: Mapping[str, Any]) -> None:
         route, version = prediction.route, prediction.version
-        known = () if route.challenger is None else _request_names(route)
+        known: Collection[str] = ()
+        if route.challenger is not None:
+            known = _request_names(route)
+            if route.shadow:
+                prediction.sent = features
         try:
             prediction.row = version.signature.request_values(features, known)
         except RefusalError as refusal:
@@ -345,7 +362,7 @@ class Answering:
     async def _with_remote(self, batch: Sequence[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
         try:
-            self._fill(batch, await self._read(batch))
+            _fill(batch, await self._read(batch))
             await score_remotely(batch)
             self._write(batch)
         except Exception as error:
@@ -369,8 +386,8 @@ class Answering:
 
     def _finish(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
         try:
-            self._fill(batch, stored)
-            self._score(batch)
+            _fill(batch, stored)
+            score(batch)
             self._write(batch)
         except Exception as error:
             self._fail(batch, error)
@@ -378,43 +395,6 @@ class Answering:
             self._turning = bool(self._waiting)
             if self._waiting:
                 asyncio.get_running_loop().call_soon(self._turn)
-
-    def _fill(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
-        gaps: list[tuple[str, list[Gap]]] = []
-        for prediction in batch:
-            signature = prediction.version.signature
-            if prediction.error is not None or not signature.lookups:
-                continue
-            missing: list[Gap] = []
-            try:
-                signature.fill(prediction.row, stored, prediction.event_time.timestamp(), missing)
-            except RefusalError as refusal:
-                prediction.error = refusal
-            if missing:
-                gaps.append((prediction.version.model, missing))
-        for model, missing in gaps:
-            for gap in missing:
-                GAPS.labels(model, gap.feature, gap.reason).inc()
-
-    def _score(self, batch: Sequence[Prediction]) -> None:
-        groups = grouped((p.version, p) for p in batch if p.error is None)
-        for version, group in groups.items():
-            started = time.perf_counter()
-            try:
-                scores = version.scorer.scores([p.row for p in group])
-            except ModelFailedError:
-                scores = None
-            for i, prediction in enumerate(group):
-                try:
-                    # One bad row is not to fail its neighbours.
-                    score = scores[i] if scores else version.scorer.scores([prediction.row])[0]
-                    prediction.score = probability(score)
-                except ModelFailedError as failure:
-                    log.error("%s version %s: %s", version.model, version.version, failure.message)
-                    prediction.error = failure
-            took = (time.perf_counter() - started) * 1000
-            for prediction in group:
-                prediction.inference_ms = took
 
     def _write(self, batch: Sequence[Prediction]) -> None:
         # A number of the sequence is for what is logged: a hole in it is a loss.
@@ -430,6 +410,8 @@ class Answering:
             failure = error and CannotAnswerError("log_unavailable", str(error))
             self._settle(batch[:sent], failure)
             self._admission.settled(sent)
+            if self._shadow is not None:
+                self._shadow.offer(batch[:sent])
 
         entries = self._entries(batch)
         sent = self._journal.write(batch_of(entries, self._clock.now()), settled)
@@ -512,6 +494,11 @@ class Answering:
             entries.append(entry(logged, prediction.traceparent))
         self.sequence += len(batch)
         return entries
+
+
+def _fill(batch: Sequence[Prediction], stored: Stored | None) -> None:
+    for model, gap in fill(batch, stored):
+        GAPS.labels(model, gap.feature, gap.reason).inc()
 
 
 def _request_names(route: LoadedRoute) -> frozenset[str]:

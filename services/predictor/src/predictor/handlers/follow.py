@@ -245,4 +245,5 @@ def _route(
         salt=step.salt,
         champion=Arm("champion", champion),
         challenger=Arm("challenger", challenger) if challenger else None,
+        shadow=step.shadow if challenger else 0.0,
     )

@@ -36,6 +36,16 @@ FEATURE_AGE = Histogram(
     buckets=(60, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800),
 )
 STORE_FAILURES = Counter("feature_store_failures_total", "Reads of the feature store that failed.")
+SHADOWED = Counter(
+    "shadow_predictions_total",
+    "Rows that a challenger in shadow scored, or failed on, unseen by callers.",
+    ["model", "version"],
+)
+SHADOW_DROPPED = Counter(
+    "shadow_predictions_dropped_total",
+    "Rows that a challenger in shadow was to score and did not, as the budget was spent.",
+    ["model", "reason"],
+)
 UNLOGGED = Counter(
     "predictions_unlogged_total",
     "Predictions that were not given, as their log record was not acknowledged in time.",

@@ -73,15 +73,16 @@ def batch_of(entries: Sequence[Entry], now: datetime) -> Batch:
     return Batch(_TOPIC, (*_FIXED, ("ce_time", time)), entries)
 
 
-def entry(logged: Logged, traceparent: str | None) -> Entry:
+def entry(logged: Logged, traceparent: str | None, index: int = 0) -> Entry:
     """Key, value and own headers of a prediction's record.
 
     Args:
         logged: the body.
         traceparent: W3C trace context of the request.
+        index: 0 for the answer; others tell events of the same prediction id apart.
     """
     key = logged.prediction_id.encode()
-    event_id = derived_id(logged.prediction_id, PredictionLogged.type).encode()
+    event_id = derived_id(logged.prediction_id, PredictionLogged.type, index).encode()
     headers: Headers = (
         ("ce_id", event_id),
         ("ce_subject", key),
