@@ -447,13 +447,6 @@ def test_a_dangling_reference_is_found(minimal: list[Doc]) -> None:
     assert reference_faults(docs_too)
 
 
-def test_a_secret_setting_comes_out_of_its_secret() -> None:
-    secrets = {"OVERRIDE_TOKEN": {"name": "testers", "key": "token"}}
-    over = {"components": {"predictor": {"secrets": secrets}}}
-    env = env_of(workloads(render(merged(values_of("minimal"), over)))["predictor"])
-    assert env["OVERRIDE_TOKEN"] == {"secretKeyRef": {"name": "testers", "key": "token"}}
-
-
 # -- values that are refused --------------------------------------------------------------------
 
 SLOT = "not possible here: it owns its partitions by slot"
@@ -476,7 +469,6 @@ KEDA = {"enabled": True, "minReplicas": 1, "maxReplicas": 2, "lagThreshold": 10}
         ({"components": {"trainer": {"slots": "member"}}}, "value must be 'partitions'"),
         ({"components": {"predictor": {"settings": {"DB_PASSWORD": "x"}}}}, "DB_PASSWORD"),
         ({"components": {"predictor": {"settings": {"REDIS_URL": "x"}}}}, "REDIS_URL"),
-        ({"components": {"predictor": {"secrets": {"OVERRIDE_TOKEN": "x"}}}}, "want object"),
         ({"components": {"extra": {}}}, "additional properties 'extra' not allowed"),
         (
             {"components": {"predictor": {"resources": {"limits": {"memory": "1 GB"}}}}},

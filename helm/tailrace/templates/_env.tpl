@@ -141,7 +141,4 @@ key: ca.crt
 {{- range $name, $value := .it.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
-{{- range $name, $from := .it.secrets }}
-{{ include "tailrace.env.secret" (dict "name" $name "secret" $from.name "key" $from.key) }}
-{{- end }}
 {{- end }}
