@@ -169,6 +169,9 @@ def test_every_metric_of_the_loop_is_on_a_dashboard_or_in_a_rule() -> None:
 
 SEEN_ELSEWHERE = {
     "predictions_unsampled_total",  # none, unless a model's policy says so
+    # None, unless a rollout begins in shadow; its rate and its scores are those of the arm.
+    "shadow_predictions_total",
+    "shadow_predictions_dropped_total",
     "watch_predictions_per_second",  # predictions_total has it more exactly; /v1/live shows it
     "watch_skipped_total",  # watch_sampling_rate tells
     "watch_unreadable_total",  # windows keeps the dead letter of the same message
