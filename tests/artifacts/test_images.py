@@ -52,6 +52,17 @@ def ask(*command: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def foreign(python: Path, image: str) -> list[str]:
+    """What can be imported there and belongs to another service."""
+    asked = [*FOREIGN[image], *(m for m in MODULES if m != image.replace("-", "_"))]
+    told = ask(
+        *(python, "-c"),
+        f"import importlib.util as u; print(*[m for m in {asked!r} if u.find_spec(m)])",
+    )
+    assert told.returncode == 0, told.stderr
+    return told.stdout.split()
+
+
 @pytest.mark.parametrize("image", COMMANDS)
 def test_an_image_holds_its_service_and_nothing_of_another(
     image: str, run, tmp_path: Path, record_property
@@ -64,13 +75,7 @@ def test_an_image_holds_its_service_and_nothing_of_another(
     assert helped.returncode == 0, helped.stderr
     assert "usage:" in helped.stdout.lower()
 
-    own = image.replace("-", "_")
-    for module in (*FOREIGN[image], *(m for m in MODULES if m != own)):
-        found = ask(
-            *(venv / "bin/python", "-c"),
-            f"import importlib.util as u; raise SystemExit(u.find_spec({module!r}) is not None)",
-        )
-        assert found.returncode == 0, f"the image of {image} holds {module}"
+    assert foreign(venv / "bin/python", image) == []
 
     for path in venv.rglob("*.py"):
         if path.stat().st_mode & 0o004 == 0:
@@ -79,6 +84,12 @@ def test_an_image_holds_its_service_and_nothing_of_another(
     total = BASE_MB + size // 1_000_000
     record_property("megabytes", total)
     assert total <= LIMIT_MB[image], f"{image} takes {total} MB: what has come in?"
+
+
+def test_a_library_of_another_service_is_found() -> None:
+    # The environment for development holds all of them.
+    found = foreign(ROOT / ".venv/bin/python", "deployer")
+    assert {"mlflow", "pandas", "trainer", "tailrace"} <= set(found)
 
 
 def test_an_image_loads_no_pickle() -> None:

@@ -71,6 +71,22 @@ def test_the_rules_are_valid() -> None:
     assert ran.returncode == 0, said(ran)
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"alert": "A", "expr": "rate(up)"}, "expected type range vector"),
+        ({"alert": "A", "expr": "up", "fore": "5m"}, "field fore not found"),
+        ({"alert": "A", "expr": "up", "labels": {"x": "{{ $lables.y }}"}}, "undefined variable"),
+    ],
+)
+def test_a_fault_in_a_rule_is_found(rule: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": [rule]}]}))
+    ran = promtool("check", "rules", path)
+    assert ran.returncode != 0
+    assert said in ran.stdout + ran.stderr
+
+
 def test_the_scrape_configuration_is_valid() -> None:
     ran = promtool("check", "config", ROOT / "compose" / "prometheus" / "prometheus.yml")
     assert ran.returncode == 0, said(ran)

@@ -64,6 +64,14 @@ def test_its_form() -> None:
 
 
 @needs_terraform
+def test_a_file_that_is_not_in_form_is_found(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text('locals {\n a   = "b"\n}\n')
+    checked = terraform(tmp_path, "fmt", "-check", "-diff")
+    assert checked.returncode != 0
+    assert 'a = "b"' in checked.stdout
+
+
+@needs_terraform
 def test_it_validates(tmp_path: Path) -> None:
     folder = tmp_path / "terraform"
     shutil.copytree(MODULE, folder, ignore=shutil.ignore_patterns(".terraform*"))
