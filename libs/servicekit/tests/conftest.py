@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -46,6 +47,16 @@ class World:
         events = [Event(body=body, source="/test", time=WHEN) for body in bodies]
         self.put(*map(encode, events))
         return events
+
+    def pass_time(self) -> None:
+        """Until what is put next has a later timestamp; those are in milliseconds."""
+        if isinstance(self.bus, MemoryBus):
+            assert isinstance(self.bus.clock, FakeClock)
+            self.bus.clock.advance(timedelta(milliseconds=1))
+            return
+        before = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == before:
+            pass
 
     def messages(self, topic: str) -> list[Message]:
         """All committed messages of a topic."""

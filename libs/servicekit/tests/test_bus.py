@@ -82,6 +82,23 @@ class TestTransactionalSession:
         assert values(first + rest) == [b"%d" % n for n in range(7)]
         assert len(first) == 3
 
+    def test_it_reads_topics_in_the_order_in_which_they_were_written(
+        self, world: Any, unique: str, contract: Ready
+    ) -> None:
+        topics = [contract().topic() for _ in range(3)]
+        for number in range(12):
+            fill(world, topics[number % 2], 20, start=20 * number)
+            world.pass_time()
+        session = world.bus.transactional(service=unique, topics=topics)
+        session.open()
+        first = drain(lambda _, timeout: session.poll(7, timeout), 105)
+        session.commit([], after(first[:63]))
+        session.rewind()
+        rest = drain(session.poll, 240 - 63)
+        session.close()
+        assert values(first) == [b"%d" % n for n in range(105)]
+        assert values(rest) == [b"%d" % n for n in range(63, 240)]
+
     def test_outputs_state_and_offsets_appear_together(
         self, world: Any, topic: str, unique: str, contract: Ready
     ) -> None:

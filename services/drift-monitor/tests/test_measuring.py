@@ -166,3 +166,17 @@ def test_one_clock_that_runs_ahead_closes_nothing(worlds, make):
 def _state(world):
     kept = {m.key: m for m in world.bus.messages("drift-monitor.state")}
     return [m for m in kept.values() if m.value is not None]
+
+
+def test_after_a_standstill_longer_than_labels_are_waited_for_all_of_them_count(world, make):
+    version = make.version("1", drift=make.policy(label_ttl="P3D"))
+    world.publish(make.trained(version), make.step(version))
+    for day in range(12):
+        # Nothing is handled meanwhile: only the order in which it was written tells of days.
+        world.bus.publish(make.prediction(day, day * make.day))
+        world.bus.publish(make.label(day, 1.0, day * make.day + make.hour))
+        world.bus.clock.advance(make.day)
+    world.run()
+    world.publish(make.prediction("last", 14 * make.day))
+    newest = {m.window.start: m for m in world.out(ArmMeasured)}
+    assert [(m.n, m.loss.n) for m in newest.values()] == [(1, 1)] * 12

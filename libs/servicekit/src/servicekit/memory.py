@@ -7,6 +7,8 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from heapq import merge
+from itertools import islice
 
 from event_schemas import EventBody
 from servicekit.bus import Batch, Lag, Message, Place, Positions, Record
@@ -116,11 +118,10 @@ class _Reader:
         batch: list[Message] = []
         if self._owned and not self._positions:
             raise UnavailableError("the session is not open")
-        for where in self._owned:
-            start = self._positions[where]
-            taken = self._bus.logs[where][start : start + max_messages - len(batch)]
-            self._positions[where] = start + len(taken)
-            batch.extend(taken)
+        waiting = (self._bus.logs[where][self._positions[where] :] for where in self._owned)
+        for message in islice(merge(*waiting, key=lambda m: m.timestamp_ms), max_messages):
+            self._positions[message.topic, message.partition] = message.offset + 1
+            batch.append(message)
         return batch
 
     def lag(self) -> Lag:

@@ -89,7 +89,7 @@ class KafkaTransactionalSession:
             self._producer = self._next_producer()
             self._consumer = self._clients.consumer(self._service)
             self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
-            self._consumer.assign(self._committed(self._consumer))
+            self._reader.assign(self._committed(self._consumer))
             self._keep_at = time.monotonic()
             self._group = self._consumer.consumer_group_metadata()
         except KafkaException as error:
