@@ -62,7 +62,7 @@ test-kafka: $(READY) ## Run every test that needs a broker on Apache Kafka (Java
 
 RUNS   ?= 5
 SEED   ?= 1
-FAULTS ?= 6
+FAULTS ?= 5
 BROKER ?= apache
 chaos: $(READY) ## Strike a running platform by a seed and judge what it holds (RUNS= SEED= FAULTS= BROKER= ARGS=)
 	@$(BIN)/python -m tests.chaos --runs $(RUNS) --seed $(SEED) --faults $(FAULTS) --broker $(BROKER) --nodes $(if $(filter apache,$(BROKER)),3,1) $(ARGS)

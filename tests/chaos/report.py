@@ -1,5 +1,6 @@
 """What is told of runs: a line each, a table, and a file that later runs are added to."""
 
+import fcntl
 import json
 import subprocess
 from collections import Counter
@@ -13,6 +14,8 @@ from tests.chaos.turn import Result
 
 BEGIN = "<!-- runs: written by make chaos -->"
 END = "<!-- end of runs -->"
+BROKERS_BEGIN = "<!-- brokers: written by make chaos ARGS=--one-by-one -->"
+BROKERS_END = "<!-- end of brokers -->"
 CELL = 160
 """Characters of a broken promise in the table."""
 
@@ -39,7 +42,6 @@ def summary(results: Sequence[Result]) -> str:
 
 def keep(result: Result, file: Path) -> None:
     """Add a run to a file; a run of the same seed is replaced."""
-    known = json.loads(file.read_text()) if file.exists() else []
     entry = {
         **asdict(result),
         "faults": [str(fault) for fault in result.faults],
@@ -48,8 +50,20 @@ def keep(result: Result, file: Path) -> None:
         "green": result.green,
         "commit": _commit(),
     }
-    known = [each for each in known if each["seed"] != result.seed] + [entry]
-    file.write_text(json.dumps(sorted(known, key=lambda each: each["seed"]), indent=1) + "\n")
+    with file.open("a+") as shared:
+        # Two commands may play different seeds at a time.
+        fcntl.flock(shared, fcntl.LOCK_EX)
+        shared.seek(0)
+        known = json.loads(shared.read() or "[]")
+        known = [each for each in known if each["seed"] != result.seed] + [entry]
+        shared.truncate(0)
+        shared.write(json.dumps(sorted(known, key=lambda each: each["seed"]), indent=1) + "\n")
+
+
+def played(file: Path) -> set[int]:
+    """Seeds of which a file has a run of this commit."""
+    known = json.loads(file.read_text()) if file.exists() else []
+    return {each["seed"] for each in known if each["commit"] == _commit()}
 
 
 def table(runs: Sequence[dict[str, Any]]) -> str:
@@ -63,12 +77,10 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         kinds = ", ".join(
             f"{kind} {n}" if n > 1 else kind for kind, n in sorted(Counter(run["kinds"]).items())
         )
-        broken = "; ".join(_short(v["text"]) for v in run["violations"])
-        broken = broken or run["failure"] or "none"
         cells = (
             *(run["seed"], kinds, run["predictions"], run["labels"]),
             *(run["records"], run["trainings"], run["steps"], run["restarts"], run["refused"]),
-            *(f"{run['slowest']:.1f}", f"{run['seconds']:.0f}", broken),
+            *(f"{run['slowest']:.1f}", f"{run['seconds']:.0f}", _broken(run)),
         )
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     green = sum(run["green"] for run in runs)
@@ -79,7 +91,39 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         f" {sums['predictions']:,} predictions, {sums['labels']:,} labels and"
         f" {sums['records']:,} records were acknowledged."
     )
-    return f"{told}\n\n" + "\n".join(rows)
+    commits = Counter(run["commit"] for run in runs)
+    if len(commits) == 1:
+        told += f" All of them on commit `{next(iter(commits))}`."
+    else:
+        each = (f"{count} on `{commit}`" for commit, count in commits.most_common())
+        told += f" They were played on different commits: {', '.join(each)}."
+    kinds = Counter(kind for run in runs for kind in run["kinds"])
+    struck = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    return f"{told}\n\nFaults: {struck}.\n\n" + "\n".join(rows)
+
+
+def brokers_table(runs: Sequence[dict[str, Any]]) -> str:
+    """What each kill of one broker did, in Markdown."""
+    rows = [
+        "| seed | killed | longest a partition took no record, s | predictions | labels | records"
+        " | 503 of predict | 503 of ingest | longest answer, s | broken promises | commit |",
+        "|" + "---|" * 11,
+    ]
+    for run in runs:
+        shared = (
+            *(run["predictions"], run["labels"], run["records"]),
+            *(run["refused_by"].get("predict", 0), run["refused_by"].get("ingest", 0)),
+            *(f"{run['slowest']:.1f}", _broken(run), f"`{run['commit']}`"),
+        )
+        names = ", ".join(name for name, _ in run["recoveries"])
+        times = ", ".join(f"{seconds:.1f}" for _, seconds in run["recoveries"])
+        rows.append("| " + " | ".join(map(str, (run["seed"], names, times, *shared))) + " |")
+    return "\n".join(rows)
+
+
+def _broken(run: dict[str, Any]) -> str:
+    broken = "; ".join(_short(v["text"]) for v in run["violations"])
+    return broken or run["failure"] or "none"
 
 
 def _short(text: str) -> str:
@@ -87,13 +131,22 @@ def _short(text: str) -> str:
     return text if len(text) <= CELL else f"{text[:CELL]}…"
 
 
-def write_table(results: Path, document: Path) -> None:
-    """Put the table of all kept runs between the marks of a document."""
+def write_table(results: Path, document: Path, *, one_by_one: bool = False) -> None:
+    """Put the table of all kept runs between the marks of a document.
+
+    Args:
+        results: The file of runs.
+        document: The Markdown.
+        one_by_one: Whether the runs are those in which each broker was killed in turn, which have
+            a table of their own.
+    """
+    begin, end = (BROKERS_BEGIN, BROKERS_END) if one_by_one else (BEGIN, END)
     text = document.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    shown = table(json.loads(results.read_text()))
-    document.write_text(f"{before}{BEGIN}\n\n{shown}\n\n{END}{after}")
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    runs = json.loads(results.read_text())
+    shown = brokers_table(runs) if one_by_one else table(runs)
+    document.write_text(f"{before}{begin}\n\n{shown}\n\n{end}{after}")
 
 
 def _commit() -> str:

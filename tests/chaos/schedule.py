@@ -1,6 +1,7 @@
 """Which faults strike when: a pure function of the seed and of what the run offers."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -102,6 +103,20 @@ def plan(seed: int, offer: Offer, *, faults: int, seconds: float) -> list[Fault]
             amount = dice.choice((-300.0, -60.0, 60.0, 240.0))
         drawn.append(Fault(round(at, 2), kind, target, round(length, 2), amount))
     return sorted(drawn, key=lambda fault: (fault.at, fault.target))
+
+
+def one_by_one(brokers: Sequence[str], *, every: float, away: float) -> list[Fault]:
+    """Each broker is killed in turn, with time between for all to be in sync again.
+
+    Args:
+        brokers: Their names.
+        every: Seconds from a kill to the next.
+        away: Seconds that each stays away, long enough for the others to take its partitions over.
+    """
+    return [
+        Fault(2.0 + every * number, Kind.BROKER_KILL, name, away)
+        for number, name in enumerate(brokers)
+    ]
 
 
 def _targets(kind: Kind, offer: Offer) -> tuple[str, ...]:

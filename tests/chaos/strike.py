@@ -1,9 +1,10 @@
 """Carries out faults on a running machine, and takes each one back when its time is over."""
 
 import asyncio
-import glob
+import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,9 +19,18 @@ FENCED_SECONDS = 30.0
 """How long the old one may take to notice."""
 
 
-def faketime() -> str | None:
-    """The library that moves a process's clock, or None where it is not installed."""
-    return next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
+SKEW = Path(__file__).with_name("skew.c")
+
+
+def skewed_clock(folder: Path) -> Path | None:
+    """Compile the library that moves a process's clock; None where there is no C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    library = folder / "skew.so"
+    command = (compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SKEW), "-lpthread")
+    subprocess.run(command, check=True)
+    return library
 
 
 class Disk:
@@ -65,15 +75,23 @@ class Striker:
     Args:
         machine: Whom.
         disks: File systems that can be filled, by name.
+        clock: Library that moves the clock of a process; None: no clock can be skewed.
         tell: Takes a line about each thing that happens.
     """
 
     def __init__(
-        self, machine: Machine, disks: dict[str, Disk], tell: Callable[[str], None]
+        self,
+        machine: Machine,
+        disks: dict[str, Disk],
+        clock: Path | None,
+        tell: Callable[[str], None],
     ) -> None:
         self._machine = machine
         self._disks = disks
+        self._clock = clock
         self._tell = tell
+        self.broker_kills: list[tuple[str, float]] = []
+        """Each single broker that was killed, and when on the monotonic clock."""
         self._skewed: set[str] = set()
 
     async def strike(self, faults: Sequence[Fault]) -> None:
@@ -100,7 +118,10 @@ class Striker:
         await asyncio.sleep(fault.at)
         self._tell(f"    {fault}")
         match fault.kind:
-            case Kind.KILL | Kind.BROKER_KILL:
+            case Kind.KILL:
+                await self._killed([fault.target], fault.seconds)
+            case Kind.BROKER_KILL:
+                self.broker_kills.append((fault.target, time.monotonic()))
                 await self._killed([fault.target], fault.seconds)
             case Kind.BROKERS_KILL:
                 await self._killed(self._machine.brokers, fault.seconds)
@@ -140,17 +161,12 @@ class Striker:
             proxy.mend()
 
     async def _skew(self, fault: Fault) -> None:
-        library = faketime()
-        if library is None:
+        if self._clock is None:
             return
         self._skewed.add(fault.target)
         self._machine.kill(fault.target, stay=True)
         await asyncio.sleep(fault.seconds)
-        clock = {
-            "LD_PRELOAD": library,
-            "FAKETIME": f"{fault.amount:+.0f}",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        clock = {"LD_PRELOAD": str(self._clock), "SKEW_SECONDS": f"{fault.amount:.0f}"}
         self._machine.resume(fault.target, extra=clock)
 
     async def _scale(self, fault: Fault) -> None:

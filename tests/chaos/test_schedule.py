@@ -1,8 +1,9 @@
+import itertools
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.chaos.schedule import LENGTHS, Kind, Offer, plan
+from tests.chaos.schedule import LENGTHS, Kind, Offer, one_by_one, plan
 
 THREE = Offer(("kafka-1", "kafka-2", "kafka-3"), ("lake",), ("kafka", "mlflow"), frozenset(Kind))
 EMBEDDED = Offer((), (), ("valkey",), frozenset(Kind) - {Kind.BROKER_PAUSE})
@@ -48,3 +49,10 @@ def test_a_fault_that_is_not_wanted_is_not_planned() -> None:
     offer = Offer(THREE.brokers, THREE.disks, THREE.links, frozenset({Kind.KILL}))
     assert {fault.kind for fault in plan(1, offer, faults=20, seconds=20)} == {Kind.KILL}
     assert plan(1, Offer((), (), (), frozenset({Kind.DISK_FULL})), faults=5, seconds=20) == []
+
+
+def test_of_brokers_that_are_killed_one_by_one_never_two_are_away() -> None:
+    faults = one_by_one(THREE.brokers, every=30, away=10)
+    assert [fault.target for fault in faults] == list(THREE.brokers)
+    for one, another in itertools.pairwise(faults):
+        assert one.at + one.seconds < another.at

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.chaos import observe
 from tests.chaos.client import Client
 from tests.chaos.evidence import Found, Sent
 from tests.chaos.machine import Machine
 from tests.chaos.oracle import Violation, judge
+from tests.chaos.probe import Probe
 from tests.chaos.schedule import Fault, Kind, Offer, plan
 from tests.chaos.strike import Disk, Striker
 from tests.chaos.workload import Workload
@@ -43,11 +45,16 @@ class Result:
     trainings: int = 0
     refused: int = 0
     """Answers 503."""
+    refused_by: dict[str, int] = field(default_factory=dict)
+    """The same, by the door that gave them."""
     restarts: int = 0
     slowest: float = 0.0
     """Longest time to an answer, in seconds, retries included."""
     median: float = 0.0
     violations: list[Violation] = field(default_factory=list)
+    recoveries: list[tuple[str, float]] = field(default_factory=list)
+    """Each broker that was killed, and the longest time in seconds that a partition took no record
+    from then on."""
     failure: str | None = None
     """What kept the run from its end, or from being judged."""
 
@@ -61,11 +68,16 @@ class Turn:
     """A run on a machine that is up."""
 
     def __init__(
-        self, machine: Machine, disks: dict[str, Disk], seed: int, tell: Callable[[str], None]
+        self,
+        machine: Machine,
+        disks: dict[str, Disk],
+        clock: Path | None,
+        seed: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._machine = machine
         self._tell = tell
-        self._striker = Striker(machine, disks, tell)
+        self._striker = Striker(machine, disks, clock, tell)
         self._sent = Sent()
         self._world = World(seed, CHANGES_ON)
         self._seed = seed
@@ -89,8 +101,12 @@ class Turn:
         client = Client(self._predictors, machine.url("ingest"), sent)
         bus = KafkaBus(machine.bootstrap)
         sender = bus.sender()
+        probe = Probe(machine.bootstrap, len(machine.brokers))
         try:
-            with observe.TopicReader(machine.bootstrap, world.model, world.dataset) as reader:
+            with (
+                probe,
+                observe.TopicReader(machine.bootstrap, world.model, world.dataset) as reader,
+            ):
                 work = Workload(world, client, sender, reader, sent)
                 striking = asyncio.create_task(self._striker.strike(faults))
                 try:
@@ -103,7 +119,8 @@ class Turn:
                     striking.cancel()
                     await asyncio.gather(striking, return_exceptions=True)
                 found = reader.found()
-        except (TimeoutError, AssertionError, RuntimeError) as error:
+        except Exception as error:
+            # A run that cannot be judged is a red one, whatever was in the way; the next is played.
             result.failure = f"{type(error).__name__}: {error}"
             found = Found()
         finally:
@@ -116,10 +133,14 @@ class Turn:
         result.records = sum(map(len, sent.acknowledged_records.values()))
         result.steps = len(found.steps)
         result.trainings = len(found.trained)
-        result.refused = sum(n for (_, status), n in sent.answers.items() if status == 503)
+        result.refused_by = {door: n for (door, status), n in sent.answers.items() if status == 503}
+        result.refused = sum(result.refused_by.values())
         result.restarts = sum(
             len(each.exits) - exits.get(name, 0) for name, each in machine.running.items()
         )
+        result.recoveries = [
+            (name, probe.silence_after(at)) for name, at in self._striker.broker_kills
+        ]
         times = [seconds for _, seconds in client.latencies]
         if times:
             result.slowest, result.median = max(times), statistics.median(times)

@@ -10,7 +10,7 @@ from typing import Any
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HISTORY_DAYS = 3
-TRIPS = 60
+TRIPS = 45
 """Trips a day."""
 PLACES = 4
 NOISE = 0.1
@@ -43,7 +43,7 @@ drift:
   window: P1D
   slice: P1D
   lateness: PT1H
-  label_ttl: P60D
+  label_ttl: P365D
   min_rows: 30
   sample_rows: 200
   feature_threshold: 0.5
@@ -219,7 +219,7 @@ class World:
     def _trip(self, dice: random.Random, day: int, number: int, changed: bool) -> Trip:
         x = dice.random() + (2.0 if changed else 0.0)
         late = int((x % 1.0 > 0.5) != changed) ^ (dice.random() < NOISE)
-        at = START + day * DAY + timedelta(minutes=10 * number + dice.uniform(0, 9))
+        at = START + day * DAY + timedelta(minutes=14 * number + dice.uniform(0, 9))
         return Trip(
             f"{self.seed}-{day}-{number}", at, round(x, 6), dice.choice(self._places()), int(late)
         )
