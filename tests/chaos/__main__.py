@@ -115,7 +115,7 @@ async def _on_one_platform(
             tell("no full disk: a small file system can only be mounted by root")
         platform = stack.enter_context(machine(home, models, options.broker, options.nodes, tell))
         for seed in seeds:
-            turn = Turn(platform, disks, clock, seed, tell)
+            turn = Turn(platform, disks, clock, seed, tell, probed=options.one_by_one)
             if options.one_by_one:
                 faults = one_by_one(platform.brokers, every=30.0, away=BROKER_AWAY_SECONDS)
             else:

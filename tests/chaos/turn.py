@@ -5,6 +5,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from servicekit.kafka.bus import KafkaBus
 FEWEST_DAYS = 8
 CHANGES_ON = 5
 MOST_DAYS = 70
-DAY_SECONDS = 0.8
+DAY_SECONDS = 1.5
 """A day takes at least so long, so that what it brings about can happen while it lasts."""
 READY_SECONDS = 120.0
 SETTLE_SECONDS = 150.0
@@ -74,6 +75,8 @@ class Turn:
         clock: Path | None,
         seed: int,
         tell: Callable[[str], None],
+        *,
+        probed: bool = False,
     ) -> None:
         self._machine = machine
         self._tell = tell
@@ -82,6 +85,7 @@ class Turn:
         self._world = World(seed, CHANGES_ON)
         self._seed = seed
         self._offer_disks = tuple(disks)
+        self._probe = Probe(machine.bootstrap, len(machine.brokers)) if probed else None
 
     def faults(self, kinds: frozenset[Kind], count: int, seconds: float) -> list[Fault]:
         """What will happen."""
@@ -101,10 +105,9 @@ class Turn:
         client = Client(self._predictors, machine.url("ingest"), sent)
         bus = KafkaBus(machine.bootstrap)
         sender = bus.sender()
-        probe = Probe(machine.bootstrap, len(machine.brokers))
         try:
             with (
-                probe,
+                self._probe or nullcontext(),
                 observe.TopicReader(machine.bootstrap, world.model, world.dataset) as reader,
             ):
                 work = Workload(world, client, sender, reader, sent)
@@ -138,9 +141,10 @@ class Turn:
         result.restarts = sum(
             len(each.exits) - exits.get(name, 0) for name, each in machine.running.items()
         )
-        result.recoveries = [
-            (name, probe.silence_after(at)) for name, at in self._striker.broker_kills
-        ]
+        if self._probe is not None:
+            result.recoveries = [
+                (name, self._probe.silence_after(at)) for name, at in self._striker.broker_kills
+            ]
         times = [seconds for _, seconds in client.latencies]
         if times:
             result.slowest, result.median = max(times), statistics.median(times)
