@@ -29,6 +29,7 @@ LABELS = {
     "error": "the class of an exception",
     "feature": "a feature of a model; `score` for its answers",
     "group": "consumer group",
+    "instead": "`error`, `default` or `last_known`",
     "kind": "of drift: `data`, `prediction`, `performance`, `broken_feed`; of ingest: `records`,"
     " `labels`",
     "method": "HTTP method",

@@ -29,6 +29,9 @@ class Feature(Value):
     """Stands in for a missing value; None: the model sees it as missing."""
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A stored value older than this, in event time, counts as missing."""
+    last_known_seconds: float | None = Field(default=None, gt=0)
+    """Where a stored value is missing, the last one that the predictor knew of its row stands in,
+    up to this age in event time; None: `default` does at once, or the request is refused."""
     watch: bool = True
     """Whether its drift counts towards a verdict; seasonal inputs are better left out."""
 

@@ -215,6 +215,7 @@ def _stored(features: OnlineFeatures, settings: PredictorSettings) -> StoredFeat
         features,
         timeout=settings.feature_timeout_seconds,
         pause=settings.feature_pause_seconds,
+        last_known=settings.last_known_values,
     )
 
 

@@ -37,6 +37,9 @@ class PredictorSettings(ServiceSettings):
     """Longest read of the feature store; then it counts as away."""
     feature_pause_seconds: float = Field(default=1.0, ge=0)
     """How long the feature store is left alone after it was away."""
+    last_known_values: int = Field(default=100_000, ge=1)
+    """Stored values that are remembered for features that may have their last known one
+    (`last_known_seconds`); about 300 bytes each, and those not asked for the longest give way."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=64)
     """Largest body of a request, in bytes."""
     max_entity_characters: int = Field(default=512, ge=1)

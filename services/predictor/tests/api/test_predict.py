@@ -336,6 +336,32 @@ def test_a_store_that_hangs_counts_as_away(with_store: Any, body: Any) -> None:
     assert with_store.post(body).status_code == 200
 
 
+def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allows_it(
+    lab: Any, body: Any, requested: Any, stored: Any
+) -> None:
+    from prometheus_client import REGISTRY
+
+    def instead() -> float:
+        labels = {
+            "model": "flight_delay",
+            "feature": "temp",
+            "reason": "store_away",
+            "instead": "last_known",
+        }
+        return REGISTRY.get_sample_value("stored_features_missing_total", labels) or 0.0
+
+    kept = tuple(each.model_copy(update={"last_known_seconds": 86400.0}) for each in stored)
+    lab.announce(lab.step(0, lab.version(1, requested + kept)))
+    asked = datetime(2013, 7, 1, 10, tzinfo=UTC)
+    lab.features.put("origin", "EWR", ("weather", "temperature"), 3.0, asked)
+    assert lab.post(body).status_code == 200
+    lab.features.away = True
+    before = instead()
+    assert lab.post(body).status_code == 200
+    assert [logged.features["temp"] for logged in lab.logged()] == [3.0, 3.0]
+    assert instead() - before == 1
+
+
 def test_a_store_that_is_away_fails_requests_that_need_it(
     lab: Any, body: Any, requested: Any, stored: Any
 ) -> None:

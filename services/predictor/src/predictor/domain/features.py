@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError, shown
+from predictor.domain.last_known import Key, Known, LastKnown
 
 FLOAT32_MAX = 3.4028234663852886e38
 """Largest number that a model's float32 input can hold; beyond it the model would see infinity."""
@@ -29,6 +30,8 @@ class Input:
     required: bool = True
     default: Value = None
     max_age_seconds: float | None = None
+    last_known_seconds: float | None = None
+    """Up to which age the last known value stands in for a missing one; None: none does."""
 
 
 class Cell(NamedTuple):
@@ -49,6 +52,8 @@ class Gap(NamedTuple):
 
     feature: str
     reason: Literal["absent", "stale", "wrong_type", "store_away"]
+    instead: Literal["error", "default", "last_known"] = "default"
+    """What the request got for it."""
 
 
 class Signature:
@@ -71,6 +76,8 @@ class Signature:
             lookups.setdefault(each.join_key, []).append((each.view, each.field))
         self.lookups = {key: tuple(dict.fromkeys(refs)) for key, refs in lookups.items()}
         """What to read from the store, by the request feature that finds it."""
+        self.remembers = any(each.last_known_seconds is not None for _, each in self._stored)
+        """Whether an input may have its last known value."""
 
     def _check(self) -> None:
         if not self.inputs:
@@ -142,27 +149,43 @@ class Signature:
         return row[self._position[join_key]]
 
     def fill(
-        self, row: list[Value], stored: Stored | None, event_time: float, gaps: list[Gap]
+        self,
+        row: list[Value],
+        stored: Stored | None,
+        event_time: float,
+        gaps: list[Gap],
+        last_known: LastKnown | None = None,
     ) -> None:
         """Put the stored values into a row.
 
         A value that is absent, too old at `event_time` (seconds since 1970) or of a wrong type
-        counts as missing: its default stands in, unless it is required. A value younger than
-        `event_time` is taken: the store keeps only the newest.
+        counts as missing: the last known one stands in, where the input allows one of its age, and
+        else its default, unless it is required. A value younger than `event_time` is taken: the
+        store keeps only the newest.
 
         Args:
             row: from `request_values`; changed in place.
             stored: what the store gave; None when it could not be read.
             event_time: when the prediction is asked for.
             gaps: grows by each missing value.
+            last_known: remembers values of inputs that allow it; None: nobody does.
 
         Raises:
             CannotAnswerError: a required value is missing.
         """
         for i, each in self._stored:
             value, reason = self._look_up(each, row, stored, event_time)
+            if last_known is not None and each.last_known_seconds is not None:
+                key = (each.join_key, self.key(row, each.join_key), each.view, each.field)
+                _remember(each, key, stored, last_known)
+                if reason is not None:
+                    value = last_known.of(key, event_time - each.last_known_seconds)
+                    if value is not None:
+                        gaps.append(Gap(each.name, reason, "last_known"))
+                        row[i] = value
+                        continue
             if reason is not None:
-                gaps.append(Gap(each.name, reason))
+                gaps.append(Gap(each.name, reason, "error" if each.required else "default"))
                 if each.required:
                     raise _unavailable(each, reason, self.key(row, each.join_key))
                 value = each.default
@@ -179,15 +202,31 @@ class Signature:
             return None, "absent"
         if each.max_age_seconds is not None and event_time - cell.written_at > each.max_age_seconds:
             return None, "stale"
-        value = cell.value
-        if each.kind == "category":
-            return (value, None) if type(value) is str else (None, "wrong_type")
-        if type(value) is not float and type(value) is not int:
-            return None, "wrong_type"
-        value = float(value)
-        if value != value:
-            return None, "absent"
-        return (value, None) if abs(value) <= FLOAT32_MAX else (None, "wrong_type")
+        return _taken(each, cell.value)
+
+
+def _taken(
+    each: Input, value: Any
+) -> tuple[float | str | None, Literal["absent", "wrong_type"] | None]:
+    """A stored value as the model takes it, or why it cannot."""
+    if each.kind == "category":
+        return (value, None) if type(value) is str else (None, "wrong_type")
+    if type(value) is not float and type(value) is not int:
+        return None, "wrong_type"
+    value = float(value)
+    if value != value:
+        return None, "absent"
+    return (value, None) if abs(value) <= FLOAT32_MAX else (None, "wrong_type")
+
+
+def _remember(each: Input, key: Key, stored: Stored | None, last_known: LastKnown) -> None:
+    """Keep what the store has, however old it is."""
+    cells = stored.get((each.join_key, key[1])) if stored else None
+    cell = cells.get((each.view, each.field)) if cells else None
+    if cell is not None and cell.value is not None:
+        value, _ = _taken(each, cell.value)
+        if value is not None:
+            last_known.keep(key, Known(value, cell.written_at))
 
 
 def _number(name: str, value: object) -> float:

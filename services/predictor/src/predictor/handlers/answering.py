@@ -22,6 +22,7 @@ from predictor.domain.deadlines import too_late
 from predictor.domain.errors import CannotAnswerError, RefusalError
 from predictor.domain.fair_queue import FairQueue
 from predictor.domain.features import Stored, Value
+from predictor.domain.last_known import LastKnown
 from predictor.domain.routing import Arm
 from predictor.handlers.admission import Admission
 from predictor.handlers.deadlines import awaited
@@ -362,7 +363,7 @@ class Answering:
     async def _with_remote(self, batch: Sequence[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
         try:
-            _fill(batch, await self._read(batch))
+            _fill(batch, await self._read(batch), self._stored.last_known)
             await score_remotely(batch)
             self._write(batch)
         except Exception as error:
@@ -386,7 +387,7 @@ class Answering:
 
     def _finish(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
         try:
-            _fill(batch, stored)
+            _fill(batch, stored, self._stored.last_known)
             score(batch)
             self._write(batch)
         except Exception as error:
@@ -496,9 +497,9 @@ class Answering:
         return entries
 
 
-def _fill(batch: Sequence[Prediction], stored: Stored | None) -> None:
-    for model, gap in fill(batch, stored):
-        GAPS.labels(model, gap.feature, gap.reason).inc()
+def _fill(batch: Sequence[Prediction], stored: Stored | None, last_known: LastKnown) -> None:
+    for model, gap in fill(batch, stored, last_known):
+        GAPS.labels(model, *gap).inc()
 
 
 def _request_names(route: LoadedRoute) -> frozenset[str]:

@@ -94,6 +94,7 @@ def inputs(features: tuple[Feature, ...]) -> tuple[Input, ...]:
             required=each.required,
             default=float(each.default) if isinstance(each.default, int) else each.default,
             max_age_seconds=each.max_age_seconds,
+            last_known_seconds=each.last_known_seconds,
         )
         for each in features
     )

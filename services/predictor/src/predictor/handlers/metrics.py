@@ -27,8 +27,8 @@ CONFIDENCE = Histogram(
 )
 GAPS = Counter(
     "stored_features_missing_total",
-    "Stored values that a model did not get.",
-    ["model", "feature", "reason"],
+    "Stored values that a model did not get, and what it got instead.",
+    ["model", "feature", "reason", "instead"],
 )
 FEATURE_AGE = Histogram(
     "stored_feature_age_seconds",

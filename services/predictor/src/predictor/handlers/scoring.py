@@ -10,6 +10,7 @@ from predictor.domain.answer import probability
 from predictor.domain.batching import grouped
 from predictor.domain.errors import ModelFailedError, RefusalError
 from predictor.domain.features import Gap, Stored
+from predictor.domain.last_known import LastKnown
 from predictor.handlers.loaded import LoadedVersion
 from predictor.handlers.remote import Scored
 
@@ -22,8 +23,16 @@ class Filled(Scored, Protocol):
     event_time: datetime
 
 
-def fill(batch: Iterable[Filled], stored: Stored | None) -> list[tuple[str, Gap]]:
-    """Put the stored values into the rows, or why that cannot be; the gaps, by model."""
+def fill(
+    batch: Iterable[Filled], stored: Stored | None, last_known: LastKnown
+) -> list[tuple[str, Gap]]:
+    """Put the stored values into the rows, or why that cannot be; the gaps, by model.
+
+    Args:
+        batch: changed in place.
+        stored: what the store gave; None when it could not be read.
+        last_known: values for inputs that may have the last known one.
+    """
     gaps: list[tuple[str, Gap]] = []
     for each in batch:
         signature = each.version.signature
@@ -31,7 +40,8 @@ def fill(batch: Iterable[Filled], stored: Stored | None) -> list[tuple[str, Gap]
             continue
         missing: list[Gap] = []
         try:
-            signature.fill(each.row, stored, each.event_time.timestamp(), missing)
+            known = last_known if signature.remembers else None
+            signature.fill(each.row, stored, each.event_time.timestamp(), missing, known)
         except RefusalError as refusal:
             each.error = refusal
         gaps += [(each.version.model, gap) for gap in missing]

@@ -208,7 +208,7 @@ class Shadow:
         took = (time.perf_counter() - started) * 1000
         for each in asked:
             each.features_ms = took
-        fill(asked, stored)
+        fill(asked, stored, self._stored.last_known)
 
     def _write(self, batch: Sequence[Trial]) -> None:
         kept: list[Trial] = []

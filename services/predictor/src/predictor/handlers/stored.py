@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from predictor.domain.batching import lookups
 from predictor.domain.features import Signature, Stored, Value
+from predictor.domain.last_known import LastKnown
 from predictor.handlers.metrics import STORE_FAILURES
 from predictor.ports import OnlineFeatures
 from servicekit.errors import UnavailableError
@@ -23,6 +24,7 @@ class StoredFeatures:
         *,
         timeout: float,
         pause: float,
+        last_known: int = 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Reads when asked.
@@ -31,12 +33,15 @@ class StoredFeatures:
             features: the store.
             timeout: seconds after which a read has failed.
             pause: seconds without a read after one that failed.
+            last_known: values to remember for inputs that may have their last known one.
             now: monotonic seconds.
         """
         self._features = features
         self._timeout = timeout
         self._pause = pause
         self._now = now
+        self.last_known = LastKnown(last_known)
+        """For inputs that may have what the store had last."""
         self._closed_until = -float("inf")
 
     async def read(self, rows: Iterable[tuple[Signature, Sequence[Value]]]) -> Stored | None:

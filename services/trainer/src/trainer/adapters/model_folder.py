@@ -105,6 +105,11 @@ class ModelFile(BaseModel):
                 raise ValueError(
                     f"features: {feature.name} comes from the store, and needs view and join_key"
                 )
+            if feature.source == "request" and feature.last_known_seconds is not None:
+                raise ValueError(
+                    f"features: {feature.name} comes with the request, so nobody knows a last value"
+                    " of it; drop last_known_seconds"
+                )
         if self.retrain.volume_rows and "volume" not in self.retrain.causes:
             raise ValueError(
                 f"retrain: volume_rows is {self.retrain.volume_rows}, but causes lacks volume,"
