@@ -42,6 +42,7 @@ from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
+from predictor.handlers.pace import Pace
 from predictor.handlers.shadow import Budget, Shadow
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Artifacts, OnlineFeatures
@@ -121,6 +122,7 @@ def build(
         instances=settings.max_instances,
         retry_after_seconds=settings.retry_after_seconds,
         timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
+        refusals=Pace(settings.max_refusals_per_second),
     )
     override = Override(settings.override_token)
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)

@@ -50,6 +50,10 @@ class PredictorSettings(ServiceSettings):
     """Share of MAX_IN_FLIGHT that one model may take while all others are idle; several busy ones
     take less each, and what is over is answered 429. It is for a predictor with several models: one
     alone may take all."""
+    max_refusals_per_second: int = Field(default=2000, ge=0)
+    """Refusals for overload that are sent in a second; further ones wait their turn, so that
+    callers who try again at once do not take the processor from those who are answered; 0: no
+    bound."""
     request_timeout_seconds: float = Field(default=30.0, gt=0)
     """Deadline of a request that does not say one in X-Request-Timeout; when it has waited for
     longer, it is answered 503 and not computed."""

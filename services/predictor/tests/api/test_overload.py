@@ -89,3 +89,21 @@ def test_each_refusal_is_counted_with_its_model(two: Any, body: Any) -> None:
 
     two.run(talk)
     assert refused() - before == 4
+
+
+def test_refusals_beyond_their_rate_wait_while_the_others_are_answered(lab: Any, body: Any) -> None:
+    lab.start(max_in_flight=1, max_instances=1, max_refusals_per_second=5)
+    lab.announce(lab.step(0, lab.version(1)))
+    order: list[int] = []
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        async def ask() -> None:
+            order.append((await client.post("/predict", json=body)).status_code)
+
+        await asyncio.gather(*(ask() for _ in range(3)))
+        await ask()
+
+    lab.run(talk)
+    assert sorted(order) == [200, 200, 503, 503]
+    assert order.index(200) < 2, "the second refusal had to wait"
+    assert order[2:] == [503, 200]

@@ -18,12 +18,14 @@ from predictor.domain.errors import (
     CannotAnswerError,
     ModelFailedError,
     NotAllowedError,
+    OverloadedError,
     OverShareError,
     RefusalError,
     UnauthenticatedError,
     UnknownModelError,
 )
 from predictor.handlers.metrics import ERRORS
+from predictor.handlers.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +63,11 @@ class Call:
 class Endpoint(ABC):
     """Reads a body within its limit, and turns what `reply` returns or raises into an answer."""
 
-    def __init__(self, *, max_body_bytes: int, retry_after: int) -> None:
+    def __init__(self, *, max_body_bytes: int, retry_after: int, refusals: Pace) -> None:
         self.max_body = max_body_bytes
         self._retry_after = retry_after
+        self.refusals = refusals
+        """Sends those of overload."""
 
     @abstractmethod
     async def reply(
@@ -99,6 +103,8 @@ class Endpoint(ABC):
             return
         except Exception as error:
             status, given, body = self.failed(call, error)
+            if isinstance(error, OverloadedError):
+                await self.refusals.turn()
         headers = [*given, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

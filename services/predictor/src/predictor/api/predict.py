@@ -27,10 +27,11 @@ from predictor.api.override import Override
 from predictor.api.timeouts import asked_seconds
 from predictor.domain.answer import confidence, predicted_class
 from predictor.domain.deadlines import Timeouts
-from predictor.domain.errors import BadRequestError, RefusalError
+from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
 from predictor.domain.routing import Arm
 from predictor.handlers.answering import Answering, Prediction
 from predictor.handlers.loaded import LoadedVersion
+from predictor.handlers.pace import Pace
 from servicekit.clock import Clock
 from servicekit.direct import Direct, Exchange, Take
 from servicekit.telemetry.tracing import TraceRequests, current_traceparent
@@ -72,6 +73,7 @@ class Limits:
     instances: int
     retry_after_seconds: int
     timeouts: Timeouts
+    refusals: Pace
 
 
 Reply = Callable[[PredictAnswer | ManyAnswer | Exception], None]
@@ -84,7 +86,11 @@ class _Predictions(Endpoint):
     def __init__(
         self, answering: Answering, clock: Clock, limits: Limits, override: Override
     ) -> None:
-        super().__init__(max_body_bytes=limits.body_bytes, retry_after=limits.retry_after_seconds)
+        super().__init__(
+            max_body_bytes=limits.body_bytes,
+            retry_after=limits.retry_after_seconds,
+            refusals=limits.refusals,
+        )
         self._answering = answering
         self._clock = clock
         self._limits = limits
@@ -122,7 +128,9 @@ class _Predictions(Endpoint):
         call.model = model
 
         def reply(answer: PredictAnswer | ManyAnswer | Exception) -> None:
-            if isinstance(answer, Exception):
+            if isinstance(answer, OverloadedError):
+                self.refusals.send(partial(exchange.answer, *self.failed(call, answer)))
+            elif isinstance(answer, Exception):
                 exchange.answer(*self.failed(call, answer))
             else:
                 exchange.answer(200, JSON, encode(answer))

@@ -13,7 +13,7 @@ from predictor.api.oip.grpc_tensors import decoded, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.messages import SERVICE, message, methods
 from predictor.api.oip.statuses import grpc_code, http_status
-from predictor.domain.errors import RefusalError
+from predictor.domain.errors import OverloadedError, RefusalError
 from predictor.handlers.metrics import ERRORS, GRPC_REQUESTS
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ class GrpcServer:
             except RefusalError as refusal:
                 code, text = grpc_code(refusal), refusal.message
                 more = self._pushback(refusal)
+                if isinstance(refusal, OverloadedError):
+                    await self._inference.limits.refusals.turn()
                 model = getattr(request, "model_name", "") or getattr(request, "name", "")
                 ERRORS.labels(model if self._inference.serves(model) else "", refusal.code).inc()
             except Exception:

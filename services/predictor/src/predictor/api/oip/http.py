@@ -29,7 +29,11 @@ class Infer(Endpoint):
 
     def __init__(self, inference: Inference) -> None:
         limits = inference.limits
-        super().__init__(max_body_bytes=limits.body_bytes, retry_after=limits.retry_after_seconds)
+        super().__init__(
+            max_body_bytes=limits.body_bytes,
+            retry_after=limits.retry_after_seconds,
+            refusals=limits.refusals,
+        )
         self._inference = inference
         self._limit = limits.body_bytes
 
