@@ -35,7 +35,7 @@ from servicekit.testing.broker import apache_broker, embedded_broker
 
 AHEAD = 40_000
 """Events of a topic that its reader has yet to take, at most."""
-SHARES = {"predictions": 0.26, "labels": 0.26, "records": 0.34, "measurements": 0.07}
+SHARES = {"predictions": 0.12, "labels": 0.12, "records": 0.6, "measurements": 0.08}
 """Of all events; the rest are commits of the lake."""
 READY_SECONDS = 120
 MODELS = Path(__file__).parents[2] / "models"

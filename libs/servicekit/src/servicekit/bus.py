@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from servicekit.errors import ServicekitError
 from servicekit.start import Start
@@ -18,8 +18,7 @@ MAX_VALUE_BYTES = 1_000_000
 """Largest value: Kafka takes 1,048,588 bytes with key and headers, unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A message on its way out; a value of None deletes the key of a compacted topic."""
 
     topic: str
@@ -45,9 +44,12 @@ class Batch:
             yield Record(self.topic, key, value, (*self.headers, *headers))
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as it was read."""
+class Message(NamedTuple):
+    """A message as it was read.
+
+    It and `Record` are tuples since one is made for every event, and a frozen dataclass takes three
+    times as long to make.
+    """
 
     topic: str
     partition: int

@@ -12,14 +12,12 @@ from pydantic_core import PydanticUndefined
 from servicekit.access import KafkaAccess
 from servicekit.component import Component
 from servicekit.errors import FatalBusError, RefusedMoveError, UnavailableError
+from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.loops.moving import Movable, Move, Moved
 from servicekit.settings import load_settings
 from servicekit.start import FORMS, Start
 
 S = TypeVar("S", bound=KafkaAccess)
-
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
 
 
 def settings_of_command(
@@ -115,7 +113,7 @@ def carry_out(move: Move, components: Iterable[Component]) -> int:
             moved = cast("Movable", component).move(move)
         except RefusedMoveError as error:
             print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
-            return EXIT_REFUSED
+            return EXIT_UNUSABLE
         except (UnavailableError, FatalBusError) as error:
             print(f"{component.name} was not moved: {error}", file=sys.stderr)  # noqa: T201
             return EXIT_FAILED

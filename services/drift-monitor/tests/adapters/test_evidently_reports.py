@@ -53,6 +53,8 @@ def test_reports_are_kept_as_json_and_on_demand_as_a_page(reports, tmp_path):
     assert json.loads((tmp_path / "flight_delay/1/w.json").read_text())["metrics"]
     assert report.save("flight_delay/1/w", html=True).endswith("w.html")
     assert "<html" in (tmp_path / "flight_delay/1/w.html").read_text()[:2000].lower()
+    assert report.save("flight_delay/1/w", html=False) == uri
+    assert len(list((tmp_path / "flight_delay/1").iterdir())) == 2, "a repeat replaces the file"
 
 
 def test_no_report_leaves_its_folder(reports):

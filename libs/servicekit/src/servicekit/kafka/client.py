@@ -121,8 +121,10 @@ class Clients:
 def read(message: KafkaMessage) -> Message:
     """The kit's message for the client's."""
     headers: Any = message.headers() or ()
-    if None in [value for _, value in headers]:
-        headers = [(name, value or b"") for name, value in headers]
+    for _, value in headers:
+        if value is None:
+            headers = [(name, value or b"") for name, value in headers]
+            break
     return Message(
         message.topic() or "",
         message.partition() or 0,

@@ -100,10 +100,13 @@ class BatchReader:
         return translate(failure, "reading")
 
     def _hand_out(self, batch: Sequence[Message]) -> list[Message]:
+        newest: dict[Partition, int] = {}
         for message in batch:
-            where = (message.topic, message.partition)
-            self._first.setdefault(where, message.offset)
-            self._next[where] = message.offset + 1
+            where = message[:2]
+            if where not in newest:
+                self._first.setdefault(where, message.offset)
+            newest[where] = message.offset
+        self._next.update((where, offset + 1) for where, offset in newest.items())
         return list(batch)
 
     def _hold(self, merge: Merge, messages: Sequence[Message]) -> None:

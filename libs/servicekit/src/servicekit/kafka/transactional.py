@@ -208,8 +208,7 @@ class KafkaTransactionalSession:
         offsets = [TopicPartition(t, p, offset) for (t, p), offset in positions.items()]
         try:
             producer.begin_transaction()
-            for record in records:
-                produce(producer, record)
+            produce(producer, records)
             if offsets:
                 self._send_offsets(producer, offsets)
         except KafkaException as error:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from servicekit.bus import Bus, GroupSession, Message, Positions, Record
 from servicekit.clock import Clock, SystemClock
@@ -23,17 +23,19 @@ from servicekit.telemetry.tracing import current_traceparent, handling_batch
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An event, and where in Kafka it lies."""
 
     event: Event
     message: Message
 
 
-def _traced(event: Event) -> Event:
-    """The event, in the trace of the batch that made it unless it has one of its own."""
-    return event if event.traceparent else replace(event, traceparent=current_traceparent())
+def _traced(events: Sequence[Event]) -> list[Event]:
+    """The events, in the trace of the batch that made them unless they have one of their own."""
+    traceparent = current_traceparent()
+    if traceparent is None:
+        return list(events)
+    return [e if e.traceparent else replace(e, traceparent=traceparent) for e in events]
 
 
 class Sink(Protocol):
@@ -204,7 +206,7 @@ class SinkLoop:
     def _write(self, batch: Sequence[Received], tally: Tally) -> tuple[list[Event], list[Record]]:
         try:
             with handling_batch([item.event for item in batch], self._service):
-                events = [_traced(event) for event in self._sink.write(batch)]
+                events = _traced(self._sink.write(batch))
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
