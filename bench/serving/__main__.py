@@ -33,7 +33,7 @@ WARM_SECONDS = 2.0
 
 def main() -> None:
     keys = [each.key for each in (*peers(), *peers("onnx"), echo())]
-    keys = ["full", "full-spool", "full-early", "bare", *keys, ALONE]
+    keys = ["full", "full-brokers", "full-unlogged", "bare", "bare-logged", *keys, ALONE]
     options = _options(keys)
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk")

@@ -61,7 +61,7 @@ def expected(folder: Path, kind: str, count: int) -> list[float]:
     with (folder / "model.pickle").open("rb") as file:
         trees = pickle.load(file)
     asked = _asked(kind)[:count]
-    if kind == "full":
+    if kind.startswith("full"):
         asked[:, 6:] = stored()[asked[:, 0].astype(int)]
     return trees.predict_proba(asked.astype(np.float32))[:, 1].tolist()
 
@@ -70,8 +70,9 @@ def bodies(kind: str) -> list[str]:
     """The requests in the words of a server.
 
     Args:
-        kind: `oip` (MLServer), `row` (LitServe), `batchable` (BentoML), `mlflow`, `bare`
-            (all twelve features in the request) or `full` (six of them, the others are stored).
+        kind: `oip` (MLServer), `row` (LitServe), `batchable` (BentoML), `mlflow`, or one of our
+            models: `bare…` (all twelve features in the request) or `full…` (six of them, the others
+            are stored).
     """
     return [json.dumps(_body(kind, i, row.tolist())) for i, row in enumerate(_asked(kind))]
 
@@ -91,7 +92,7 @@ def answered(kind: str, answer: bytes) -> float:
 
 def _asked(kind: str) -> "np.ndarray":
     asked = rows()
-    if kind == "full":
+    if kind.startswith("full"):
         # The key of the stored row is n0 of the request.
         asked[:, 0] = np.random.default_rng(13).integers(ENTITIES, size=ROWS)
     return asked
@@ -108,7 +109,8 @@ def _body(kind: str, i: int, row: list[float]) -> dict[str, object]:
             return {"x": [row]}
         case "mlflow":
             return {"inputs": [row]}
-    sent = dict(zip(NUMBERS[: 6 if kind == "full" else 12], row, strict=False))
-    if kind == "full":
+    from_store = kind.startswith("full")
+    sent = dict(zip(NUMBERS[: 6 if from_store else 12], row, strict=False))
+    if from_store:
         sent["n0"] = int(row[0])
     return {"model": kind, "entity_id": f"e{i}", "features": sent}

@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,31 @@ from bench.serving.servers import Server
 
 from event_schemas import RolloutStep
 from event_schemas.model import Artifact, ModelVersion
-from event_schemas.policy import Feature
+from event_schemas.policy import Feature, Policies, ServingPolicy
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
 from servicekit.testing.broker import embedded_broker
 from servicekit.testing.valkey import embedded_valkey
+
+
+@dataclass(frozen=True)
+class _Served:
+    """One of our models: the same file, with another way to its features and to the log."""
+
+    from_store: bool
+    """Six features from the store, and a canary; otherwise all from the request, and none."""
+    sampling_rate: float
+
+
+RARELY = 1e-9
+"""A sampling rate that logs nothing in any run; 0 is none."""
+MODELS = {
+    "full": _Served(from_store=True, sampling_rate=1.0),
+    "full-unlogged": _Served(from_store=True, sampling_rate=RARELY),
+    "bare": _Served(from_store=False, sampling_rate=RARELY),
+    "bare-logged": _Served(from_store=False, sampling_rate=1.0),
+}
 
 ECHO = """
 import sys, uvicorn
@@ -57,7 +77,7 @@ def ours(stack: ExitStack, folder: Path) -> list[Server]:
     bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
     redis_url = stack.enter_context(embedded_valkey(folder))
     _write_features(folder, redis_url)
-    _announce(bootstrap, folder / "model.onnx", {"bare": False, "full": True})
+    _announce(bootstrap, folder / "model.onnx")
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA_IDLE_REST_SECONDS": "0.05",  # as the local stack has it
@@ -77,37 +97,41 @@ def ours(stack: ExitStack, folder: Path) -> list[Server]:
             bodies=bodies,
             path="/predict",
             ready="/readyz",
-            env={**env, **more},
+            env={**env, "SPOOL_DIR": str(folder / "spool" / key), **more},
         )
 
     return [
         predictor(
             "full",
             "Tailrace, full path",
-            "six of twelve features from Valkey, a canary of 10 %, each answer logged in Kafka;"
-            " settings as they come",
+            "six of twelve features from Valkey, a canary of 10 %, each answer logged in Kafka"
+            " through the spool, as compose, the chart and `make up` set it",
             "full",
         ),
         predictor(
-            "full-spool",
-            "Tailrace, full path, spooled",
-            "as the full path, SPOOL_DIR set",
+            "full-brokers",
+            "Tailrace, full path, waits for Kafka",
+            "as the full path, ANSWER_AFTER=brokers",
             "full",
-            SPOOL_DIR=str(folder / "spool"),
+            ANSWER_AFTER="brokers",
         ),
         predictor(
-            "full-early",
-            "Tailrace, full path, answer first",
-            "as the full path, ANSWER_AFTER=queue",
-            "full",
-            ANSWER_AFTER="queue",
+            "full-unlogged",
+            "Tailrace, full path, not logged",
+            "as the full path, serving.sampling_rate of 1e-9",
+            "full-unlogged",
         ),
         predictor(
             "bare",
             "Tailrace, bare",
-            "all features in the request, no canary, ANSWER_AFTER=queue",
+            "all features in the request, no canary, not logged (serving.sampling_rate of 1e-9)",
             "bare",
-            ANSWER_AFTER="queue",
+        ),
+        predictor(
+            "bare-logged",
+            "Tailrace, bare, logged",
+            "as bare, each answer logged in Kafka through the spool",
+            "bare-logged",
         ),
     ]
 
@@ -151,18 +175,18 @@ def _write_features(folder: Path, redis_url: str) -> None:
     store.write_to_online_store("numbers", rows)
 
 
-def _announce(bootstrap: str, model: Path, names: dict[str, bool]) -> None:
-    """A step for each model: all numbers from the request, or six from the store and a canary."""
+def _announce(bootstrap: str, file: Path) -> None:
+    """A step for each model."""
     sender = KafkaBus(bootstrap).sender()
-    for name, from_store in names.items():
+    for name, model in MODELS.items():
         step = RolloutStep(
             model=name,
             rollout_id="bench",
             sequence=0,
-            phase="canary" if from_store else "stable",
-            champion=_version(name, "1", model, from_store),
-            challenger=_version(name, "2", model, from_store) if from_store else None,
-            weight=0.1 if from_store else 0.0,
+            phase="canary" if model.from_store else "stable",
+            champion=_version(name, "1", file, model),
+            challenger=_version(name, "2", file, model) if model.from_store else None,
+            weight=0.1 if model.from_store else 0.0,
             salt="bench",
             reason="bench",
             outcome="running",
@@ -172,19 +196,20 @@ def _announce(bootstrap: str, model: Path, names: dict[str, bool]) -> None:
     sender.close(5)
 
 
-def _version(name: str, number: str, model: Path, from_store: bool) -> ModelVersion:
+def _version(name: str, number: str, file: Path, model: _Served) -> ModelVersion:
     features = tuple(
         Feature(name=n, kind="number", source="store", view="numbers", join_key="n0")
-        if from_store and n in STORED
+        if model.from_store and n in STORED
         else Feature(name=n, kind="number", source="request")
         for n in NUMBERS
     )
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return ModelVersion(
         model=name,
         version=number,
         run_id="bench",
-        artifact=Artifact(uri=str(model), sha256=digest, format="onnx"),
+        artifact=Artifact(uri=str(file), sha256=digest, format="onnx"),
         features=features,
         trained_at=datetime(2026, 1, 1, tzinfo=UTC),
+        policies=Policies(serving=ServingPolicy(sampling_rate=model.sampling_rate)),
     )

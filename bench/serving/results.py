@@ -84,6 +84,7 @@ class Results:
         """The ratios; null where a side of one was not measured."""
         full, bare, echo = self._point("full"), self._point("bare"), self._point("echo")
         lone, floor = self._point("full", "1"), self._point("echo", "1")
+        unlogged, alone = self._point("full-unlogged"), self._point("bare", "1")
         best = max(self._of("peer"), key=lambda each: each[1]["rps"], default=None)
         onnx = max(self._of("peer with ONNX"), key=lambda each: each[1]["rps"], default=None)
 
@@ -99,6 +100,13 @@ class Results:
             ("full path / best peer given ONNX, requests/s, c = 32", with_onnx, ">=", 6.0),
             ("bare / echo, requests/s, c = 32", ratio(bare, echo, "rps"), ">=", 0.6),
             ("full path / echo, p50, c = 1", ratio(lone, floor, "p50_ms"), "<=", 1.5),
+            (
+                "bare / echo, p50, c = 1",
+                ratio(alone, floor, "p50_ms"),
+                "<=",
+                1.5,
+            ),
+            ("full path / not logged, requests/s, c = 32", ratio(full, unlogged, "rps"), ">=", 0.9),
         ]
         return {
             "best_peer": best and best[0],

@@ -37,8 +37,9 @@ class RedisFeatures:
             redis_url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
         """
         self._registry = registry
-        # An answer later than a second is worth nothing to a request.
-        self._redis = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        # No time limit for the socket: redis-py would start a task and a timer for each command,
+        # and whoever reads for requests has a limit of their own.
+        self._redis = Redis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=1)
         self._keys: dict[str, tuple[Column, KeyOf]] = {}
 
     def warm_up(self) -> None:

@@ -142,10 +142,12 @@ class _Predictions(Endpoint):
             reply(error)
 
     def check(self, instance: Instance) -> None:
-        """Hold an instance against the limits."""
+        """Hold an instance against the limits; one that names no time is of now."""
         limits = self._limits
         now = self._clock.now()
         check(instance, now, limits.event_time_ahead_seconds, limits.entity_characters)
+        if instance.event_time is None:
+            instance.event_time = now
 
     def pinned(self, model: str, call: Call) -> Arm[LoadedVersion] | None:
         """The arm that the caller chooses; None: that of the entity.

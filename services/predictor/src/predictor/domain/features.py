@@ -71,9 +71,11 @@ class Signature:
         self.requested = frozenset(each.name for _, each in self._requested)
         self._position = {name: i for i, name in enumerate(self.names)}
         self._check()
-        lookups: dict[str, list[Ref]] = {}
-        for _, each in self._stored:
-            lookups.setdefault(each.join_key, []).append((each.view, each.field))
+        by_key: dict[str, list[tuple[int, Input, Ref]]] = {}
+        for i, each in self._stored:
+            by_key.setdefault(each.join_key, []).append((i, each, (each.view, each.field)))
+        self._by_key = tuple(by_key.items())
+        lookups = {key: [ref for _, _, ref in found] for key, found in by_key.items()}
         self.lookups = {key: tuple(dict.fromkeys(refs)) for key, refs in lookups.items()}
         """What to read from the store, by the request feature that finds it."""
         self.remembers = any(each.last_known_seconds is not None for _, each in self._stored)
@@ -173,36 +175,42 @@ class Signature:
         Raises:
             CannotAnswerError: a required value is missing.
         """
-        for i, each in self._stored:
-            value, reason = self._look_up(each, row, stored, event_time)
-            if last_known is not None and each.last_known_seconds is not None:
-                key = (each.join_key, self.key(row, each.join_key), each.view, each.field)
-                _remember(each, key, stored, last_known)
+        for join_key, inputs in self._by_key:
+            key = row[self._position[join_key]]
+            cells = None if stored is None else stored.get((join_key, key), _NO_CELLS)
+            for i, each, ref in inputs:
+                cell = None if cells is None else cells.get(ref)
+                value, why = _look_up(each, cell, event_time)
+                reason = "store_away" if cells is None else why
+                if last_known is not None and each.last_known_seconds is not None:
+                    name = (join_key, key, *ref)
+                    _remember(each, name, cell, last_known)
+                    if reason is not None:
+                        value = last_known.of(name, event_time - each.last_known_seconds)
+                        if value is not None:
+                            gaps.append(Gap(each.name, reason, "last_known"))
+                            row[i] = value
+                            continue
                 if reason is not None:
-                    value = last_known.of(key, event_time - each.last_known_seconds)
-                    if value is not None:
-                        gaps.append(Gap(each.name, reason, "last_known"))
-                        row[i] = value
-                        continue
-            if reason is not None:
-                gaps.append(Gap(each.name, reason, "error" if each.required else "default"))
-                if each.required:
-                    raise _unavailable(each, reason, self.key(row, each.join_key))
-                value = each.default
-            row[i] = value
+                    gaps.append(Gap(each.name, reason, "error" if each.required else "default"))
+                    if each.required:
+                        raise _unavailable(each, reason, key)
+                    value = each.default
+                row[i] = value
 
-    def _look_up(
-        self, each: Input, row: Sequence[Value], stored: Stored | None, event_time: float
-    ) -> tuple[Value, Literal["absent", "stale", "wrong_type", "store_away"] | None]:
-        if stored is None:
-            return None, "store_away"
-        cells = stored.get((each.join_key, row[self._position[each.join_key]]))
-        cell = cells.get((each.view, each.field)) if cells else None
-        if cell is None or cell.value is None:
-            return None, "absent"
-        if each.max_age_seconds is not None and event_time - cell.written_at > each.max_age_seconds:
-            return None, "stale"
-        return _taken(each, cell.value)
+
+_NO_CELLS: Mapping[Ref, Cell] = {}
+
+
+def _look_up(
+    each: Input, cell: Cell | None, event_time: float
+) -> tuple[Value, Literal["absent", "stale", "wrong_type"] | None]:
+    """The value of a cell, or why there is none."""
+    if cell is None or cell.value is None:
+        return None, "absent"
+    if each.max_age_seconds is not None and event_time - cell.written_at > each.max_age_seconds:
+        return None, "stale"
+    return _taken(each, cell.value)
 
 
 def _taken(
@@ -219,10 +227,8 @@ def _taken(
     return (value, None) if abs(value) <= FLOAT32_MAX else (None, "wrong_type")
 
 
-def _remember(each: Input, key: Key, stored: Stored | None, last_known: LastKnown) -> None:
+def _remember(each: Input, key: Key, cell: Cell | None, last_known: LastKnown) -> None:
     """Keep what the store has, however old it is."""
-    cells = stored.get((each.join_key, key[1])) if stored else None
-    cell = cells.get((each.view, each.field)) if cells else None
     if cell is not None and cell.value is not None:
         value, _ = _taken(each, cell.value)
         if value is not None:
