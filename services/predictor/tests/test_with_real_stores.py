@@ -16,6 +16,7 @@ from event_schemas import PredictionLogged
 from predictor.adapters.feast_config import redis_online_store, repo_config
 from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
+from predictor.adapters.lake_features import LakeFeatures
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.app import build
@@ -231,3 +232,27 @@ def test_a_server_that_is_away_is_an_outage_and_not_a_bad_file(tmp_path: Path) -
         artifacts.fetch("mlflow-artifacts:/0/run/artifacts/model.onnx", "0" * 64)
     with pytest.raises(UnavailableError, match="cannot be downloaded now"):
         artifacts.fetch("runs:/0123456789abcdef/model.onnx", "0" * 64)
+
+
+def test_the_lake_gives_features_of_a_moment_by_the_same_registry(
+    feast_repo: Path, redis_url: str, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    rows = [
+        {"event_id": f"w{hour}", "event_time": AT + timedelta(hours=hour), "origin": "EWR"}
+        | {"temperature": float(hour)}
+        for hour in range(3)
+    ]
+    write_deltalake(str(tmp_path / "lake" / "weather.parquet"), pa.Table.from_pylist(rows))
+    features = LakeFeatures(registry(feast_repo, redis_url), str(tmp_path / "lake"))
+    features.warm_up()
+    features.prepare({"origin": [("weather", "temperature")]})
+    features.read((AT + timedelta(hours=1.5)).timestamp())
+    for hours, known in ((0, 0.0), (0.9, 0.0), (1, 1.0), (1.5, 1.0)):
+        found = features.as_of("origin", "EWR", (AT + timedelta(hours=hours)).timestamp())
+        assert found["weather", "temperature"].value == known
+    features.prepare({"origin": [("weather", "wind")]})
+    with pytest.raises(LoadError, match="no column wind"):
+        features.read(AT.timestamp())

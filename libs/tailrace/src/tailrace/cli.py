@@ -12,6 +12,7 @@ from tailrace.commands import (
     logs,
     restore,
     retrain,
+    score,
     smoke,
     status,
     topics,
@@ -34,6 +35,7 @@ app.command()(restore.restore)
 app.command()(drill.drill)
 app.command()(demo.demo)
 app.command()(retrain.retrain)
+app.command(context_settings=score.PASSED_ON)(score.score)
 app.command()(smoke.smoke)
 app.command()(watch.watch)
 app.add_typer(events.app, name="events")

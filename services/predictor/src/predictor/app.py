@@ -77,7 +77,7 @@ def build(
         SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
-    artifacts = artifacts or _artifacts(settings)
+    artifacts = artifacts or artifacts_of(settings)
     features = features or _features(settings)
     skops = SkopsPool(
         workers=settings.skops_workers,
@@ -186,11 +186,12 @@ def direct(api: FastAPI) -> Direct:
 
 def preload(settings: PredictorSettings) -> None:
     """Import what every worker needs, before they are forked: they share that memory."""
-    _artifacts(settings).warm_up()
+    artifacts_of(settings).warm_up()
     _features(settings).warm_up()
 
 
-def _artifacts(settings: PredictorSettings) -> Artifacts:
+def artifacts_of(settings: PredictorSettings) -> Artifacts:
+    """Where the files of versions come from."""
     return MlflowArtifacts(
         settings.mlflow_tracking_uri,
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",

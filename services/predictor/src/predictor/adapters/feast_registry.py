@@ -34,6 +34,14 @@ class Column(NamedTuple):
         return int(value) if -(1 << bits - 1) <= value < 1 << bits - 1 else None
 
 
+class Source(NamedTuple):
+    """The table that a feature view is made of."""
+
+    dataset: str
+    field_mapping: Mapping[str, str]
+    """Names of the view by the table's, where they differ."""
+
+
 class FeastRegistry:
     """The registry at `<repo>/registry.db`, which ingest writes."""
 
@@ -86,6 +94,12 @@ class FeastRegistry:
                 raise UnavailableError(f"the Feast registry cannot be read: {error}") from error
             self._store = store
             return columns
+
+    def source(self, view: str) -> Source:
+        """The table behind a view that `columns` has found."""
+        found = self._store.get_feature_view(view).batch_source
+        dataset = str(found.path).rstrip("/").rpartition("/")[2]
+        return Source(dataset, dict(found.field_mapping))
 
     def _open(self) -> Any:
         registry = inside(self._repo, "registry.db")

@@ -1,0 +1,193 @@
+"""Tables of the lake as batches of rows: read one after the other, written in one commit."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from predictor.domain.errors import LoadError
+from servicekit.errors import UnavailableError
+
+
+@contextmanager
+def outages(uri: str) -> Iterator[None]:
+    """Tell an outage of the lake from a table that is not there.
+
+    Raises:
+        UnavailableError: the lake is away.
+    """
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except (DeltaError, OSError) as error:
+        raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error
+
+
+def open_table(uri: str, version: int | None = None) -> Any:
+    """The `deltalake.DeltaTable` at a URI.
+
+    Raises:
+        LoadError: there is none, or it has no such version.
+        UnavailableError: the lake is away.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        with outages(uri):
+            return DeltaTable(uri, version=version)
+    except TableNotFoundError as error:
+        raise LoadError("missing", f"there is no Delta table {uri}") from error
+    except UnavailableError as error:
+        if version is not None and isinstance(error.__cause__, DeltaError):
+            raise LoadError("missing", f"{uri} has no version {version}: {error}") from error
+        raise
+
+
+def timestamps(column: Any) -> list[float]:
+    """An Arrow column of moments in seconds since 1970; those without an offset are UTC."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    micros = pc.cast(column, pyarrow.timestamp("us", column.type.tz), safe=False)
+    return [value / 1e6 for value in pc.cast(micros, pyarrow.int64()).to_pylist()]
+
+
+class DeltaRows:
+    """The rows of a table at one version, with a range of one of its times."""
+
+    def __init__(
+        self,
+        uri: str,
+        version: int | None = None,
+        *,
+        time: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Opens the table.
+
+        Args:
+            uri: of the table.
+            version: of the table; None: the newest.
+            time: column of the moment of each row.
+            since: first moment; None: from the beginning.
+            until: moment before which rows are read; None: to the end.
+
+        Raises:
+            LoadError: the table or its time is not there.
+            UnavailableError: the lake is away.
+        """
+        import pyarrow
+        import pyarrow.dataset as ds
+        import pyarrow.types
+
+        table = open_table(uri, version)
+        self.uri = uri
+        self.version: int = table.version()
+        with outages(uri):
+            self._dataset: Any = table.to_pyarrow_dataset()
+        self.columns = frozenset(self._dataset.schema.names)
+        self.range = (since, until)
+        self._time = time
+        self._filter: Any = None
+        if time not in self.columns:
+            raise LoadError(
+                "columns",
+                f"{uri} has no column {time}, the time of each row: name it with --time-column"
+                f" (there are {', '.join(sorted(self.columns))})",
+            )
+        kind = self._dataset.schema.field(time).type
+        if not pyarrow.types.is_timestamp(kind):
+            raise LoadError("columns", f"{uri}: column {time} is {kind}, and has to be a timestamp")
+        for bound, holds in (
+            (since, lambda moment: ds.field(time) >= moment),
+            (until, lambda moment: ds.field(time) < moment),
+        ):
+            if bound is not None:
+                moment = pyarrow.scalar(bound, pyarrow.timestamp("us", "UTC")).cast(kind)
+                condition = holds(moment)
+                self._filter = condition if self._filter is None else self._filter & condition
+
+    def count(self) -> int:
+        """How many rows there are."""
+        with outages(self.uri):
+            return self._dataset.count_rows(filter=self._filter)
+
+    def last(self) -> float | None:
+        """The last moment, in seconds since 1970; None without rows."""
+        import pyarrow
+        import pyarrow.compute as pc
+
+        found: float | None = None
+        with outages(self.uri):
+            for batch in self._dataset.to_batches(columns=[self._time], filter=self._filter):
+                newest = pc.max(batch.column(0))
+                if newest.is_valid:
+                    moment = timestamps(pyarrow.array([newest.as_py()], newest.type))[0]
+                    found = moment if found is None else max(found, moment)
+        return found
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Record batches of some columns, each of at most so many rows."""
+        with outages(self.uri):
+            yield from self._dataset.to_batches(
+                columns=list(columns), filter=self._filter, batch_size=rows
+            )
+
+    def kind(self, column: str) -> Any:
+        """The Arrow type of a column."""
+        return self._dataset.schema.field(column).type
+
+
+def holds(uri: str, column: str, value: str) -> bool | None:
+    """Whether a row of a table has a value in a column; None where there is no such table.
+
+    Raises:
+        LoadError: the table has no such column.
+        UnavailableError: the lake is away.
+    """
+    import pyarrow.dataset as ds
+    from deltalake import DeltaTable
+
+    with outages(uri):
+        if not DeltaTable.is_deltatable(uri):
+            return None
+        dataset: Any = DeltaTable(uri).to_pyarrow_dataset()
+        if column not in dataset.schema.names:
+            raise LoadError(
+                "columns", f"{uri} is no table of predictions (it has no column {column})"
+            )
+        return dataset.filter(ds.field(column) == value).head(1, columns=[column]).num_rows > 0
+
+
+def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode: str) -> None:
+    """Write batches as they come, and commit them together or not at all.
+
+    Raises:
+        Exception: what `batches` raises, and then nothing is committed.
+        UnavailableError: the lake is away.
+    """
+    import pyarrow
+    from deltalake import write_deltalake
+
+    failures: list[BaseException] = []
+
+    def guarded() -> Iterator[Any]:
+        try:
+            yield from batches()
+        except BaseException as error:  # what Arrow makes of it has lost its kind
+            failures.append(error)
+            raise
+
+    reader = pyarrow.RecordBatchReader.from_batches(schema, guarded())
+    try:
+        with outages(uri):
+            write_deltalake(uri, reader, mode=mode)  # pyright: ignore[reportArgumentType]
+    except BaseException:
+        if failures:
+            raise failures[0] from None
+        raise

@@ -1,0 +1,1 @@
+"""Scores whole tables, by the same steps as a request."""

@@ -1,0 +1,353 @@
+"""Scores a table: rows in, one row a prediction out, a batch at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Literal
+
+from predictor.adapters.delta_rows import DeltaRows, holds, timestamps, write_rows
+from predictor.adapters.lake_features import LakeFeatures
+from predictor.domain.answer import predicted_class
+from predictor.domain.errors import RefusalError
+from predictor.domain.features import Cell, Gap, Ref, Signature, Stored, Value
+from predictor.handlers.loaded import LoadedVersion
+from predictor.handlers.rows import score_rows
+from predictor.score.errors import ScoreError
+from servicekit.event import derived_id
+
+RUN = "score_run"
+"""Column of the output that names the run; the same run is never written twice."""
+
+Chosen = Callable[[str], tuple[str, LoadedVersion]]
+"""Arm and version for an entity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be scored, and how."""
+
+    model: str
+    input: DeltaRows
+    output: str
+    mode: Literal["error", "append", "overwrite"] = "error"
+    id_column: str = "event_id"
+    entity_column: str | None = None
+    """None: the id serves."""
+    time_column: str = "event_time"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Column of a feature, where it has another name."""
+    keep: tuple[str, ...] = ()
+    """Columns that are carried over."""
+    max_errors: int = 0
+    batch_rows: int = 10_000
+    max_rows: int = 256
+
+
+@dataclass
+class Progress:
+    """How far it is; changes as it goes."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    gaps: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Stored values that a model did not get, by feature and reason."""
+
+
+class TableScorer:
+    """One run."""
+
+    def __init__(
+        self,
+        job: Job,
+        versions: Mapping[str, LoadedVersion],
+        choose: Chosen,
+        features: LakeFeatures | None,
+        *,
+        salt: str = "",
+    ) -> None:
+        """Checks the columns.
+
+        Args:
+            job: what is to be done.
+            versions: all that may be chosen, by arm.
+            choose: who scores an entity.
+            features: where stored features come from; None: from columns of the table.
+            salt: of the rollout, where it chooses.
+
+        Raises:
+            ScoreError: the table lacks a column.
+        """
+        self._job = job
+        self._choose = choose
+        self._features = features
+        self._versions = versions
+        self._inputs = {
+            each.name: job.columns.get(each.name, each.name)
+            for version in versions.values()
+            for each in version.signature.inputs
+            if not each.stored or features is None
+        }
+        self.defaulted = self._check()
+        """Features that the table lacks, and that have defaults."""
+        parts = [
+            job.model,
+            *(f"{arm}={v.version}:{v.sha256}" for arm, v in sorted(versions.items())),
+            salt,
+            f"{job.input.uri}@{job.input.version}",
+            job.id_column,
+            job.entity_column or "",
+            job.time_column,
+            "lake" if features else "table",
+            *(f"{name}={column}" for name, column in sorted(job.columns.items())),
+            *job.keep,
+            str(job.input.range),
+        ]
+        self.run_id = blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
+        self.progress = Progress(0)
+
+    def is_done(self) -> bool:
+        """Whether the output holds this very run.
+
+        Raises:
+            ScoreError: the output is there, and may not be changed.
+            LoadError: it is no table of predictions.
+            UnavailableError: the lake is away.
+        """
+        job = self._job
+        found = holds(job.output, RUN, self.run_id)
+        if found is None:
+            return False
+        if found and job.mode != "overwrite":
+            return True
+        if job.mode == "error":
+            raise ScoreError(
+                f"--output {job.output} is there already: name another, or choose --mode append or"
+                " --mode overwrite"
+            )
+        return False
+
+    def run(self, tell: Callable[[Progress], None]) -> Progress:
+        """Score and write, in one commit.
+
+        Args:
+            tell: called after each batch.
+
+        Raises:
+            ScoreError: more rows than are allowed cannot be scored; nothing was written.
+            LoadError: a table lacks something.
+            UnavailableError: the lake is away.
+        """
+        job = self._job
+        self.progress = Progress(job.input.count())
+        if self._features is not None:
+            last = job.input.last()
+            self._features.read(last if last is not None else 0.0)
+
+        def batches() -> Iterator[Any]:
+            for batch in job.input.batches(self._wanted(), job.batch_rows):
+                if batch.num_rows:
+                    yield self._score(batch)
+                    tell(self.progress)
+
+        write_rows(job.output, self.schema, batches, job.mode)
+        return self.progress
+
+    @property
+    def schema(self) -> Any:
+        """Of the output."""
+        import pyarrow as pa
+
+        job = self._job
+        own = [
+            pa.field("prediction_id", pa.string(), nullable=False),
+            pa.field("row_id", pa.string(), nullable=False),
+            pa.field("entity_id", pa.string(), nullable=False),
+            pa.field("event_time", pa.timestamp("us", "UTC")),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("version", pa.string(), nullable=False),
+            pa.field("arm", pa.string(), nullable=False),
+            pa.field("prediction", pa.int8()),
+            pa.field("probability", pa.float64()),
+            pa.field("error", pa.string()),
+            pa.field(RUN, pa.string(), nullable=False),
+        ]
+        if twice := sorted({each.name for each in own} & set(job.keep)):
+            raise ScoreError(f"--keep {', '.join(twice)}: the output has a column of that name")
+        return pa.schema([*own, *(pa.field(name, job.input.kind(name)) for name in job.keep)])
+
+    def _check(self) -> list[str]:
+        job, there = self._job, self._job.input.columns
+        if unknown := sorted(job.columns.keys() - self._inputs.keys()):
+            raise ScoreError(
+                f"--column {unknown[0]}={job.columns[unknown[0]]}: the model takes no such feature"
+                f" from the table; it takes {', '.join(sorted(self._inputs))}"
+            )
+        for option, name in (
+            ("--id-column", job.id_column),
+            ("--entity-column", job.entity_column),
+            *(("--keep", name) for name in job.keep),
+        ):
+            if name is not None and name not in there:
+                raise ScoreError(
+                    f"{option} {name}: {job.input.uri} has no such column; it has"
+                    f" {', '.join(sorted(there))}"
+                )
+        required = {
+            each.name
+            for version in self._versions.values()
+            for each in version.signature.inputs
+            if each.required
+        }
+        missing = {name for name, column in self._inputs.items() if column not in there}
+        if lacking := sorted(missing & required):
+            columns = ", ".join(self._inputs[name] for name in lacking)
+            numbers = ", ".join(sorted(version.version for version in self._versions.values()))
+            lake = "" if self._features else ", or take stored ones from the lake (--features lake)"
+            raise ScoreError(
+                f"{job.input.uri} lacks {columns}, which version {numbers} of {job.model} takes:"
+                f" say with --column FEATURE=COLUMN where it lies{lake}"
+            )
+        return sorted(missing)
+
+    def _wanted(self) -> list[str]:
+        job = self._job
+        names = [job.id_column, job.time_column, *job.keep]
+        if job.entity_column is not None:
+            names.append(job.entity_column)
+        names += [c for c in self._inputs.values() if c in job.input.columns]
+        return list(dict.fromkeys(names))
+
+    def _score(self, batch: Any) -> Any:
+        """The predictions of a batch."""
+        import pyarrow as pa
+
+        job = self._job
+        columns = {name: batch.column(name).to_pylist() for name in self._wanted()}
+        ids = [self._id(value) for value in columns[job.id_column]]
+        entities = ids
+        if job.entity_column is not None:
+            entities = ["" if v is None else str(v) for v in columns[job.entity_column]]
+        moments = _moments(batch.column(job.time_column))
+        chosen = [self._choose(entity) for entity in entities]
+        outcomes: list[float | RefusalError] = [0.0] * len(ids)
+        groups: dict[LoadedVersion, tuple[list[int], list[list[Value]]]] = {}
+        for at, (_, version) in enumerate(chosen):
+            try:
+                row = self._row(version.signature, columns, at, moments[at])
+            except RefusalError as refusal:
+                outcomes[at] = refusal
+                continue
+            places, rows = groups.setdefault(version, ([], []))
+            places.append(at)
+            rows.append(row)
+        for version, (places, rows) in groups.items():
+            for at, outcome in zip(places, score_rows(version, rows, job.max_rows), strict=True):
+                outcomes[at] = outcome
+        self._count(ids, outcomes)
+        scores = [None if isinstance(o, RefusalError) else o for o in outcomes]
+        own = {
+            "prediction_id": [
+                derived_id(f"{job.input.uri}|{row}|{job.model}|{version.version}", "prediction")
+                for row, (_, version) in zip(ids, chosen, strict=True)
+            ],
+            "row_id": ids,
+            "entity_id": entities,
+            "event_time": [None if m is None else round(m * 1e6) for m in moments],
+            "model": [job.model] * len(ids),
+            "version": [version.version for _, version in chosen],
+            "arm": [arm for arm, _ in chosen],
+            "prediction": [None if s is None else predicted_class(s) for s in scores],
+            "probability": scores,
+            "error": [
+                f"{o.code}: {o.message}" if isinstance(o, RefusalError) else None for o in outcomes
+            ],
+            RUN: [self.run_id] * len(ids),
+        }
+        arrays = [pa.array(own[each.name], each.type) for each in list(self.schema)[: len(own)]]
+        arrays += [batch.column(name) for name in job.keep]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _row(
+        self,
+        signature: Signature,
+        columns: Mapping[str, list[Any]],
+        at: int,
+        moment: float | None,
+    ) -> list[Value]:
+        """The row of the model, as a request with these values would have it."""
+        if moment is None:
+            raise RefusalError("no_time", f"{self._job.time_column} is null", "event_time")
+        given = {
+            name: _value(columns[self._inputs[name]][at])
+            for name in signature.requested
+            if self._inputs[name] in columns
+        }
+        row = signature.request_values(given)
+        if not signature.lookups:
+            return row
+        gaps: list[Gap] = []
+        try:
+            signature.fill(row, self._stored(signature, row, columns, at, moment), moment, gaps)
+        finally:
+            for gap in gaps:
+                key = gap.feature, gap.reason
+                self.progress.gaps[key] = self.progress.gaps.get(key, 0) + 1
+        return row
+
+    def _stored(
+        self,
+        signature: Signature,
+        row: list[Value],
+        columns: Mapping[str, list[Any]],
+        at: int,
+        moment: float,
+    ) -> Stored:
+        """What the store would have given at that moment."""
+        if self._features is not None:
+            return {
+                (join_key, key): self._features.as_of(join_key, key, moment)
+                for join_key in signature.lookups
+                for key in (signature.key(row, join_key),)
+            }
+        cells: dict[tuple[str, Value], dict[Ref, Cell]] = {}
+        for each in signature.inputs:
+            if each.stored and (column := self._inputs[each.name]) in columns:
+                key = each.join_key, signature.key(row, each.join_key)
+                value = _value(columns[column][at])
+                cells.setdefault(key, {})[each.view, each.field] = Cell(value, moment)
+        return cells
+
+    def _id(self, value: Any) -> str:
+        if value is None:
+            raise ScoreError(
+                f"--id-column {self._job.id_column}: a row has none; name a column that tells the"
+                " rows apart"
+            )
+        return str(value)
+
+    def _count(self, ids: list[str], outcomes: list[float | RefusalError]) -> None:
+        failures = [
+            (i, o) for i, o in zip(ids, outcomes, strict=True) if isinstance(o, RefusalError)
+        ]
+        self.progress.done += len(ids)
+        self.progress.failed += len(failures)
+        if self.progress.failed > self._job.max_errors:
+            row, error = failures[0]
+            raise ScoreError(
+                f"{self.progress.failed} of the first {self.progress.done} rows cannot be scored,"
+                f" e.g. {self._job.id_column}={row}: {error.message}. Nothing was written. Mend the"
+                " rows, or let --max-errors N of them be written with their `error` and no score"
+            )
+
+
+def _value(value: Any) -> Any:
+    """A cell as JSON would bring it: no NaN, since a missing number is null."""
+    return None if isinstance(value, float) and value != value else value
+
+
+def _moments(column: Any) -> list[float | None]:
+    if column.null_count == 0:
+        return list(timestamps(column))
+    known = iter(timestamps(column.drop_null()))
+    return [next(known) if valid else None for valid in column.is_valid().to_pylist()]
