@@ -25,10 +25,10 @@ class Crash(BaseException):
 def start(bus, settings, online):
     """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
 
-    def begin(max_batch: int = 1000, recent_ids: int = 1000, compact_files: int = 64) -> SinkLoop:
+    def begin(max_batch: int = 1000, recent_ids: int = 1000, **compact: int) -> SinkLoop:
         sink = RecordSink(
             load_contracts(settings.models_dir),
-            DeltaLake(settings.lake_uri, compact_files=compact_files),
+            DeltaLake(settings.lake_uri, **compact),
             online,
             recent_ids=recent_ids,
             clock=bus.clock,
@@ -347,6 +347,16 @@ def test_small_files_are_made_one(receive, start, rows_of, settings, commits, fi
     write_one_by_one(receive, start(compact_files=4), commits)
     assert len(DeltaTable(f"{settings.lake_uri}/weather").file_uris()) == files
     assert [row["event_id"] for row in rows_of("weather")] == [f"e-{i}" for i in range(commits)]
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_file_that_is_large_enough_is_not_written_again(receive, start, settings, large):
+    write_one_by_one(receive, start(), 1)
+    (first,) = DeltaTable(f"{settings.lake_uri}/weather").file_uris()
+    enough = 1 if large else 10 * Path(first).stat().st_size
+    write_one_by_one(receive, start(compact_files=3, compact_bytes=enough), 4)
+    left = DeltaTable(f"{settings.lake_uri}/weather").file_uris()
+    assert (first in left, len(left)) == ((True, 4) if large else (False, 2))
 
 
 def test_files_of_an_earlier_process_count_as_well(receive, start, settings):

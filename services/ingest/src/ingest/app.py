@@ -39,7 +39,11 @@ def build(
         ContractError: a dataset's YAML is wrong.
     """
     contracts = load_contracts(settings.models_dir)
-    lake = lake or DeltaLake(settings.lake_uri, compact_files=settings.compact_files)
+    lake = lake or DeltaLake(
+        settings.lake_uri,
+        compact_files=settings.compact_files,
+        compact_bytes=settings.compact_bytes,
+    )
     if online is None and any(contract.feature_view for contract in contracts.values()):
         online = FeastOnline(
             settings.feast_repo,

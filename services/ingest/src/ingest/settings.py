@@ -28,6 +28,9 @@ class IngestSettings(ServiceSettings):
     that much older."""
     compact_files: int = Field(default=64, ge=2, le=10_000)
     """Commits of a table after which their small files are made one."""
+    compact_bytes: int = Field(default=8 * 1024 * 1024, ge=64 * 1024, le=2**31)
+    """Size from which a file of a table counts as no small one any more, and is left as it is: more
+    makes fewer files, and compactions that take longer and more memory."""
     max_records_per_request: int = Field(default=5000, ge=1, le=1_000_000)
     """Records or labels that one request may hold."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)

@@ -51,15 +51,19 @@ log = logging.getLogger(__name__)
 class DeltaLake:
     """Tables under one folder or URL."""
 
-    def __init__(self, uri: str, *, compact_files: int = 64) -> None:
+    def __init__(
+        self, uri: str, *, compact_files: int = 64, compact_bytes: int = 8 * 1024 * 1024
+    ) -> None:
         """Name the place; nothing is opened yet.
 
         Args:
             uri: a path or URL.
             compact_files: see `DeltaLakeTable`.
+            compact_bytes: see `DeltaLakeTable`.
         """
         self._uri = uri.rstrip("/") if "://" in uri else str(Path(uri).absolute())
         self._compact_files = compact_files
+        self._compact_bytes = compact_bytes
 
     def data(self, contract: Contract) -> "DeltaLakeTable":
         """See `Lake.data`."""
@@ -72,7 +76,9 @@ class DeltaLake:
         return self._table(f"quarantine/{name}", _COMMON + text)
 
     def _table(self, name: str, columns: list[tuple[str, pa.DataType]]) -> "DeltaLakeTable":
-        return DeltaLakeTable(f"{self._uri}/{name}", pa.schema(columns), self._compact_files)
+        return DeltaLakeTable(
+            f"{self._uri}/{name}", pa.schema(columns), self._compact_files, self._compact_bytes
+        )
 
     def state(self, dataset: str) -> TableState | None:
         """See `Lake.state`."""
@@ -87,7 +93,7 @@ class DeltaLake:
 class DeltaLakeTable:
     """A Delta table; positions are its app transactions, the note lies in the commit's metadata."""
 
-    def __init__(self, uri: str, schema: pa.Schema, compact_files: int) -> None:
+    def __init__(self, uri: str, schema: pa.Schema, compact_files: int, compact_bytes: int) -> None:
         """Name the table; nothing is opened yet.
 
         Args:
@@ -95,10 +101,13 @@ class DeltaLakeTable:
             schema: of the table, `_COMMON` first.
             compact_files: commits after which their files are made one, as every file costs each
                 commit and each read a little: 300 of them double the time of a commit.
+            compact_bytes: size from which a file is left as it is. Else each compaction would write
+                the whole table again, and take memory that grows with it.
         """
         self.uri = uri
         self._schema = schema
         self._compact_files = compact_files
+        self._compact_bytes = compact_bytes
         self._small_files = 0
         """Files that were added since the table was compacted, as far as is known."""
         self._table: DeltaTable | None = None
@@ -140,7 +149,7 @@ class DeltaLakeTable:
         """Make small files one; the versions before stay readable."""
         self._small_files = 0
         try:
-            made = table.optimize.compact(max_concurrent_tasks=1)
+            made = table.optimize.compact(target_size=self._compact_bytes, max_concurrent_tasks=1)
         except (DeltaError, OSError) as error:
             # It costs nothing but time: the next attempt takes these files as well.
             log.warning("%s: not compacted: %s", self.uri, error)
