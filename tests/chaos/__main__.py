@@ -117,7 +117,7 @@ async def _on_one_platform(
         for seed in seeds:
             turn = Turn(platform, disks, clock, seed, tell, probed=options.one_by_one)
             if options.one_by_one:
-                faults = one_by_one(platform.brokers, every=30.0, away=BROKER_AWAY_SECONDS)
+                faults = one_by_one(platform.brokers, every=25.0, away=BROKER_AWAY_SECONDS)
             else:
                 faults = turn.faults(kinds, options.faults, options.seconds)
             tell(f"run {seed}: {len(faults)} faults")

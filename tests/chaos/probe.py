@@ -14,7 +14,7 @@ TOPIC = "chaos.probe"
 PARTITIONS = 6
 """More than brokers, so that each leads some."""
 EVERY_SECONDS = 0.05
-LOOK_SECONDS = 25.0
+LOOK_SECONDS = 24.0
 """How long after a kill its silence is looked for."""
 
 

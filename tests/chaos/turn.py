@@ -27,7 +27,8 @@ CHANGES_ON = 5
 MOST_DAYS = 70
 DAY_SECONDS = 1.5
 """A day takes at least so long, so that what it brings about can happen while it lasts."""
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
+"""To catch a hang, not to judge speed: a machine may have other things to do."""
 SETTLE_SECONDS = 150.0
 QUIET_SECONDS = 2.0
 
@@ -111,9 +112,13 @@ class Turn:
                 observe.TopicReader(machine.bootstrap, world.model, world.dataset) as reader,
             ):
                 work = Workload(world, client, sender, reader, sent)
-                striking = asyncio.create_task(self._striker.strike(faults))
+                # What is to be measured under load begins when there is some.
+                loaded = asyncio.Event()
+                if self._probe is None:
+                    loaded.set()
+                striking = asyncio.create_task(self._strike_once(loaded, faults))
                 try:
-                    await self._load(work, client, reader, striking)
+                    await self._load(work, client, reader, striking, loaded)
                     await striking
                     await self._striker.mend()
                     await asyncio.to_thread(self._wait_ready)
@@ -150,17 +155,23 @@ class Turn:
             result.slowest, result.median = max(times), statistics.median(times)
         return result
 
+    async def _strike_once(self, loaded: asyncio.Event, faults: list[Fault]) -> None:
+        await loaded.wait()
+        await self._striker.strike(faults)
+
     async def _load(
         self,
         work: Workload,
         client: Client,
         reader: observe.TopicReader,
         striking: asyncio.Task[None],
+        loaded: asyncio.Event,
     ) -> None:
         await work.begin()
         await work.ask_for_training(0)
         await self._until(lambda: reader.last_step is not None, "the first version")
         await client.until_served(self._world.model, READY_SECONDS)
+        loaded.set()
         await self._days(work, reader, striking)
 
     async def _days(
