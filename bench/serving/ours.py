@@ -18,6 +18,7 @@ from bench.serving.servers import Server
 from event_schemas import RolloutStep
 from event_schemas.model import Artifact, ModelVersion
 from event_schemas.policy import Feature, Policies, ServingPolicy
+from servicekit.bus import Record
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
@@ -26,7 +27,7 @@ from servicekit.testing.valkey import embedded_valkey
 
 
 @dataclass(frozen=True)
-class _Served:
+class Served:
     """One of our models: the same file, with another way to its features and to the log."""
 
     from_store: bool
@@ -37,10 +38,10 @@ class _Served:
 RARELY = 1e-9
 """A sampling rate that logs nothing in any run; 0 is none."""
 MODELS = {
-    "full": _Served(from_store=True, sampling_rate=1.0),
-    "full-unlogged": _Served(from_store=True, sampling_rate=RARELY),
-    "bare": _Served(from_store=False, sampling_rate=RARELY),
-    "bare-logged": _Served(from_store=False, sampling_rate=1.0),
+    "full": Served(from_store=True, sampling_rate=1.0),
+    "full-unlogged": Served(from_store=True, sampling_rate=RARELY),
+    "bare": Served(from_store=False, sampling_rate=RARELY),
+    "bare-logged": Served(from_store=False, sampling_rate=1.0),
 }
 
 ECHO = """
@@ -179,24 +180,30 @@ def _announce(bootstrap: str, file: Path) -> None:
     """A step for each model."""
     sender = KafkaBus(bootstrap).sender()
     for name, model in MODELS.items():
-        step = RolloutStep(
-            model=name,
-            rollout_id="bench",
-            sequence=0,
-            phase="canary" if model.from_store else "stable",
-            champion=_version(name, "1", file, model),
-            challenger=_version(name, "2", file, model) if model.from_store else None,
-            weight=0.1 if model.from_store else 0.0,
-            salt="bench",
-            reason="bench",
-            outcome="running",
-        )
-        event = Event(body=step, source="/bench", time=datetime.now(UTC))
-        sender.send(encode(event)).result(20)
+        sender.send(announce(name, model, file)).result(20)
     sender.close(5)
 
 
-def _version(name: str, number: str, file: Path, model: _Served) -> ModelVersion:
+def announce(
+    name: str, model: Served, file: Path, *, version: int = 0, sequence: int = 0
+) -> Record:
+    """The record that puts a version of a model into force; the canary has the next number."""
+    step = RolloutStep(
+        model=name,
+        rollout_id="bench",
+        sequence=sequence,
+        phase="canary" if model.from_store else "stable",
+        champion=_version(name, version, file, model),
+        challenger=_version(name, version + 1, file, model) if model.from_store else None,
+        weight=0.1 if model.from_store else 0.0,
+        salt="bench",
+        reason="bench",
+        outcome="running",
+    )
+    return encode(Event(body=step, source="/bench", time=datetime.now(UTC)))
+
+
+def _version(name: str, number: int, file: Path, model: Served) -> ModelVersion:
     features = tuple(
         Feature(name=n, kind="number", source="store", view="numbers", join_key="n0")
         if model.from_store and n in STORED
@@ -206,7 +213,7 @@ def _version(name: str, number: str, file: Path, model: _Served) -> ModelVersion
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return ModelVersion(
         model=name,
-        version=number,
+        version=str(number),
         run_id="bench",
         artifact=Artifact(uri=str(file), sha256=digest, format="onnx"),
         features=features,

@@ -1,0 +1,184 @@
+"""A hundred switches of version under steady load: `python -m bench.serving.swap`.
+
+Callers ask at a fixed rate, whether they are answered or not; meanwhile a new version is put into
+force again and again. No request may fail, none may be answered by a version that was not in force
+between its sending and its answer, and the p99 of requests that were under way during a switch is
+held against that of the others. Writes bench/results/hot_swap.json.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from bisect import bisect_right
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.serving.load import LOAD_CORE
+from bench.serving.model import bodies, write_model
+from bench.serving.ours import MODELS, announce, ours
+from bench.serving.running import running
+
+from servicekit.kafka import KafkaBus
+
+FILE = Path(__file__).parents[1] / "results" / "hot_swap.json"
+MODEL = "bare-logged"
+CONNECTIONS = 32
+STEP_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request; times are of `time.perf_counter()`."""
+
+    sent: float
+    heard: float
+    status: int
+    version: int
+
+
+class Load:
+    """Asks at a fixed rate over some connections."""
+
+    def __init__(self, port: int, rate: float) -> None:
+        self._port = port
+        self._rate = rate
+        self._bodies = [body.encode() for body in bodies(MODEL)]
+        self.answers: list[Answer] = []
+        self.late = 0
+        """Requests that were sent later than the rate asks for, as the last was not answered."""
+        self.stop = False
+
+    async def run(self) -> None:
+        """Ask until told to stop."""
+        await asyncio.gather(*(self._caller(i) for i in range(CONNECTIONS)))
+
+    async def _caller(self, number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        every = CONNECTIONS / self._rate
+        due = time.perf_counter() + every * number / CONNECTIONS
+        i = number
+        while not self.stop:
+            wait = due - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            elif wait < -every:
+                self.late += 1
+            due += every
+            body, i = self._bodies[i % len(self._bodies)], i + 1
+            sent = time.perf_counter()
+            writer.write(
+                b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n"
+                b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            answer = json.loads(await reader.readexactly(length))
+            status = int(head[9:12])
+            version = int(answer["version"]) if status == 200 else -1
+            self.answers.append(Answer(sent, time.perf_counter(), status, version))
+        writer.close()
+
+
+async def in_force(port: int) -> int:
+    """The sequence of the step that is in force."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /v1/models HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+    page = json.loads((await reader.read()).split(b"\r\n\r\n", 1)[1])
+    writer.close()
+    return next(each["sequence"] for each in page["models"] if each["model"] == MODEL)
+
+
+async def measure(
+    port: int, bootstrap: str, file: Path, switches: int, rate: float
+) -> dict[str, Any]:
+    """Load and switch; returns what came of it."""
+    load = Load(port, rate)
+    task = asyncio.create_task(load.run())
+    sender = KafkaBus(bootstrap).sender()
+    published, certain = [0.0], [0.0]
+    await asyncio.sleep(1.0)
+    for number in range(1, switches + 1):
+        step = announce(MODEL, MODELS[MODEL], file, version=number, sequence=number)
+        published.append(time.perf_counter())
+        sender.send(step)
+        until = time.monotonic() + STEP_TIMEOUT
+        while await in_force(port) < number:
+            if time.monotonic() > until:
+                sys.exit(f"step {number} is not in force after {STEP_TIMEOUT:g} s")
+            await asyncio.sleep(0.01)
+        certain.append(time.perf_counter())
+        if number % 10 == 0:
+            print(f"{number} switches, {len(load.answers)} answers", flush=True)
+        await asyncio.sleep(0.2)
+    load.stop = True
+    await task
+    sender.close(5)
+    return verdict(load, published, certain)
+
+
+def verdict(load: Load, published: list[float], certain: list[float]) -> dict[str, Any]:
+    """What the answers say."""
+    failed = wrong = 0
+    during: list[float] = []
+    besides: list[float] = []
+    for answer in load.answers:
+        if answer.status != 200:
+            failed += 1
+            continue
+        # The first version is 0 until step 1, and 1 from then on.
+        step = 0 if answer.version == 0 else answer.version
+        over = certain[step + 1] if step + 1 < len(certain) else float("inf")
+        wrong += not (published[step] <= answer.heard and answer.sent <= over)
+        last = bisect_right(published, answer.heard) - 1
+        switching = last > 0 and answer.sent <= certain[last]
+        (during if switching else besides).append((answer.heard - answer.sent) * 1000)
+
+    def p99(of: list[float]) -> float:
+        return round(statistics.quantiles(of, n=100)[98], 3) if len(of) > 1 else float("nan")
+
+    seconds = load.answers[-1].heard - load.answers[0].sent
+    return {
+        "taken": datetime.now(UTC).date().isoformat(),
+        "switches": len(published) - 1,
+        "requests": len(load.answers),
+        "requests_per_second": round(len(load.answers) / seconds),
+        "late": load.late,
+        "failed": failed,
+        "not_in_force": wrong,
+        "requests_during_switches": len(during),
+        "p99_ms_during": p99(during),
+        "p99_ms_besides": p99(besides),
+        "p99_ratio": round(p99(during) / p99(besides), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--switches", type=int, default=100, help="of version (100)")
+    parser.add_argument("--rate", type=float, default=3000.0, help="requests a second (3000)")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-swap-")))
+        write_model(folder)
+        server = next(each for each in ours(stack, folder) if each.key == MODEL)
+        os.sched_setaffinity(0, {LOAD_CORE})
+        with running(server, folder) as (url, _):
+            port = int(url.rsplit(":", 1)[1])
+            bootstrap = server.env["KAFKA_BOOTSTRAP_SERVERS"]
+            found = asyncio.run(
+                measure(port, bootstrap, folder / "model.onnx", options.switches, options.rate)
+            )
+    FILE.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
