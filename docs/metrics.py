@@ -137,8 +137,6 @@ def page(metrics: Iterable[Declared]) -> str:
         " traces are exported. A histogram has the series `_bucket`, `_sum` and `_count`. *Event"
         " time* is the time of the data: in a replay it runs faster than the clock. With `WORKERS`"
         " above 1 whichever is asked answers for all; then there are no exemplars.",
-        "",
-        "There is no `cache_hits_total`: the predictor has no cache of predictions.",
     ]
     services: dict[str, list[Declared]] = {}
     for metric in metrics:

@@ -169,6 +169,10 @@ def test_every_metric_of_the_loop_is_on_a_dashboard_or_in_a_rule() -> None:
 
 SEEN_ELSEWHERE = {
     "predictions_unsampled_total",  # none, unless a model's policy says so
+    # None, unless a model's policy has a prediction cache.
+    "cache_hits_total",
+    "cache_misses_total",
+    "cache_failures_total",
     # None, unless a rollout begins in shadow; its rate and its scores are those of the arm.
     "shadow_predictions_total",
     "shadow_predictions_dropped_total",

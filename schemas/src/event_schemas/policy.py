@@ -134,6 +134,9 @@ class ServingPolicy(Value):
     sampling_rate: float = Field(default=1.0, gt=0, le=1)
     """Share of the predictions that is logged, chosen by prediction id; the others are answered and
     leave no trace, so labels, arms and windows have that much less to go by."""
+    cache_seconds: float | None = Field(default=None, gt=0)
+    """How long a score may be given again by the same version to the same entity with the same
+    features, from the prediction cache; None: never, each prediction is a run of the model."""
 
 
 class Policies(Value):

@@ -54,7 +54,7 @@ class PredictionLogged(EventBody):
     latency: Latency = Latency()
     """Where the time went."""
     cache_hit: bool = False
-    """Whether the stored features came from the predictor's cache."""
+    """Whether the score came from the prediction cache, and not from a run of the model."""
     error: str | None = None
     """What went wrong; None when the request was answered."""
     replica: str

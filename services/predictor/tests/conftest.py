@@ -20,6 +20,7 @@ from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored
 from predictor.handlers.follow import RolloutFollower
+from predictor.ports import KeptScores
 from predictor.settings import PredictorSettings
 from servicekit.clock import FakeClock
 from servicekit.errors import UnavailableError
@@ -158,6 +159,7 @@ class Lab:
     settings: PredictorSettings
     artifacts: FolderArtifacts
     features: TableFeatures
+    scores: KeptScores | None = None
     follower: RolloutFollower = field(init=False)
     app: FastAPI = field(init=False)
 
@@ -168,6 +170,7 @@ class Lab:
             self.bus,
             artifacts=self.artifacts,
             features=self.features,
+            scores=self.scores,
             clock=self.bus.clock,
         )
         assert isinstance(follower, RolloutFollower)

@@ -19,6 +19,7 @@ from predictor.adapters.metrics import DROPPED
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.onnx_model import OnnxModel
 from predictor.adapters.redis_features import RedisFeatures
+from predictor.adapters.redis_scores import RedisScores
 from predictor.adapters.skops_model import SkopsPool
 from predictor.adapters.spool.spool import Spool
 from predictor.adapters.spool_journal import SpoolJournal
@@ -40,12 +41,13 @@ from predictor.api.predict import direct as past_asgi
 from predictor.domain.deadlines import Timeouts
 from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
+from predictor.handlers.cache import PredictionCache
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
 from predictor.handlers.pace import Pace
 from predictor.handlers.shadow import Budget, Shadow
 from predictor.handlers.stored import StoredFeatures
-from predictor.ports import Artifacts, OnlineFeatures
+from predictor.ports import Artifacts, KeptScores, OnlineFeatures
 from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
@@ -62,6 +64,7 @@ def build(
     *,
     artifacts: Artifacts | None = None,
     features: OnlineFeatures | None = None,
+    scores: KeptScores | None = None,
     clock: Clock | None = None,
 ) -> tuple[Sequence[Component], FastAPI]:
     """The parts of the service: what runs on threads, and the HTTP side.
@@ -71,6 +74,7 @@ def build(
         bus: carries `rollout.step` in and `prediction.logged` out.
         artifacts: default: MLflow.
         features: default: Feast, or none where FEAST_REPO is not set.
+        scores: where the prediction cache lies; default: Redis.
         clock: default: the machine's.
 
     Raises:
@@ -96,6 +100,11 @@ def build(
             settings.shadow_max_share, settings.shadow_max_queue, settings.shadow_max_load
         )
         shadow = Shadow(_stored(features, settings), journal, clock, budget)
+    cache = PredictionCache(
+        scores or RedisScores(settings.cache_url or settings.redis_url),
+        timeout=settings.cache_timeout_seconds,
+        pause=settings.cache_pause_seconds,
+    )
     answering = Answering(
         lambda: follower.routes,
         _stored(features, settings),
@@ -111,6 +120,7 @@ def build(
         ),
         max_batch=settings.max_rows,
         shadow=shadow,
+        cache=cache,
     )
     if shadow is not None:
         shadow.busy = lambda: answering.busy
@@ -149,6 +159,7 @@ def build(
         journal.stop()
         await asyncio.to_thread(journal.close, settings.log_deadline_seconds)
         await features.close()
+        await cache.close()
         await asyncio.to_thread(skops.close)
 
     api = FastAPI(

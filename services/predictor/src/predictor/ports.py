@@ -100,6 +100,30 @@ class OnlineFeatures(Protocol):
         ...
 
 
+class KeptScores(Protocol):
+    """Bytes under names, for a while."""
+
+    async def get(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """What is kept under some names, in their order; all at once.
+
+        Raises:
+            UnavailableError: the store is away.
+        """
+        ...
+
+    async def put(self, entries: Sequence[tuple[bytes, bytes, float]]) -> None:
+        """Keep name, bytes, and for how many seconds; all at once.
+
+        Raises:
+            UnavailableError: the store is away.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        ...
+
+
 class Journal(Protocol):
     """Writes down predictions before they are given."""
 

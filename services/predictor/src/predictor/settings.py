@@ -40,6 +40,13 @@ class PredictorSettings(ServiceSettings):
     last_known_values: int = Field(default=100_000, ge=1)
     """Stored values that are remembered for features that may have their last known one
     (`last_known_seconds`); about 300 bytes each, and those not asked for the longest give way."""
+    cache_url: str | None = None
+    """Redis or Valkey for the prediction cache of models whose policy has `serving.cache_seconds`;
+    unset: that of REDIS_URL."""
+    cache_timeout_seconds: float = Field(default=0.05, gt=0)
+    """Longest read or write of the prediction cache; then it counts as away, and models run."""
+    cache_pause_seconds: float = Field(default=1.0, ge=0)
+    """How long the prediction cache is left alone after it was away."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=64)
     """Largest body of a request, in bytes."""
     max_entity_characters: int = Field(default=512, ge=1)

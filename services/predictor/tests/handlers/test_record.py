@@ -39,6 +39,7 @@ def bodies(draw: st.DrawFn) -> Logged:
         replica=draw(st.text()),
         sequence=draw(st.integers(0, 2**53)),
         pinned=draw(st.booleans()),
+        cache_hit=draw(st.booleans()),
         sampling_rate=draw(st.sampled_from([1.0, 0.25])),
     )
 

@@ -25,6 +25,7 @@ from predictor.domain.features import Stored, Value
 from predictor.domain.last_known import LastKnown
 from predictor.domain.routing import Arm
 from predictor.handlers.admission import Admission
+from predictor.handlers.cache import Misses, PredictionCache
 from predictor.handlers.deadlines import awaited
 from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion, named_arm
 from predictor.handlers.metrics import (
@@ -60,6 +61,7 @@ class Prediction:
     __slots__ = (
         "arm",
         "arrived",
+        "cached",
         "deadline",
         "entity",
         "error",
@@ -111,6 +113,8 @@ class Prediction:
         self.sent: Mapping[str, Any] | None = None
         """What the caller sent, where a challenger in shadow is to see it as well."""
         self.score: float | None = None
+        self.cached = False
+        """Whether the score came from the prediction cache."""
         self.error: RefusalError | None = None
         """Why it has no score; it is in the log."""
         self.failure: Exception | None = None
@@ -146,6 +150,7 @@ class Answering:
         *,
         max_batch: int,
         shadow: Shadow | None = None,
+        cache: PredictionCache | None = None,
     ) -> None:
         """Ready for requests.
 
@@ -157,6 +162,7 @@ class Answering:
             admission: turns away what is too much.
             max_batch: requests in one run of a model.
             shadow: takes what was answered, for challengers in shadow.
+            cache: gives scores again, for versions that allow it.
         """
         self._routes = routes
         self._stored = stored
@@ -165,9 +171,10 @@ class Answering:
         self._admission = admission
         self._max_batch = max_batch
         self._shadow = shadow
+        self._cache = cache
         self._waiting = FairQueue[Prediction]()
         self._turning = False
-        """Whether a batch is scheduled, or reads the store."""
+        """Whether a batch is scheduled, or reads the stores."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.replica = str(uuid4())
         """Names this process in the log."""
@@ -346,26 +353,41 @@ class Answering:
             # They are answered when they are; nobody else waits for them.
             self._spawn(self._with_remote(elsewhere))
             batch = [p for p in batch if p.version.remote is None or p.error is not None]
-        if any(p.version.signature.lookups and p.error is None for p in batch):
-            self._spawn(self._with_store(batch))
+        if any(p.version.asks and p.error is None for p in batch):
+            self._spawn(self._with_stores(batch))
         else:
-            self._finish(batch, {})
+            self._finish(batch)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _with_store(self, batch: list[Prediction]) -> None:
-        stored = await self._read(batch)
-        self._finish(self._in_time(batch), stored)
+    async def _with_stores(self, batch: list[Prediction]) -> None:
+        misses: Misses = ()
+        try:
+            _fill(batch, await self._read(batch), self._stored.last_known)
+            if self._cache is not None:
+                misses = await self._cache.look_up(batch)
+            batch = self._in_time(batch)
+        except Exception as error:
+            self._fail(batch, error)
+            batch = []
+        self._finish(batch)
+        if self._cache is not None:
+            await self._cache.keep(misses)
 
     async def _with_remote(self, batch: Sequence[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
         try:
+            misses: Misses = ()
             _fill(batch, await self._read(batch), self._stored.last_known)
+            if self._cache is not None:
+                misses = await self._cache.look_up(batch)
             await score_remotely(batch)
             self._write(batch)
+            if self._cache is not None:
+                await self._cache.keep(misses)
         except Exception as error:
             self._fail(batch, error)
 
@@ -385,9 +407,8 @@ class Answering:
             prediction.features_ms = took
         return stored
 
-    def _finish(self, batch: Sequence[Prediction], stored: Stored | None) -> None:
+    def _finish(self, batch: Sequence[Prediction]) -> None:
         try:
-            _fill(batch, stored, self._stored.last_known)
             score(batch)
             self._write(batch)
         except Exception as error:
@@ -491,6 +512,7 @@ class Answering:
                 sequence=sequence,
                 pinned=prediction.pinned,
                 sampling_rate=prediction.version.sampling_rate,
+                cache_hit=prediction.cached,
             )
             entries.append(entry(logged, prediction.traceparent))
         self.sequence += len(batch)

@@ -66,6 +66,7 @@ class Loader:
             signature,
             model,
             version.policies.serving.sampling_rate,
+            version.policies.serving.cache_seconds,
         )
 
 

@@ -21,14 +21,20 @@ class LoadedVersion:
     scorer: Model
     sampling_rate: float = 1.0
     """Share of its predictions that is logged."""
+    cache_seconds: float | None = None
+    """How long its scores may be given again; None: never."""
 
     remote: RemoteModel | None = field(init=False)
     """The scorer, when it runs elsewhere."""
+    asks: bool = field(init=False)
+    """Whether a prediction asks another process for something first: features, or a score."""
 
     def __post_init__(self) -> None:
         """Look once: each request asks."""
         remote = self.scorer if isinstance(self.scorer, RemoteModel) else None
         object.__setattr__(self, "remote", remote)
+        asks = bool(self.signature.lookups) or self.cache_seconds is not None
+        object.__setattr__(self, "asks", asks)
 
     def is_of(self, version: ModelVersion) -> bool:
         """Whether this is the announced version: same file, same features."""
@@ -38,6 +44,7 @@ class LoadedVersion:
             and self.sha256 == version.artifact.sha256
             and self.signature.inputs == inputs(version.features)
             and self.sampling_rate == version.policies.serving.sampling_rate
+            and self.cache_seconds == version.policies.serving.cache_seconds
         )
 
 

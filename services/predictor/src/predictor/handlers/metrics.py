@@ -36,6 +36,18 @@ FEATURE_AGE = Histogram(
     buckets=(60, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 259200, 604800),
 )
 STORE_FAILURES = Counter("feature_store_failures_total", "Reads of the feature store that failed.")
+CACHE_HITS = Counter(
+    "cache_hits_total", "Predictions whose score came from the prediction cache.", ["model"]
+)
+CACHE_MISSES = Counter(
+    "cache_misses_total",
+    "Predictions whose score might have come from the prediction cache, and was not there.",
+    ["model"],
+)
+CACHE_FAILURES = Counter(
+    "cache_failures_total",
+    "Reads and writes of the prediction cache that failed; what they ask for counts as missing.",
+)
 SHADOWED = Counter(
     "shadow_predictions_total",
     "Rows that a challenger in shadow scored, or failed on, unseen by callers.",

@@ -45,6 +45,7 @@ class Logged(msgspec.Struct, omit_defaults=True):
     sequence: int
     pinned: bool = False
     sampling_rate: float = 1.0
+    cache_hit: bool = False
 
 
 _encode = msgspec.json.Encoder().encode

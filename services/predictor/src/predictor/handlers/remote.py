@@ -27,8 +27,8 @@ class Scored(Protocol):
 
 
 async def score_remotely(batch: Iterable[Scored]) -> None:
-    """Give each row that has no error yet its score, or why there is none."""
-    groups = grouped((each.version, each) for each in batch if each.error is None)
+    """Give each row that has neither score nor error its score, or why there is none."""
+    groups = grouped((p.version, p) for p in batch if p.error is None and p.score is None)
     await asyncio.gather(
         *(
             _score(version, version.remote, group)

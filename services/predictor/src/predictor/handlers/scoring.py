@@ -49,8 +49,9 @@ def fill(
 
 
 def score(batch: Iterable[Scored]) -> None:
-    """Give each row that has no error its score, or why there is none; each version runs once."""
-    for version, group in grouped((each.version, each) for each in batch if not each.error).items():
+    """Give each row with neither score nor error one of them, in one run a version."""
+    groups = grouped((p.version, p) for p in batch if p.error is None and p.score is None)
+    for version, group in groups.items():
         started = time.perf_counter()
         try:
             scores = version.scorer.scores([each.row for each in group])
