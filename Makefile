@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-memory bench-serving bench-swap lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-memory bench-overload bench-serving bench-swap lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ bench-serving: $(READY) ## Measure the predictor beside other model servers (nee
 
 bench-swap: $(READY) ## Switch versions a hundred times under 3,000 requests a second (ARGS="--switches 10")
 	@$(BIN)/python -m bench.serving.swap $(ARGS)
+
+bench-overload: $(READY) ## Offer the predictor five times its capacity for a minute (ARGS="--seconds 10 --dry")
+	@$(BIN)/python -m bench.overload $(ARGS)
 
 lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
 	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done

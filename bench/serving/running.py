@@ -15,7 +15,7 @@ from bench.serving.servers import Server
 
 from servicekit.testing.process import free_port
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 CHECKED = 20
 """Answers that are held against scikit-learn's before the load begins."""
 
