@@ -8,6 +8,9 @@ from typing import Any
 FLAT_MB, FLAT_SHARE = 10.0, 0.05
 """Growth over the second half of the events that still is noise, whichever is more."""
 
+BULK = 0.99
+"""Share of its events with which a process is done; what it does later is idling."""
+
 Sample = tuple[float, int, float]
 """Seconds since the start, events taken, MB."""
 
@@ -15,7 +18,8 @@ Sample = tuple[float, int, float]
 def summary(samples: Sequence[Sample]) -> dict[str, Any]:
     """Memory while a service was at work, and its line over the second half of its events."""
     last = samples[-1][1]
-    busy = [s for s in samples if s[1] < last] or list(samples)
+    # Single events come to the end: what matters is when the bulk was taken.
+    busy = [s for s in samples if s[1] < BULK * last] or list(samples)
     half = [s for s in busy if s[1] >= last / 2]
     slope = 0.0
     if len({s[1] for s in half}) > 1:
