@@ -33,7 +33,7 @@ def run() -> Run:
             env={**clean, **more, "PATH": path},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
 
     return run

@@ -32,7 +32,7 @@ FOREIGN = {
     "ingest": ("mlflow", "sklearn", "faust", "evidently", "onnxruntime"),
     "trainer": ("faust", "evidently", "river"),
     "deployer": ("feast", "mlflow", "sklearn", "faust", "evidently", "pandas", "numpy", "boto3"),
-    "predictor": ("faust", "evidently", "river", "deltalake"),
+    "predictor": ("faust", "evidently", "river"),
     "drift-monitor": ("feast", "deltalake", "onnxruntime"),
     "tailrace": ("feast", "mlflow", "sklearn", "faust", "pandas", "circus"),
     "mlflow": ("feast", "faust", "evidently"),
