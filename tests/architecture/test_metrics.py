@@ -84,6 +84,7 @@ def test_names_that_dashboards_of_others_use_stay(docs: ModuleType) -> None:
         "prediction_latency_seconds",
         "prediction_errors_total",
         "model_confidence",
+        "cache_hits_total",
         "drift_score",
     ):
         assert "model" in labels[name]

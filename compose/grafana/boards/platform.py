@@ -4,6 +4,9 @@ from boards.frame import Board, Panel, Query, Row
 
 CHOSEN = 'model=~"$model", version=~"$version"'
 
+HITS = 'sum(rate(cache_hits_total{model=~"$model"}[$__rate_interval]))'
+MISSES = 'sum(rate(cache_misses_total{model=~"$model"}[$__rate_interval]))'
+
 
 def latency(quantile: float) -> Query:
     """A quantile of the latency, with the traces behind it."""
@@ -90,9 +93,7 @@ BOARD = Board(
                 ),
                 Panel(
                     "Requests a batch",
-                    "Requests that shared one read of the feature store and one run of the model."
-                    " This is what saves work here: no prediction is cached, so there are no cache"
-                    " hits to show.",
+                    "Requests that shared one read of the feature store and one run of the model.",
                     "none",
                     [
                         Query(
@@ -100,6 +101,24 @@ BOARD = Board(
                             " / sum(rate(prediction_batch_size_count[$__rate_interval]))",
                             "mean",
                         )
+                    ],
+                ),
+                Panel(
+                    "Cache hit rate",
+                    "Share of the predictions whose score came from the prediction cache, of those"
+                    " that may, and failed reads and writes a second. None until a model's policy"
+                    " has a cache.",
+                    "percentunit",
+                    [
+                        Query(
+                            # Until the first miss, or the first hit, there is no such series.
+                            f"{HITS} / ({HITS} + {MISSES}) or {HITS} / {HITS} or on () vector(0)",
+                            "hits",
+                        ),
+                        Query(
+                            "sum(rate(cache_failures_total[$__rate_interval])) or on () vector(0)",
+                            "failures a second",
+                        ),
                     ],
                 ),
                 Panel(
