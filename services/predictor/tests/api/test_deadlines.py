@@ -1,6 +1,7 @@
 """`X-Request-Timeout`: what nobody waits for any more is not computed."""
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any
 
 import httpx
@@ -109,3 +110,29 @@ def test_tritons_parameter_is_heard_in_microseconds(
     sent = {"inputs": TENSORS, "parameters": {"timeout": timeout}}
     answer = serving.run(lambda client: client.post(PATHS[2], json=sent))
     assert answer.status_code == status, answer.text
+
+
+def test_a_process_of_its_own_gets_nothing_that_is_too_late(with_store: Any, body: Any) -> None:
+    asked: list[Any] = []
+
+    class Elsewhere:
+        def submit(self, rows: Any) -> Any:
+            asked.append(rows)
+            answered: Future[list[float]] = Future()
+            answered.set_result([0.5 for _ in rows])
+            return answered
+
+    with_store.start(feature_timeout_seconds=60).announce()
+    version = with_store.follower.routes.by_model["flight_delay"].champion.version
+    object.__setattr__(version, "remote", Elsewhere())
+    with_store.features.delay = 0.1
+
+    async def talk(client: httpx.AsyncClient) -> list[int]:
+        answers = await asyncio.gather(
+            *(client.post("/predict", json=body, headers={NAME: t}) for t in ("0.02", "60"))
+        )
+        return [answer.status_code for answer in answers]
+
+    assert with_store.run(talk) == [503, 200]
+    assert [len(rows) for rows in asked] == [1]
+    assert len(with_store.logged()) == 1

@@ -377,13 +377,14 @@ class Answering:
         if self._cache is not None:
             await self._cache.keep(misses)
 
-    async def _with_remote(self, batch: Sequence[Prediction]) -> None:
+    async def _with_remote(self, batch: list[Prediction]) -> None:
         """Answer a batch whose versions run elsewhere, while the loop goes on."""
         try:
             misses: Misses = ()
             _fill(batch, await self._read(batch), self._stored.last_known)
             if self._cache is not None:
                 misses = await self._cache.look_up(batch)
+            batch = self._in_time(batch)
             await score_remotely(batch)
             self._write(batch)
             if self._cache is not None:
