@@ -50,7 +50,10 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-overload-")))
         write_model(folder)
-        server = next(each for each in ours(stack, folder) if each.key == options.server)
+        servers = {each.key: each for each in ours(stack, folder)}
+        if options.server not in servers:
+            sys.exit(f"--server {options.server}: there are {', '.join(servers)}")
+        server = servers[options.server]
         os.sched_setaffinity(0, {LOAD_CORE})
         runs: dict[str, Any] = {}
         for name, seconds, env in (
@@ -83,7 +86,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--times", type=float, default=5.0, help="the capacity is offered (5)")
     parser.add_argument("--connections", type=int, default=3000, help="of the clients (3000)")
-    parser.add_argument("--server", default="full-spool", help="see bench-serving (full-spool)")
+    parser.add_argument("--server", default="full", help="one of ours in bench-serving (full)")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     return parser.parse_args()
 
