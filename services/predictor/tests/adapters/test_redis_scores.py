@@ -24,7 +24,7 @@ def named(entity: str) -> bytes:
 
 def test_what_was_kept_is_there_until_its_time_is_over(redis_url: str) -> None:
     async def session() -> None:
-        scores = RedisScores(redis_url)
+        scores = RedisScores(redis_url, 60)
         long, short, never = named("long"), named("short"), named("never")
         await scores.put([(long, b"1", 60.0), (short, b"2", 0.001)])
         async with asyncio.timeout(60):
@@ -37,7 +37,7 @@ def test_what_was_kept_is_there_until_its_time_is_over(redis_url: str) -> None:
 
 def test_a_batch_is_one_command_to_read(redis_url: str) -> None:
     async def session() -> None:
-        scores, client = RedisScores(redis_url), Redis.from_url(redis_url)
+        scores, client = RedisScores(redis_url, 60), Redis.from_url(redis_url)
         before = (await client.info("commandstats")).get("cmdstat_mget", {"calls": 0})["calls"]
         await scores.get([named(f"e{i}") for i in range(256)])
         after = (await client.info("commandstats"))["cmdstat_mget"]["calls"]
@@ -73,7 +73,7 @@ def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str,
         return score_key("flight_delay", "1", loaded.sha256, entity, ["UA", "EWR", 0.5])
 
     async def session() -> None:
-        scores, client = RedisScores(redis_url), Redis.from_url(redis_url)
+        scores, client = RedisScores(redis_url, 60), Redis.from_url(redis_url)
         entries = [(name, i / 10) for i, name in enumerate("abcdef")]
         await scores.put([(key(name), packed(key(name), score), 60.0) for name, score in entries])
         hasty = PredictionCache(scores, timeout=0.02, pause=0)
@@ -108,7 +108,8 @@ def test_two_replicas_share_what_they_keep(redis_url: str, lab: Any, body: Any) 
         await client.aclose()
 
     for _ in range(2):
-        lab.start(cache_url=redis_url, cache_timeout_seconds=60).announce(lab.step(0, version))
+        lab.scores = RedisScores(redis_url, 60)
+        lab.start(cache_timeout_seconds=60).announce(lab.step(0, version))
         lab.run(talk)
     assert [each.cache_hit for each in lab.logged()] == [False, True]
     assert len({each.replica for each in lab.logged()}) == 2

@@ -269,3 +269,30 @@ def test_a_version_in_worker_processes_is_not_asked_twice(cached: Any, body: Any
     assert [each["score"] for each in ask(cached, body, body, body)] == [0.25] * 3
     assert workers.asked == 1  # type: ignore[attr-defined]
     assert [each.cache_hit for each in cached.logged()] == [False, True, True]
+
+
+def test_what_is_in_the_cache_waits_for_no_worker(cached: Any, body: Any) -> None:
+    class Workers:
+        future: "Future[list[Any]]" = Future()
+
+        def scores(self, rows: Any) -> list[float]:
+            raise AssertionError("it runs elsewhere")
+
+        def submit(self, rows: Any) -> "Future[list[Any]]":
+            assert len(rows) == 1
+            return self.future
+
+    ask(cached, body)
+    workers: Any = Workers()
+    version = cached.follower.routes.of("flight_delay").champion.version
+    for name in ("scorer", "remote"):
+        object.__setattr__(version, name, workers)
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        new = asyncio.create_task(client.post("/predict", json={**body, "entity_id": "new"}))
+        known = await client.post("/predict", json=body)
+        assert (known.status_code, new.done()) == (200, False)
+        workers.future.set_result([0.25])
+        assert (await new).json()["score"] == 0.25
+
+    cached.run(talk)

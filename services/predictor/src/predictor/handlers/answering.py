@@ -384,6 +384,8 @@ class Answering:
             _fill(batch, await self._read(batch), self._stored.last_known)
             if self._cache is not None:
                 misses = await self._cache.look_up(batch)
+                self._write([p for p in batch if p.cached])  # which wait for no model
+                batch = [p for p in batch if not p.cached]
             batch = self._in_time(batch)
             await score_remotely(batch)
             self._write(batch)
