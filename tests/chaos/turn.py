@@ -29,7 +29,7 @@ DAY_SECONDS = 1.5
 """A day takes at least so long, so that what it brings about can happen while it lasts."""
 READY_SECONDS = 300.0
 """To catch a hang, not to judge speed: a machine may have other things to do."""
-SETTLE_SECONDS = 150.0
+SETTLE_SECONDS = 400.0
 QUIET_SECONDS = 2.0
 
 
