@@ -6,7 +6,7 @@ from typing import Literal
 
 from deployer.domain.evidence import Measurement, StepEvidence, at_weight
 from deployer.domain.policy import Policy
-from deployer.domain.verdict import Outcome, Verdict, judge
+from deployer.domain.verdict import ArmEvidence, Outcome, Verdict, judge
 
 Phase = Literal["canary", "probation", "stable", "paused"]
 End = Literal["running", "promoted", "rolled_back", "aborted"]
@@ -95,14 +95,7 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
         return _advance_probation(rollout, step, measured, policy)
     if rollout.shadow:
         return _advance_shadow(rollout, step, policy)
-    verdict = judge(
-        step.champion,
-        step.challenger,
-        loss_margin=policy.loss_margin,
-        error_margin=policy.error_margin,
-        min_labelled=policy.min_labelled,
-        alpha=policy.alpha,
-    )
+    verdict = _judged(step.champion, step.challenger, policy, policy.loss_margin)
     if verdict.outcome is Outcome.UNHEALTHY:
         return _ended(
             rollout, "rolled_back", f"unhealthy at {rollout.weight:.0%}: {verdict}", verdict, step
@@ -152,16 +145,22 @@ def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> St
     return _ended(rollout, ends[order], why)
 
 
-def _advance_shadow(rollout: Rollout, step: StepEvidence, policy: Policy) -> Step | None:
-    """Unseen, the challenger risks nothing, so it waits for its labels and for no proof."""
-    verdict = judge(
-        step.champion,
-        step.shadow,
-        loss_margin=policy.loss_margin,
+def _judged(
+    champion: ArmEvidence, challenger: ArmEvidence, policy: Policy, loss_margin: float
+) -> Verdict:
+    return judge(
+        champion,
+        challenger,
+        loss_margin=loss_margin,
         error_margin=policy.error_margin,
         min_labelled=policy.min_labelled,
         alpha=policy.alpha,
     )
+
+
+def _advance_shadow(rollout: Rollout, step: StepEvidence, policy: Policy) -> Step | None:
+    """Unseen, the challenger risks nothing, so it waits for its labels and for no proof."""
+    verdict = _judged(step.champion, step.shadow, policy, policy.loss_margin)
     if verdict.outcome is Outcome.UNHEALTHY:
         return _ended(rollout, "rolled_back", f"unhealthy in shadow: {verdict}", verdict, step)
     labelled = step.shadow.loss.n
@@ -200,14 +199,7 @@ def _advance_probation(
     """
     canary = [weight for weight in policy.steps if weight < 1]
     before = at_weight(measured, canary[-1]) if canary else step
-    verdict = judge(
-        before.champion,
-        step.challenger,
-        loss_margin=policy.probation_margin,
-        error_margin=policy.error_margin,
-        min_labelled=policy.min_labelled,
-        alpha=policy.alpha,
-    )
+    verdict = _judged(before.champion, step.challenger, policy, policy.probation_margin)
     if verdict.outcome is Outcome.UNHEALTHY:
         return _ended(rollout, "rolled_back", f"unhealthy on probation: {verdict}", verdict, step)
     labelled = step.challenger.loss.n

@@ -2,27 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 from predictor.domain.errors import CannotAnswerError, UnknownModelError, shown
+from predictor.domain.shares import in_share
 
 V = TypeVar("V")
 """A loaded version."""
-
-_WHOLE = 1 << 64
 
 
 def challenger_answers(salt: str, model: str, entity: str, weight: float) -> bool:
     """Whether the challenger answers for an entity.
 
-    The entity's hash, a number in [0, 1), stays the same for one salt and model, so raising the
-    weight only ever adds entities. Integers are compared: the largest hash divided by 2^64 would
-    round to 1.0 and escape a weight of 1.
+    The entity's number stays the same for one salt and model, so raising the weight only ever adds
+    entities.
     """
-    digest = blake2b(f"{salt}|{model}|{entity}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < int(weight * _WHOLE)
+    return in_share(f"{salt}|{model}|{entity}", weight)
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,8 @@ class Route(Generic[V]):
     challenger: Arm[V] | None = None
     shadow: float = 0.0
     """Share of the champion's predictions that the challenger scores as well, unseen."""
+    requested: frozenset[str] = frozenset()
+    """Features that callers may send: of all versions, since no caller knows which will answer."""
 
     def arm(self, entity: str) -> Arm[V]:
         """The arm that answers for an entity."""

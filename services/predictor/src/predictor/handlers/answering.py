@@ -8,7 +8,7 @@ that come meanwhile make up the next.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -329,13 +329,10 @@ class Answering:
 
     def _take(self, prediction: Prediction, features: Mapping[str, Any]) -> None:
         route, version = prediction.route, prediction.version
-        known: Collection[str] = ()
-        if route.challenger is not None:
-            known = _request_names(route)
-            if route.shadow:
-                prediction.sent = features
+        if route.shadow:
+            prediction.sent = features
         try:
-            prediction.row = version.signature.request_values(features, known)
+            prediction.row = version.signature.request_values(features, route.requested)
         except RefusalError as refusal:
             # The version was chosen, so the log hears of it: it may be the challenger that asks for
             # what no caller sends.
@@ -525,10 +522,6 @@ class Answering:
 def _fill(batch: Sequence[Prediction], stored: Stored | None, last_known: LastKnown) -> None:
     for model, gap in fill(batch, stored, last_known):
         GAPS.labels(model, *gap).inc()
-
-
-def _request_names(route: LoadedRoute) -> frozenset[str]:
-    return frozenset().union(*(version.signature.requested for version in route.versions))
 
 
 def _note_age(stored: Stored, event_time: datetime) -> None:

@@ -3,22 +3,18 @@
 An outage is a miss: it is counted, the model runs, and no caller hears of it.
 """
 
-import asyncio
-import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from predictor.domain.caching import packed, score_key, unpacked
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Value
+from predictor.handlers.breaker import Breaker
 from predictor.handlers.loaded import LoadedVersion
 from predictor.handlers.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
 from predictor.ports import KeptScores
-from servicekit.errors import UnavailableError
-
-log = logging.getLogger(__name__)
 
 
 class Cacheable(Protocol):
@@ -32,13 +28,12 @@ class Cacheable(Protocol):
     cached: bool
 
 
-T = TypeVar("T")
 Misses = Sequence[tuple[bytes, Cacheable]]
 """Predictions whose scores were not there, each with the name that it would have."""
 
 
 class PredictionCache:
-    """Scores behind a time limit and a circuit breaker: an outage costs few requests a wait."""
+    """Scores behind a circuit breaker."""
 
     def __init__(
         self,
@@ -57,10 +52,9 @@ class PredictionCache:
             now: monotonic seconds.
         """
         self._kept = kept
-        self._timeout = timeout
-        self._pause = pause
-        self._now = now
-        self._closed_until = -float("inf")
+        self._breaker = Breaker(
+            "the prediction cache", CACHE_FAILURES, timeout=timeout, pause=pause, now=now
+        )
 
     async def look_up(self, batch: Sequence[Cacheable]) -> Misses:
         """Give predictions the scores that are there; returns those that may be kept later."""
@@ -72,7 +66,7 @@ class PredictionCache:
         if not asked:
             return ()
         keys = [key for key, _ in asked]
-        found = await self._in_time(lambda: self._kept.get(keys))
+        found = await self._breaker.ask(lambda: self._kept.get(keys))
         if found is None:
             found = [None] * len(asked)
         misses: list[tuple[bytes, Cacheable]] = []
@@ -92,24 +86,11 @@ class PredictionCache:
             if each.score is not None and each.version.cache_seconds is not None
         ]
         if entries:
-            await self._in_time(lambda: self._kept.put(entries))
+            await self._breaker.ask(lambda: self._kept.put(entries))
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._kept.close()
-
-    async def _in_time(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """What it gives; None when it is too slow, fails, or did so just now."""
-        if self._now() < self._closed_until:
-            return None
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await work()
-        except (UnavailableError, TimeoutError) as error:
-            self._closed_until = self._now() + self._pause
-            CACHE_FAILURES.inc()
-            log.warning("the prediction cache is away for %.1f s: %r", self._pause, error)
-            return None
 
 
 def _key(each: Cacheable) -> bytes:

@@ -236,6 +236,7 @@ def _route(
     step: RolloutStep, champion: LoadedVersion, challenger: LoadedVersion | None
 ) -> LoadedRoute:
     """The step as a route; without its challenger, the champion answers everything."""
+    versions = (champion, challenger) if challenger else (champion,)
     return LoadedRoute(
         model=step.model,
         rollout_id=step.rollout_id,
@@ -246,4 +247,5 @@ def _route(
         champion=Arm("champion", champion),
         challenger=Arm("challenger", challenger) if challenger else None,
         shadow=step.shadow if challenger else 0.0,
+        requested=frozenset().union(*(version.signature.requested for version in versions)),
     )

@@ -2,19 +2,31 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from predictor.domain.answer import probability
 from predictor.domain.batching import grouped
-from predictor.domain.errors import ModelFailedError, RefusalError
-from predictor.domain.features import Gap, Stored
+from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
+from predictor.domain.features import Gap, Stored, Value
 from predictor.domain.last_known import LastKnown
 from predictor.handlers.loaded import LoadedVersion
-from predictor.handlers.remote import Scored
 
 log = logging.getLogger(__name__)
+
+Outcome = float | CannotAnswerError
+"""The probability of the positive class, or why there is none."""
+
+
+class Scored(Protocol):
+    """What is scored: a row that gets a score or an error."""
+
+    version: LoadedVersion
+    row: list[Value]
+    score: float | None
+    error: RefusalError | None
+    inference_ms: float
 
 
 class Filled(Scored, Protocol):
@@ -50,26 +62,49 @@ def fill(
 
 def score(batch: Iterable[Scored]) -> None:
     """Give each row with neither score nor error one of them, in one run a version."""
-    groups = grouped((p.version, p) for p in batch if p.error is None and p.score is None)
-    for version, group in groups.items():
+    for version, group in unscored(batch).items():
         started = time.perf_counter()
-        try:
-            scores = version.scorer.scores([each.row for each in group])
-        except ModelFailedError:
-            scores = None
-        for i, each in enumerate(group):
-            try:
-                # One bad row is not to fail its neighbours.
-                given = scores[i] if scores else version.scorer.scores([each.row])[0]
-                each.score = probability(given)
-            except ModelFailedError as failure:
-                tell(version, failure)
-                each.error = failure
-        took = (time.perf_counter() - started) * 1000
-        for each in group:
-            each.inference_ms = took
+        found = outcomes(version, [each.row for each in group])
+        give(version, group, found, time.perf_counter() - started)
 
 
-def tell(version: LoadedVersion, failure: ModelFailedError) -> None:
-    """Write down that a version broke on a row."""
-    log.error("%s version %s: %s", version.model, version.version, failure.message)
+def unscored(batch: Iterable[Scored]) -> dict[LoadedVersion, list[Scored]]:
+    """What has neither score nor error, by version."""
+    return grouped((p.version, p) for p in batch if p.error is None and p.score is None)
+
+
+def outcomes(version: LoadedVersion, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
+    """What a version says of each row, in one run; one that breaks it fails alone."""
+    try:
+        return [checked(given) for given in version.scorer.scores(rows)]
+    except CannotAnswerError:
+        return [_alone(version, row) for row in rows]
+
+
+def _alone(version: LoadedVersion, row: Sequence[Value]) -> Outcome:
+    try:
+        return checked(version.scorer.scores([row])[0])
+    except CannotAnswerError as error:
+        return error
+
+
+def checked(given: Outcome) -> Outcome:
+    """What a model gave, held to be a probability."""
+    try:
+        return given if isinstance(given, CannotAnswerError) else probability(given)
+    except ModelFailedError as failure:
+        return failure
+
+
+def give(
+    version: LoadedVersion, group: Sequence[Scored], found: Sequence[Outcome], seconds: float
+) -> None:
+    """Write down what came of the rows of a version, and how long its run took."""
+    for each, outcome in zip(group, found, strict=True):
+        each.inference_ms = seconds * 1000
+        if not isinstance(outcome, CannotAnswerError):
+            each.score = outcome
+            continue
+        if isinstance(outcome, ModelFailedError):
+            log.error("%s version %s: %s", version.model, version.version, outcome.message)
+        each.error = outcome

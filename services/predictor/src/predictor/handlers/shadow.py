@@ -93,10 +93,9 @@ class Trial:
 
     def ask(self) -> None:
         """Make the row of what the caller sent."""
-        route = self.answered.route
-        names = frozenset().union(*(version.signature.requested for version in route.versions))
+        sent, known = self.answered.sent or {}, self.answered.route.requested
         try:
-            self.row = self.version.signature.request_values(self.answered.sent or {}, names)
+            self.row = self.version.signature.request_values(sent, known)
         except RefusalError as refusal:
             self.error = refusal
 

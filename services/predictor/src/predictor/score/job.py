@@ -11,7 +11,7 @@ from predictor.domain.answer import predicted_class
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Cell, Gap, Ref, Signature, Stored, Value
 from predictor.handlers.loaded import LoadedVersion
-from predictor.handlers.rows import score_rows
+from predictor.handlers.scoring import outcomes
 from predictor.score.errors import ScoreError
 from servicekit.event import derived_id
 
@@ -230,22 +230,24 @@ class TableScorer:
             entities = ["" if v is None else str(v) for v in columns[job.entity_column]]
         moments = _moments(batch.column(job.time_column))
         chosen = [self._choose(entity) for entity in entities]
-        outcomes: list[float | RefusalError] = [0.0] * len(ids)
+        found: list[float | RefusalError] = [0.0] * len(ids)
         groups: dict[LoadedVersion, tuple[list[int], list[list[Value]]]] = {}
         for at, (_, version) in enumerate(chosen):
             try:
                 row = self._row(version.signature, columns, at, moments[at])
             except RefusalError as refusal:
-                outcomes[at] = refusal
+                found[at] = refusal
                 continue
             places, rows = groups.setdefault(version, ([], []))
             places.append(at)
             rows.append(row)
         for version, (places, rows) in groups.items():
-            for at, outcome in zip(places, score_rows(version, rows, job.max_rows), strict=True):
-                outcomes[at] = outcome
-        self._count(ids, outcomes)
-        scores = [None if isinstance(o, RefusalError) else o for o in outcomes]
+            for start in range(0, len(rows), job.max_rows):
+                run = slice(start, start + job.max_rows)
+                for at, outcome in zip(places[run], outcomes(version, rows[run]), strict=True):
+                    found[at] = outcome
+        self._count(ids, found)
+        scores = [None if isinstance(o, RefusalError) else o for o in found]
         own = {
             "prediction_id": [
                 derived_id(f"{job.input.uri}|{row}|{job.model}|{version.version}", "prediction")
@@ -260,7 +262,7 @@ class TableScorer:
             "prediction": [None if s is None else predicted_class(s) for s in scores],
             "probability": scores,
             "error": [
-                f"{o.code}: {o.message}" if isinstance(o, RefusalError) else None for o in outcomes
+                f"{o.code}: {o.message}" if isinstance(o, RefusalError) else None for o in found
             ],
             RUN: [self.run_id] * len(ids),
         }
@@ -326,10 +328,8 @@ class TableScorer:
             )
         return str(value)
 
-    def _count(self, ids: list[str], outcomes: list[float | RefusalError]) -> None:
-        failures = [
-            (i, o) for i, o in zip(ids, outcomes, strict=True) if isinstance(o, RefusalError)
-        ]
+    def _count(self, ids: list[str], found: list[float | RefusalError]) -> None:
+        failures = [(i, o) for i, o in zip(ids, found, strict=True) if isinstance(o, RefusalError)]
         self.progress.done += len(ids)
         self.progress.failed += len(failures)
         if self.progress.failed > self._job.max_errors:

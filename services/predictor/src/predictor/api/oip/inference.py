@@ -16,7 +16,6 @@ from predictor.handlers.loaded import (
     LoadedRoutes,
     LoadedVersion,
     arm_of_version,
-    named_arm,
 )
 from servicekit.clock import Clock
 
@@ -98,7 +97,7 @@ class Inference:
                 f"version {shown(version)} is named already: leave {HEADER} out",
                 HEADER,
             )
-        return named_arm(self.route(model), wanted)
+        return self._answering.arm(model, wanted)
 
     async def infer(
         self,
