@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.capacity.costs import COPIES, UTILISATION, Phase, ceiling, gigabytes, need
 
 from event_schemas.topics import RETENTION, Kind
@@ -25,11 +26,7 @@ COLOURS = ("#1b6ca8", "#c9772b", "#5b8c5a", "#8d6a9f", "#b0a13f", "#9a9a9a", "#3
 
 def write(data: dict[str, Any]) -> None:
     """Put the tables between their marks in the page, and the plot beside it."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise SystemExit(f"{PAGE} has lost its marks {BEGIN} and {END}: put them back")
-    PAGE.write_text(f"{before}{BEGIN}\n{section(data)}\n{END}{after}", encoding="utf-8")
+    page.fill(PAGE, BEGIN, END, section(data))
     _plot(data)
 
 

@@ -24,7 +24,7 @@ from bench.kit import loops
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import apache_broker, embedded_broker
+from servicekit.testing.broker import KINDS
 
 ROOT = Path(__file__).parents[2]
 LOOP_CORE, BROKER_CORE = 0, 1
@@ -101,12 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, default=60_000, help="of a batched loop")
-    parser.add_argument("--broker", choices=("embedded", "apache"), default="apache")
+    parser.add_argument("--broker", choices=KINDS, default="apache")
     parser.add_argument("--result", type=Path, help="writes JSON here, and a plot beside it")
     options = parser.parse_args()
     os.sched_setaffinity(0, {BROKER_CORE})
-    kind = {"embedded": embedded_broker, "apache": apache_broker}[options.broker]
-    with tempfile.TemporaryDirectory() as folder, kind(Path(folder)) as bootstrap:
+    with tempfile.TemporaryDirectory() as folder, KINDS[options.broker](Path(folder)) as bootstrap:
         result = run(bootstrap, options.rounds, options.events)
     result["broker"] = options.broker
     result["machine"] = {"python": platform.python_version(), "cores": os.cpu_count()}

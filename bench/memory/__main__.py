@@ -31,7 +31,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import apache_broker, embedded_broker
+from servicekit.testing.broker import KINDS
 
 AHEAD = 40_000
 """Events of a topic that its reader has yet to take, at most."""
@@ -47,13 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--minutes", type=float, default=14, help="after which it ends in any case")
-    parser.add_argument("--broker", choices=("embedded", "apache"), default="apache")
+    parser.add_argument("--broker", choices=KINDS, default="apache")
     parser.add_argument("--result", type=Path, help="writes JSON here, and a plot beside it")
     options = parser.parse_args()
-    kind = {"embedded": embedded_broker, "apache": apache_broker}[options.broker]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-memory-")))
-        bootstrap = stack.enter_context(kind(folder / "broker"))
+        bootstrap = stack.enter_context(KINDS[options.broker](folder / "broker"))
         replay = Replay(stack, folder, bootstrap, options.events)
         try:
             replay.run(options.minutes * 60)

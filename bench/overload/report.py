@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench import page
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "performance.md"
 PLOT = DOCS / "images" / "overload.png"
@@ -12,12 +14,7 @@ BEGIN, END = "<!-- make bench-overload -->", "<!-- end of make bench-overload --
 
 def write(data: dict[str, Any]) -> None:
     """Put the figures between their marks in the page, and the plot beside it."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise SystemExit(f"{PAGE} has lost its marks {BEGIN} and {END}: put them back")
-    PAGE.write_text(f"{before}{BEGIN}\n{_section(data)}\n{END}{after}")
+    page.fill(PAGE, BEGIN, END, _section(data))
     _plot(data)
 
 

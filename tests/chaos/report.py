@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from tests.chaos.oracle import Promise
 from tests.chaos.turn import Result
 
@@ -141,12 +142,9 @@ def write_table(results: Path, document: Path, *, one_by_one: bool = False) -> N
             a table of their own.
     """
     begin, end = (BROKERS_BEGIN, BROKERS_END) if one_by_one else (BEGIN, END)
-    text = document.read_text()
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
     runs = json.loads(results.read_text())
     shown = brokers_table(runs) if one_by_one else table(runs)
-    document.write_text(f"{before}{begin}\n\n{shown}\n\n{end}{after}")
+    page.fill(document, begin, end, f"\n{shown}\n")
 
 
 def _commit() -> str:

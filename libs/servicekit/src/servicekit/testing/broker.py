@@ -31,10 +31,9 @@ def broker(folder: Path, port: int | None = None) -> Iterator[str]:
         RuntimeError: The broker did not answer in time, for example because the port is taken.
         ValueError: There is no such kind of broker.
     """
-    kinds = {"embedded": embedded_broker, "apache": apache_broker}
-    if _kind() not in kinds:
-        raise ValueError(f"TEST_BROKER={_kind()}: choose one of {', '.join(kinds)}")
-    with kinds[_kind()](folder, port) as bootstrap:
+    if _kind() not in KINDS:
+        raise ValueError(f"TEST_BROKER={_kind()}: choose one of {', '.join(KINDS)}")
+    with KINDS[_kind()](folder, port) as bootstrap:
         yield bootstrap
 
 
@@ -81,6 +80,10 @@ def apache_broker(folder: Path, port: int | None = None) -> Iterator[str]:
         deadline=60.0,
     ):
         yield node.address
+
+
+KINDS = {"embedded": embedded_broker, "apache": apache_broker}
+"""Every kind of broker that can be started here, by its name."""
 
 
 def answers(bootstrap: str) -> bool:
