@@ -15,7 +15,8 @@ COUNT = 2
 
 
 class Part:
-    """Breaks by the file `broken`; not ready while `late` is there, if it was from the start."""
+    """Breaks by the file `broken`, before it is ready; nor is it while `late` is there, if it was
+    from the start."""
 
     name = "part"
 
@@ -25,7 +26,8 @@ class Part:
 
     @property
     def ready(self) -> bool:
-        return not (self._late and (self._folder / "late").exists())
+        late = self._late and (self._folder / "late").exists()
+        return not late and not (self._folder / "broken").exists()
 
     def run(self, stop: threading.Event) -> None:
         if (self._folder / "broken").exists():
