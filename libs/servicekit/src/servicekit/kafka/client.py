@@ -88,6 +88,8 @@ class Clients:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                # Whoever rests between fetches has to know that all has come.
+                "enable.partition.eof": bool(self.idle_rest_seconds),
                 **self.bounds.consumer(),
                 **_dotted(options),
             },
