@@ -17,14 +17,16 @@ def test_a_service_writes_what_it_sends_and_its_own_topics_alone() -> None:
 
 
 def test_the_predictor_follows_rollouts_and_can_neither_begin_nor_approve_anything() -> None:
-    assert may("predictor", "Read") == {"rollout.step"}
-    assert may("predictor", "Write") == {"prediction.logged"}
+    assert may("predictor", "Read") == {"rollout.step", "score.requested"}
+    assert may("predictor", "Write") == {"prediction.logged", "predictor.dead"}
     assert {right.type for right in rights_of("predictor")} == {"topic", "group"}
 
 
 def test_people_read_everything_and_send_what_comes_from_outside() -> None:
     assert may(PEOPLE, "Read") == {""}
-    assert may(PEOPLE, "Write") == {"record.received", "retrain.requested", "rollout.command"}
+    assert may(PEOPLE, "Write") == {
+        *("record.received", "retrain.requested", "rollout.command", "score.requested")
+    }
 
 
 def test_nobody_may_alter_or_delete() -> None:

@@ -14,6 +14,7 @@ from event_schemas.prediction import PredictionLogged
 from event_schemas.record import RecordReceived
 from event_schemas.retrain import RetrainDecided, RetrainRequested
 from event_schemas.rollout import RolloutCommand, RolloutStep
+from event_schemas.score import ScoreRequested
 
 EVENTS: tuple[type[EventBody], ...] = (
     RecordReceived,
@@ -28,6 +29,7 @@ EVENTS: tuple[type[EventBody], ...] = (
     TrainingFailed,
     RolloutCommand,
     RolloutStep,
+    ScoreRequested,
     PredictionLogged,
     ArmMeasured,
     DriftSuspected,
@@ -58,5 +60,6 @@ __all__ = [
     "RetrainRequested",
     "RolloutCommand",
     "RolloutStep",
+    "ScoreRequested",
     "TrainingFailed",
 ]

@@ -14,8 +14,8 @@ SERVICES: dict[str, str] = {
 }
 """Every service, by the name that it has everywhere, and what it is for."""
 
-LOOPS: tuple[str, ...] = ("ingest", "trainer", "deployer", "drift-monitor")
-"""Services that handle events one by one, and so have dead letters; the predictor only follows."""
+LOOPS: tuple[str, ...] = ("ingest", "trainer", "deployer", "predictor", "drift-monitor")
+"""Services that read in a consumer group, and so have dead letters."""
 
 STATES: tuple[str, ...] = ("trainer", "deployer", "drift-monitor")
 """Services that keep tables in a topic of their own."""
@@ -41,6 +41,7 @@ ROUTES: dict[str, Route] = {
     "training.failed": Route(("trainer",), ("trainer",)),
     "rollout.command": Route((OUTSIDE,), ("deployer",)),
     "rollout.step": Route(("deployer",), ("trainer", "predictor", "drift-monitor")),
+    "score.requested": Route((OUTSIDE,), ("predictor",)),
     "prediction.logged": Route(("predictor",), ("drift-monitor",)),
     "arm.measured": Route(("drift-monitor",), ("deployer",)),
     # Sent by the monitor's `watch` process, read by its `windows`.

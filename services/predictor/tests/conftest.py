@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -23,8 +23,11 @@ from predictor.handlers.follow import RolloutFollower
 from predictor.ports import KeptScores
 from predictor.settings import PredictorSettings
 from servicekit.clock import FakeClock
+from servicekit.component import Component
 from servicekit.errors import UnavailableError
 from servicekit.memory import MemoryBus
+
+C = TypeVar("C")
 
 NOW = datetime(2013, 7, 1, 12, tzinfo=UTC)
 
@@ -130,6 +133,8 @@ class TableFeatures:
         self.reads: list[dict[str, tuple[list[Ref], list[Any]]]] = []
         self.away = False
         self.delay = 0.0
+        self.asked = asyncio.Event()
+        """Set once somebody waits for the store."""
 
     def put(self, join_key: str, value: Any, ref: Ref, cell: Any, at: datetime) -> None:
         self.rows.setdefault((join_key, value), {})[ref] = Cell(cell, at.timestamp())
@@ -141,6 +146,7 @@ class TableFeatures:
 
     async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
         self.reads.append({k: (list(w.refs), list(w.values)) for k, w in wanted.items()})
+        self.asked.set()
         await asyncio.sleep(self.delay)
         if self.away:
             raise UnavailableError("connection refused")
@@ -162,10 +168,11 @@ class Lab:
     scores: KeptScores | None = None
     follower: RolloutFollower = field(init=False)
     app: FastAPI = field(init=False)
+    components: Sequence[Component] = field(init=False)
 
     def start(self, **settings: Any) -> "Lab":
         self.settings = self.settings.model_copy(update=settings)
-        (follower,), self.app = build(
+        self.components, self.app = build(
             self.settings,
             self.bus,
             artifacts=self.artifacts,
@@ -173,9 +180,13 @@ class Lab:
             scores=self.scores,
             clock=self.bus.clock,
         )
-        assert isinstance(follower, RolloutFollower)
-        self.follower = follower
+        self.follower = self.of(RolloutFollower)
         return self
+
+    def of(self, kind: type[C]) -> C:
+        """The component of a kind."""
+        (found,) = (each for each in self.components if isinstance(each, kind))
+        return found
 
     def version(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from event_schemas import PredictionLogged
+from event_schemas import PredictionLogged, ScoreRequested
 from predictor.adapters.feast_config import redis_online_store, repo_config
 from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
@@ -88,6 +88,16 @@ def everything(view: TopicView, count: int) -> list[PredictionLogged]:
     return found
 
 
+def over_kafka(body: Any, name: str) -> ScoreRequested:
+    return ScoreRequested(
+        prediction_id=name,
+        model=body["model"],
+        entity=body["entity_id"],
+        features=body["features"],
+        event_time=AT + timedelta(hours=2),
+    )
+
+
 Reader = Callable[[Path, str], OnlineFeatures]
 
 
@@ -122,15 +132,19 @@ def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
         # A busy machine is no outage.
         feature_timeout_seconds=20,
         log_deadline_seconds=20,
+        score_requested=True,
     )
-    (follower,), app = build(settings, bus)
+    components, app = build(settings, bus)
     step = lab.step(0, lab.version(1, requested + stored))
     sender = bus.sender()
-    sender.send(encode(Event(body=step, source="/test", time=AT))).result(20)
+    for sent in (step, *(over_kafka(body, f"k{i}") for i in range(30))):
+        sender.send(encode(Event(body=sent, source="/test", time=AT))).result(20)
     sender.close(5)
     stop = threading.Event()
-    thread = threading.Thread(target=follower.run, args=(stop,))
-    thread.start()
+    threads = [threading.Thread(target=each.run, args=(stop,)) for each in components]
+    for thread in threads:
+        thread.start()
+    logged: list[PredictionLogged] = []
 
     async def talk() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -147,18 +161,25 @@ def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
                 }
                 for i, (origin, age) in enumerate([("EWR", 2), ("EWR", 2.01), ("JFK", 0)] * 20)
             ]
-            return await asyncio.gather(*(client.post("/predict", json=r) for r in requests))
+            answers = await asyncio.gather(*(client.post("/predict", json=r) for r in requests))
+            view = bus.view("prediction.logged")
+            logged.extend(await asyncio.to_thread(everything, view, 90))
+            return answers
 
     try:
-        until(lambda: follower.ready)
+        until(lambda: all(each.ready for each in components))
         answers = asyncio.run(talk())
     finally:
         stop.set()
-        thread.join(10)
-    assert not thread.is_alive()
+        for thread in threads:
+            thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
     assert {answer.status_code for answer in answers} == {200}, answers[0].text
-    logged = everything(bus.view("prediction.logged"), 60)
-    assert sorted(each.sequence for each in logged) == list(range(60))
+    assert sorted(each.sequence for each in logged) == list(range(90))
+    asked = [each for each in logged if each.prediction_id.startswith("k")]
+    assert {each.prediction_id for each in asked} == {f"k{i}" for i in range(30)}
+    assert {(each.score, each.error) for each in asked} == {(answers[0].json()["score"], None)}
+    logged = [each for each in logged if each not in asked]
     seen = {int(each.prediction_id[1:]) % 3: each.features["temp"] for each in logged}
     assert seen == {0: -1.5, 1: None, 2: None}, "fresh, stale, absent"
     assert {each.prediction_id: each.score for each in logged} == {

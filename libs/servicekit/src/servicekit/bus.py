@@ -269,8 +269,15 @@ class Bus(Protocol):
         """
         ...
 
-    def group(self, *, group: str, topics: Sequence[str], member: str) -> GroupSession:
-        """A static member of a consumer group."""
+    def group(self, *, group: str, topics: Sequence[str], member: str | None) -> GroupSession:
+        """A member of a consumer group.
+
+        Args:
+            group: its name.
+            topics: what is read.
+            member: which replica this is: a restart takes its own partitions back; None: one of
+                many, which come and go, so its partitions go to the others at once.
+        """
         ...
 
     def sender(self, *, polled: bool = False, patient: bool = False) -> Sender:

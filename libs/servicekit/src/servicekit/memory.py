@@ -77,7 +77,9 @@ class MemoryBus:
         """See `Bus.transactional`."""
         return MemoryTransactionalSession(self, service, topics, slot, slots)
 
-    def group(self, *, group: str, topics: Sequence[str], member: str) -> "MemoryGroupSession":
+    def group(
+        self, *, group: str, topics: Sequence[str], member: str | None
+    ) -> "MemoryGroupSession":
         """See `Bus.group`."""
         return MemoryGroupSession(self, group, topics, member)
 
@@ -218,7 +220,9 @@ class MemoryTransactionalSession:
 class MemoryGroupSession:
     """The only member of its group."""
 
-    def __init__(self, bus: MemoryBus, group: str, topics: Sequence[str], member: str) -> None:
+    def __init__(
+        self, bus: MemoryBus, group: str, topics: Sequence[str], member: str | None
+    ) -> None:
         self._bus = bus
         self._reader = _Reader(bus, group, [(t, p) for t in topics for p in range(bus.partitions)])
         self._identity = f"{group}/{member}"

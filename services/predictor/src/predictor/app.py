@@ -45,6 +45,7 @@ from predictor.handlers.cache import PredictionCache
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
 from predictor.handlers.pace import Pace
+from predictor.handlers.requested import RequestedLoop, RequestedScores
 from predictor.handlers.shadow import Budget, Shadow
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Artifacts, KeptScores, OnlineFeatures
@@ -71,7 +72,7 @@ def build(
 
     Args:
         settings: of this process.
-        bus: carries `rollout.step` in and `prediction.logged` out.
+        bus: carries `rollout.step` and `score.requested` in, and `prediction.logged` out.
         artifacts: default: MLflow.
         features: default: Feast, or none where FEAST_REPO is not set.
         scores: where the prediction cache lies; default: Redis.
@@ -125,6 +126,17 @@ def build(
     if shadow is not None:
         shadow.busy = lambda: answering.busy
 
+    components: list[Component] = [follower]
+    requested: RequestedScores | None = None
+    if settings.score_requested:
+        requested = RequestedScores(
+            answering,
+            lambda: follower.failures,
+            clock,
+            ahead_seconds=settings.max_event_time_ahead_seconds,
+        )
+        components.append(RequestedLoop(requested, bus, settings.score_requested_batch))
+
     limits = Limits(
         body_bytes=settings.max_body_bytes,
         entity_characters=settings.max_entity_characters,
@@ -151,7 +163,11 @@ def build(
         journal.start()
         if grpc is not None:
             await grpc.start()
+        if requested is not None:
+            requested.join(asyncio.get_running_loop())
         yield
+        if requested is not None:
+            await asyncio.to_thread(requested.leave, settings.log_deadline_seconds)
         if grpc is not None:
             await grpc.stop()
         if shadow is not None:
@@ -178,7 +194,7 @@ def build(
     api.include_router(pages(follower))
     api.include_router(protocol_pages(inference, lambda: follower.ready))
     api.openapi = lambda: document(api)
-    return (follower,), api
+    return components, api
 
 
 def shortcut(api: FastAPI) -> Shortcut:

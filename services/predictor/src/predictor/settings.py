@@ -68,6 +68,11 @@ class PredictorSettings(ServiceSettings):
     """Most that X-Request-Timeout may ask for; more is taken as this."""
     max_instances: int = Field(default=256, ge=1)
     """Most instances in one request, at most `max_in_flight`."""
+    score_requested: bool = False
+    """Whether requests that come over Kafka (`score.requested`) are answered too; the replicas, and
+    their workers, share them as one consumer group."""
+    score_requested_batch: int = Field(default=256, ge=1)
+    """Most such requests under way at once, at most `max_in_flight`."""
     max_rows: int = Field(default=256, ge=1)
     """Requests in one run of a model."""
     skops_workers: int = Field(default=1, ge=1, le=64)
@@ -120,6 +125,16 @@ class PredictorSettings(ServiceSettings):
                 f"MAX_INSTANCES={self.max_instances} is more than"
                 f" MAX_IN_FLIGHT={self.max_in_flight}, so the largest requests could never be"
                 " answered: lower the first or raise the second"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _requested_can_be_under_way(self) -> Self:
+        if self.score_requested and self.score_requested_batch > self.max_in_flight:
+            raise ValueError(
+                f"SCORE_REQUESTED_BATCH={self.score_requested_batch} is more than"
+                f" MAX_IN_FLIGHT={self.max_in_flight}, so a batch could never be answered: lower"
+                " the first or raise the second"
             )
         return self
 

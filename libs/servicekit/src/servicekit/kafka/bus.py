@@ -103,7 +103,7 @@ class KafkaBus:
             self._clients, self._topics, service=service, inputs=topics, slot=slot, slots=slots
         )
 
-    def group(self, *, group: str, topics: Sequence[str], member: str) -> KafkaGroupSession:
+    def group(self, *, group: str, topics: Sequence[str], member: str | None) -> KafkaGroupSession:
         """See `Bus.group`."""
         return KafkaGroupSession(
             self._clients, self._topics, group=group, inputs=topics, member=member

@@ -1,4 +1,4 @@
-"""A static member of a consumer group over Kafka, for effects that leave Kafka."""
+"""A member of a consumer group over Kafka, for effects that leave Kafka."""
 
 import time
 from collections.abc import Sequence
@@ -33,13 +33,21 @@ class KafkaGroupSession:
     """Reads with a group, publishes, and commits when its caller says so."""
 
     def __init__(
-        self, clients: Clients, topics: Topics, *, group: str, inputs: Sequence[str], member: str
+        self,
+        clients: Clients,
+        topics: Topics,
+        *,
+        group: str,
+        inputs: Sequence[str],
+        member: str | None,
     ) -> None:
         self._clients = clients
         self._topics = topics
         self._group = group
         self._inputs = list(inputs)
-        self._member = f"{group}-{member}"
+        self._member = group if member is None else f"{group}-{member}"
+        # A restarted member takes its own partitions back, without a rebalance.
+        self._static = {} if member is None else {"group_instance_id": self._member}
         self._consumer: Consumer | None = None
         self._reader: BatchReader | None = None
         self._producer = AckedProducer(clients)
@@ -54,10 +62,9 @@ class KafkaGroupSession:
         try:
             consumer = self._clients.consumer(
                 self._group,
-                # A restarted member takes its own partitions back, without a rebalance.
-                group_instance_id=self._member,
                 partition_assignment_strategy="cooperative-sticky",
                 max_poll_interval_ms=LONGEST_BATCH_SECONDS * 1000,
+                **self._static,
             )
             self._consumer, self._reader = (
                 consumer,

@@ -77,7 +77,7 @@ class SinkLoop:
         bus: Bus,
         *,
         topics: Sequence[str],
-        member: str = "0",
+        member: str | None = "0",
         clock: Clock | None = None,
         max_batch: int = 5000,
         poll_seconds: float = 0.5,
@@ -91,14 +91,14 @@ class SinkLoop:
             sink: makes the effects.
             bus: where the messages come from.
             topics: what is read.
-            member: which replica this is.
+            member: which replica this is; None: one of many, see `Bus.group`.
             clock: tells when a dead letter was made.
             max_batch: messages that are written at once, at most.
             poll_seconds: longest wait for a first message, and so for a stop.
             linger_seconds: how long a batch that is not full waits for more.
             backoff: between attempts in an outage.
         """
-        self.name = f"{service}-{member}"
+        self.name = service if member is None else f"{service}-{member}"
         self._service = service
         self._sink = sink
         self._session: GroupSession = bus.group(group=service, topics=topics, member=member)

@@ -42,7 +42,7 @@ class FaultyBus:
         inner = self._bus.transactional(service=service, topics=topics, slot=slot, slots=slots)
         return self._around(inner)
 
-    def group(self, *, group: str, topics: Sequence[str], member: str) -> GroupSession:
+    def group(self, *, group: str, topics: Sequence[str], member: str | None) -> GroupSession:
         """See `Bus.group`."""
         return self._around(self._bus.group(group=group, topics=topics, member=member))
 

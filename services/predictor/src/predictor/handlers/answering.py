@@ -73,6 +73,7 @@ class Prediction:
         "prediction_id",
         "route",
         "row",
+        "sampling_rate",
         "score",
         "sent",
         "timer",
@@ -92,6 +93,7 @@ class Prediction:
         deadline: float,
         traceparent: str | None,
         pinned: bool,
+        sampled: bool,
         told: "Callable[[Prediction], None]",
     ) -> None:
         self.route = route
@@ -105,6 +107,8 @@ class Prediction:
         """`time.perf_counter()` from which on it is not worth computing."""
         self.traceparent = traceparent
         self.pinned = pinned
+        self.sampling_rate = arm.version.sampling_rate if sampled else 1.0
+        """Share of its like that is logged."""
         self.told: Callable[[Prediction], None] | None = told
         """Hears of its end, once; None from then on."""
         self.timer: asyncio.TimerHandle | None = None
@@ -280,6 +284,7 @@ class Answering:
         traceparent: str | None,
         told: Callable[[Prediction], None],
         pinned: Arm[LoadedVersion] | None = None,
+        sampled: bool = True,
     ) -> Prediction:
         """Take one request into the next batch; on the event loop.
 
@@ -296,6 +301,8 @@ class Answering:
             told: called once on the loop, later, when the prediction has an answer, which is then
                 in the log, or `trouble`.
             pinned: the arm that the caller wants; None: that of the entity.
+            sampled: whether the version's policy says which predictions are logged; else it is in
+                any case.
 
         Raises:
             RefusalError: it is not taken, and `told` is not called.
@@ -317,6 +324,7 @@ class Answering:
             arrived + within,
             traceparent,
             pinned is not None,
+            sampled,
             told,
         )
         self._admission.entered(model)
@@ -511,7 +519,7 @@ class Answering:
                 replica=self.replica,
                 sequence=sequence,
                 pinned=prediction.pinned,
-                sampling_rate=prediction.version.sampling_rate,
+                sampling_rate=prediction.sampling_rate,
                 cache_hit=prediction.cached,
             )
             entries.append(entry(logged, prediction.traceparent))

@@ -14,6 +14,7 @@ class Scored(Protocol):
 
     prediction_id: str
     version: LoadedVersion
+    sampling_rate: float
 
 
 S = TypeVar("S", bound=Scored)
@@ -21,12 +22,12 @@ S = TypeVar("S", bound=Scored)
 
 def sampled(batch: Sequence[S]) -> tuple[Sequence[S], Sequence[S]]:
     """Those that are logged, and those that are not, which are counted; each in their order."""
-    if all(each.version.sampling_rate >= 1.0 for each in batch):
+    if all(each.sampling_rate >= 1.0 for each in batch):
         return batch, ()
     kept: list[S] = []
     others: list[S] = []
     for each in batch:
-        (kept if logged(each.prediction_id, each.version.sampling_rate) else others).append(each)
+        (kept if logged(each.prediction_id, each.sampling_rate) else others).append(each)
     for model, count in Counter(each.version.model for each in others).items():
         UNSAMPLED.labels(model).inc(count)
     return kept, others

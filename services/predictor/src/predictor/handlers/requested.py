@@ -1,0 +1,179 @@
+"""Answers what is asked over Kafka, by the way of any request: arms, features, limits, log.
+
+The answer is the prediction's record in the log. A batch that comes again is answered again, under
+the same ids, by which readers of the log know a prediction.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+
+from event_schemas import ScoreRequested
+from predictor.domain.errors import BadRequestError, CannotAnswerError
+from predictor.handlers.answering import Answering, Prediction
+from predictor.handlers.follow import LoadFailure
+from servicekit.bus import Bus
+from servicekit.clock import Clock
+from servicekit.errors import UnavailableError
+from servicekit.event import Event
+from servicekit.loops.sink import Received, SinkLoop
+
+
+class RequestedScores:
+    """A sink whose store is the log of predictions; `write` runs on a thread of its own."""
+
+    def __init__(
+        self,
+        answering: Answering,
+        failures: Callable[[], Mapping[str, LoadFailure]],
+        clock: Clock,
+        *,
+        ahead_seconds: float,
+    ) -> None:
+        """Waits for an event loop.
+
+        Args:
+            answering: answers, on the event loop.
+            failures: why models have no version that is loaded.
+            clock: wall time.
+            ahead_seconds: by which an event time may lie in the future.
+        """
+        self._answering = answering
+        self._failures = failures
+        self._clock = clock
+        self._ahead_seconds = ahead_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_work = threading.Lock()
+        """Held while a batch is under way."""
+
+    def join(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer from now on, on this event loop."""
+        self._loop = loop
+
+    def leave(self, timeout: float) -> None:
+        """Begin no batch from now on, and let that which is under way come to its end; blocks.
+
+        Args:
+            timeout: longest wait for it, in seconds; what has no answer then comes again.
+        """
+        done = self._at_work.acquire(timeout=timeout)
+        self._loop = None
+        if done:
+            self._at_work.release()
+
+    def recover(self) -> Sequence[Event]:
+        """Nothing: what has no answer in the log was not committed, and comes again."""
+        return ()
+
+    def write(self, batch: Sequence[Received]) -> Sequence[Event]:
+        """Answer a batch; all of it is in the log when this returns.
+
+        Raises:
+            BadRequestError: a request can never be answered; none of the batch was.
+            UnavailableError: something that is needed is missing for now.
+        """
+        with self._at_work:
+            if self._loop is None:
+                raise UnavailableError("the predictor has not started, or stops")
+            asked = [(each.event.body, each.event.traceparent) for each in batch]
+            requests = [(body, t) for body, t in asked if isinstance(body, ScoreRequested)]
+            for body, _ in requests:
+                self._check(body)
+            asyncio.run_coroutine_threadsafe(self._answer(requests), self._loop).result()
+        return ()
+
+    def _check(self, request: ScoreRequested) -> None:
+        ahead = (request.event_time - self._clock.now()).total_seconds()
+        if ahead > self._ahead_seconds:
+            raise BadRequestError(
+                "invalid_request",
+                f"event_time {request.event_time.isoformat()} lies {ahead:.0f} s in the future,"
+                f" {self._ahead_seconds:g} s are allowed: send the time of the request",
+                "event_time",
+            )
+        try:
+            self._answering.known(request.model)
+        except CannotAnswerError as error:
+            failure = self._failures().get(request.model)
+            if failure is not None and not failure.will_retry:
+                # It would keep the requests behind it waiting until there is another version.
+                raise BadRequestError(
+                    "not_loaded",
+                    f"no version of {request.model} can be loaded: {failure.message}; send the"
+                    " request again once there is another",
+                    "model",
+                ) from error
+            raise UnavailableError(error.message) from error
+
+    async def _answer(self, requests: Sequence[tuple[ScoreRequested, str | None]]) -> None:
+        """Answer requests in one batch of the event loop.
+
+        Raises:
+            UnavailableError: some have no answer that is in the log.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        left = len(requests)
+        failure: Exception | None = None
+
+        def told(prediction: Prediction) -> None:
+            nonlocal left, failure
+            left -= 1
+            failure = failure or prediction.failure
+            if not left:
+                done.set_result(None)
+
+        arrived = time.perf_counter()
+        try:
+            for model, count in Counter(body.model for body, _ in requests).items():
+                self._answering.make_room(model, count)
+            for body, traceparent in requests:
+                self._answering.submit(
+                    model=body.model,
+                    entity=body.entity,
+                    features=body.features,
+                    event_time=body.event_time.astimezone(UTC),
+                    prediction_id=body.prediction_id,
+                    arrived=arrived,
+                    within=math.inf,
+                    traceparent=traceparent,
+                    told=told,
+                    sampled=False,  # its record is its answer
+                )
+        except CannotAnswerError as error:
+            raise UnavailableError(error.message) from error
+        await done
+        if failure is not None:
+            raise UnavailableError(f"predictions are not in the log: {failure}") from failure
+
+
+class RequestedLoop:
+    """Reads `score.requested`, as one of the group of all predictors."""
+
+    name = "score-requested"
+    ready = True
+    """Callers over HTTP do not wait for those over Kafka."""
+
+    def __init__(self, sink: RequestedScores, bus: Bus, max_batch: int) -> None:
+        """Wires the loop.
+
+        Args:
+            sink: answers.
+            bus: where the requests come from, and dead letters go.
+            max_batch: requests under way at once, at most.
+        """
+        self.loop = SinkLoop(
+            "predictor",
+            sink,
+            bus,
+            topics=[ScoreRequested.topic()],
+            member=None,
+            max_batch=max_batch,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """See `Component.run`."""
+        self.loop.run(stop)
