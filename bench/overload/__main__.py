@@ -122,16 +122,15 @@ async def _story(
     await clients.load(None, 6.0)
     capacity = rate(clients, begun, clients.now(), 200)
     print(f"capacity {capacity:,.0f}/s", flush=True)
-    await clients.connect(options.connections - BUSY)
     looks: list[Look] = []
     watching = asyncio.create_task(watch(url, pid, time.perf_counter() - clients.now(), looks))
     await clients.load(capacity * PROBE, 1.0)
     marks = [clients.now()]
-    for times, length in (
-        (PROBE, BEFORE_SECONDS),
-        (options.times, seconds),
-        (PROBE, AFTER_SECONDS),
-    ):
+    # Idle ones would be closed before they are needed.
+    more = clients.connect(options.connections - BUSY)
+    await asyncio.gather(clients.load(capacity * PROBE, BEFORE_SECONDS), more)
+    marks.append(clients.now())
+    for times, length in ((options.times, seconds), (PROBE, AFTER_SECONDS)):
         await clients.load(capacity * times, length)
         marks.append(clients.now())
     await asyncio.sleep(1.0)

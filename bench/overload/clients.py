@@ -1,7 +1,8 @@
 """Clients that send by a schedule, whether or not they are answered.
 
-A pool of connections, one request at a time on each, as clients of HTTP/1.1 have it. A request that
-is due while every connection waits for an answer is never sent, and counted.
+A pool of connections, one request at a time on each, as clients of HTTP/1.1 have it: that which was
+idle for the shortest time is taken, and those that the server closed as idle are let go. A request
+that is due while every connection waits for an answer is never sent, and counted.
 """
 
 import asyncio
@@ -63,6 +64,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self in self._clients.idle:
             self._clients.idle.remove(self)
+            return
         self._ended(0)
         self._clients.lost()
 
@@ -88,6 +90,7 @@ class Clients:
         self._requests = requests
         self._next = 0
         self.idle: deque[_Connection] = deque()
+        """Those that wait for a request; the last has waited for the shortest time."""
         self.buckets: dict[int, Bucket] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.stopping = False
@@ -125,7 +128,7 @@ class Clients:
                 due -= 1.0
                 bucket.sent += 1
                 self._next = (self._next + 1) % len(self._requests)
-                idle.popleft().send(self._requests[self._next], now - self._begun)
+                idle.pop().send(self._requests[self._next], now - self._begun)
             if due >= 1.0:
                 bucket.unsent += int(due)
                 due %= 1.0
@@ -143,7 +146,7 @@ class Clients:
             came.latencies.append((now - sent) * 1000)
 
     def lost(self) -> None:
-        """A connection has ended; another takes its place."""
+        """A connection has ended in mid-request; another takes its place."""
         if not self.stopping:
             task = asyncio.get_running_loop().create_task(self._again())
             self._tasks.add(task)

@@ -40,6 +40,7 @@ async def against(
             pass
         finally:
             writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -113,6 +114,21 @@ def test_a_connection_that_ends_without_an_answer_is_counted_and_replaced() -> N
     found = asyncio.run(against(serve, story))
     assert found.statuses[0] == 1
     assert found.statuses[200] >= 1
+
+
+def test_a_connection_that_the_server_closes_as_idle_is_let_go_and_nothing_is_counted() -> None:
+    async def serve(count: int, write: Write) -> None:
+        await write(answer(200))
+        raise asyncio.IncompleteReadError(b"", 1)
+
+    async def story(clients: Clients) -> None:
+        await clients.connect(2)
+        await clients.load(1000.0, 0.005)
+        await until(lambda: not clients.idle)
+
+    found = asyncio.run(against(serve, story))
+    assert found.statuses == {200: found.sent}
+    assert 1 <= found.sent <= 2
 
 
 @pytest.mark.parametrize(
