@@ -62,6 +62,12 @@ class ServiceSettings(TopicSettings):
     kafka_prefetch_bytes: int = Field(default=16 * 1024 * 1024, ge=2 * 1024 * 1024, le=2**30)
     """Bytes of messages that a consumer has ready, from which it fetches no more until some are
     handled; one fetch, which is no larger, may go beyond."""
+    kafka_held_messages: int = Field(default=5000, ge=2, le=1_000_000)
+    """Messages of one partition that wait for older ones of another, where topics are joined; then
+    it is paused."""
+    kafka_held_seconds: float = Field(default=5.0, gt=0)
+    """How long they wait for a partition that gives nothing and is not at its end; then they are
+    handled without it, and out of order."""
     kafka_sender_queue: int = Field(default=10_000, ge=1, le=10_000_000)
     """Records of a sender that wait for the brokers, at most; whoever sends more is told to come
     back, over HTTP with 503."""

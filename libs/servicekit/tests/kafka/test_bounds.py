@@ -35,10 +35,13 @@ def test_the_settings_reach_the_clients(monkeypatch: pytest.MonkeyPatch) -> None
     settings = ServiceSettings(
         kafka_prefetch_messages=7,
         kafka_prefetch_bytes=3 * MB,
+        kafka_held_messages=13,
+        kafka_held_seconds=17.0,
         kafka_sender_queue=11,
         kafka_sender_queue_bytes=5 * MB,
     )
     clients = KafkaBus.of(settings)._clients
+    assert (clients.bounds.held_messages, clients.bounds.held_seconds) == (13, 17.0)
     clients.consumer("g")
     clients.producer()
     assert given["Consumer"]["queued.min.messages"] == 7
@@ -53,6 +56,7 @@ def test_the_settings_reach_the_clients(monkeypatch: pytest.MonkeyPatch) -> None
         ("max_batch", 1),
         ("kafka_prefetch_messages", 1),
         ("kafka_prefetch_bytes", 2 * MB),
+        ("kafka_held_messages", 2),
         ("kafka_sender_queue", 1),
         ("kafka_sender_queue_bytes", 4 * MB),
     ],

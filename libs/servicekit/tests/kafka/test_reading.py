@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from servicekit.errors import UnavailableError
-from servicekit.kafka import reading
+from servicekit.kafka.client import Bounds
 from servicekit.kafka.reading import BatchReader
 
 FAST, SLOW = ("fast", 0), ("slow", 0)
@@ -64,13 +64,8 @@ class FakeConsumer:
         self.sought.append((place.topic, place.offset))
 
 
-@pytest.fixture(autouse=True)
-def few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "HELD_MESSAGES", 10)
-
-
 def reader_of(consumer: Any) -> BatchReader:
-    reader = BatchReader(consumer)
+    reader = BatchReader(consumer, bounds=Bounds(held_messages=10))
     reader.assign([TopicPartition(*FAST, 0), TopicPartition(*SLOW, 0)])
     return reader
 

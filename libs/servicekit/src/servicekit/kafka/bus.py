@@ -82,6 +82,8 @@ class KafkaBus:
             bounds=Bounds(
                 settings.kafka_prefetch_messages,
                 settings.kafka_prefetch_bytes,
+                settings.kafka_held_messages,
+                settings.kafka_held_seconds,
                 settings.kafka_sender_queue_bytes,
             ),
         )

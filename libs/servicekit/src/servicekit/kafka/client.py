@@ -21,12 +21,16 @@ MAX_FETCH_BYTES = 50 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much waits in the memory of one client."""
+    """How much waits in the memory of one client, and for how long."""
 
     prefetch_messages: int = 10_000
     """Messages of each partition that a consumer tries to have ready."""
     prefetch_bytes: int = 16 * 1024 * 1024
     """Bytes of messages in a consumer from which it fetches no more; one fetch may go beyond."""
+    held_messages: int = 5000
+    """Messages of one partition that wait for older ones of another; then it is paused."""
+    held_seconds: float = 5.0
+    """How long they wait for a partition that gives nothing and is not at its end."""
     sender_queue_bytes: int = 64 * 1024 * 1024
     """Bytes of records in a producer that the brokers have not acknowledged."""
 

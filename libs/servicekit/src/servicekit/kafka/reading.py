@@ -8,15 +8,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from servicekit.bus import Lag, Message, Positions
 from servicekit.errors import UnavailableError
-from servicekit.kafka.client import log, read
+from servicekit.kafka.client import Bounds, log, read
 from servicekit.kafka.errors import translate
 from servicekit.kafka.merging import Merge, Partition
 from servicekit.kafka.rest import RestingConsumer
-
-PATIENCE_SECONDS = 5.0
-"""How long the other partitions wait for one that gives nothing and is not at its end."""
-HELD_MESSAGES = 5000
-"""Of one partition; one that is so far ahead of another is paused."""
 
 
 class BatchReader:
@@ -26,8 +21,11 @@ class BatchReader:
     out since the last commit is kept.
     """
 
-    def __init__(self, consumer: Consumer, rest_seconds: float = 0.0) -> None:
+    def __init__(
+        self, consumer: Consumer, rest_seconds: float = 0.0, bounds: Bounds | None = None
+    ) -> None:
         self._consumer = consumer
+        self._bounds = bounds or Bounds()
         self._resting = RestingConsumer(consumer, rest_seconds)
         self._merge: Merge | None = None
         self._added: dict[Partition, int] = {}
@@ -48,7 +46,7 @@ class BatchReader:
         self._consumer.assign(list(positions))
         self._added = {(p.topic, p.partition): p.offset for p in positions}
         if len(positions) > 1:
-            self._merge = Merge(self._added, self._at_end, PATIENCE_SECONDS)
+            self._merge = Merge(self._added, self._at_end, self._bounds.held_seconds)
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """What is there, at most `max_messages`; waits `timeout` seconds for the first.
@@ -114,7 +112,7 @@ class BatchReader:
         for message in messages:
             where = (message.topic, message.partition)
             self._added[where] = message.offset + 1
-            if merge.add(message) >= HELD_MESSAGES:
+            if merge.add(message) >= self._bounds.held_messages:
                 full.add(where)
         if full:
             # Again, if it is paused already: a rest resumes all partitions.
@@ -122,7 +120,8 @@ class BatchReader:
             self._held_back |= full
 
     def _let_go_on(self, merge: Merge) -> None:
-        for where in [w for w in self._held_back if merge.held(w) <= HELD_MESSAGES // 2]:
+        few = self._bounds.held_messages // 2
+        for where in [w for w in self._held_back if merge.held(w) <= few]:
             self._consumer.resume([TopicPartition(*where)])
             self._held_back.discard(where)
 

@@ -88,7 +88,9 @@ class KafkaTransactionalSession:
             # First of all: it ends what an older session left open, and with it its offsets.
             self._producer = self._next_producer()
             self._consumer = self._clients.consumer(self._service)
-            self._reader = BatchReader(self._consumer, self._clients.idle_rest_seconds)
+            self._reader = BatchReader(
+                self._consumer, self._clients.idle_rest_seconds, self._clients.bounds
+            )
             self._reader.assign(self._committed(self._consumer))
             self._keep_at = time.monotonic()
             self._group = self._consumer.consumer_group_metadata()
