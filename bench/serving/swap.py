@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -19,8 +20,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import uvloop
 from bench.serving.load import LOAD_CORE
 from bench.serving.model import bodies, write_model
 from bench.serving.ours import MODELS, announce, ours
@@ -31,6 +33,8 @@ from servicekit.kafka import KafkaBus
 FILE = Path(__file__).parents[1] / "results" / "hot_swap.json"
 MODEL = "bare-logged"
 CONNECTIONS = 32
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+VERSION = re.compile(rb'"version":"(\d+)"')
 STEP_TIMEOUT = 60.0
 
 
@@ -45,46 +49,102 @@ class Answer:
 
 
 class Load:
-    """Asks at a fixed rate over some connections."""
+    """Asks at a fixed rate over some connections, whether or not it is answered in time."""
 
     def __init__(self, port: int, rate: float) -> None:
         self._port = port
-        self._rate = rate
-        self._bodies = [body.encode() for body in bodies(MODEL)]
+        self._every = CONNECTIONS / rate
+        self._requests = [_request(body.encode()) for body in bodies(MODEL)]
         self.answers: list[Answer] = []
         self.late = 0
         """Requests that were sent later than the rate asks for, as the last was not answered."""
         self.stop = False
 
     async def run(self) -> None:
-        """Ask until told to stop."""
-        await asyncio.gather(*(self._caller(i) for i in range(CONNECTIONS)))
-
-    async def _caller(self, number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        every = CONNECTIONS / self._rate
-        due = time.perf_counter() + every * number / CONNECTIONS
-        i = number
-        while not self.stop:
-            wait = due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            elif wait < -every:
-                self.late += 1
-            due += every
-            body, i = self._bodies[i % len(self._bodies)], i + 1
-            sent = time.perf_counter()
-            writer.write(
-                b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n"
-                b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        """Ask until told to stop, and until all is answered."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        callers: list[_Caller] = []
+        for i in range(CONNECTIONS):
+            due = begin + self._every * i / CONNECTIONS
+            _, caller = await loop.create_connection(
+                lambda i=i, due=due: _Caller(self, i, due), "127.0.0.1", self._port
             )
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            answer = json.loads(await reader.readexactly(length))
-            status = int(head[9:12])
-            version = int(answer["version"]) if status == 200 else -1
-            self.answers.append(Answer(sent, time.perf_counter(), status, version))
-        writer.close()
+            callers.append(caller)
+        await asyncio.gather(*(caller.done for caller in callers))
+
+    def request(self, number: int) -> bytes:
+        """They go round."""
+        return self._requests[number % len(self._requests)]
+
+    @property
+    def every(self) -> float:
+        """Seconds between two requests of a connection."""
+        return self._every
+
+
+class _Caller(asyncio.Protocol):
+    """A connection with one request at a time.
+
+    Streams and their tasks would take so much of the callers' core that it is them who would wait.
+    """
+
+    def __init__(self, load: Load, number: int, due: float) -> None:
+        self._load = load
+        self._number = number
+        self._due = due
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._data = b""
+        self._sent = 0.0
+        self.done: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._next()
+
+    def _next(self) -> None:
+        wait = self._due - self._loop.time()
+        if wait > 0:
+            self._loop.call_later(wait, self._send)
+            return
+        self._load.late += wait < -self._load.every
+        self._send()
+
+    def _send(self) -> None:
+        assert self._transport is not None
+        if self._load.stop:
+            self._transport.close()
+            return
+        self._due += self._load.every
+        self._number += 1
+        self._sent = time.perf_counter()
+        self._transport.write(self._load.request(self._number))
+
+    def data_received(self, data: bytes) -> None:
+        data = self._data + data if self._data else data
+        head, found = data.find(b"\r\n\r\n"), LENGTH.search(data)
+        if head < 0 or found is None or len(data) < head + 4 + int(found[1]):
+            self._data = data
+            return
+        self._data = b""
+        status, version = int(data[9:12]), VERSION.search(data)
+        answer = Answer(self._sent, time.perf_counter(), status, int(version[1]) if version else -1)
+        self._load.answers.append(answer)
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            if not self._load.stop:  # a request that has no answer
+                self._load.answers.append(Answer(self._sent, time.perf_counter(), 0, -1))
+            self.done.set_result(None)
+
+
+def _request(body: bytes) -> bytes:
+    return (
+        b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    )
 
 
 async def in_force(port: int) -> int:
@@ -173,7 +233,7 @@ def main() -> None:
         with running(server, folder) as (url, _):
             port = int(url.rsplit(":", 1)[1])
             bootstrap = server.env["KAFKA_BOOTSTRAP_SERVERS"]
-            found = asyncio.run(
+            found = uvloop.run(
                 measure(port, bootstrap, folder / "model.onnx", options.switches, options.rate)
             )
     FILE.write_text(json.dumps(found, indent=1) + "\n")
