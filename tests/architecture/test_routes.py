@@ -91,8 +91,9 @@ def read_by(service: str, folder: Path) -> set[str]:
         case "deployer":
             deployer.app.build(DeployerSettings(), bus)
         case "predictor":
-            (follower,), _ = predictor.app.build(
-                PredictorSettings(), bus, artifacts=stand_in, features=stand_in
+            settings = PredictorSettings(score_requested=True)
+            (follower, _), _ = predictor.app.build(
+                settings, bus, artifacts=stand_in, features=stand_in
             )
             follower.step()  # type: ignore[attr-defined]
         case "drift-monitor":

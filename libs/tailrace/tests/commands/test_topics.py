@@ -39,7 +39,7 @@ def test_topics_are_planned_made_grown_and_refused(
 ) -> None:
     assert set(planned().values()) == {"create"}
     code, output = run("apply", answer="n\n")
-    assert (code, "record.received" in output, "Make 21 changes?" in output) == (1, True, True)
+    assert (code, "record.received" in output, "Make 23 changes?" in output) == (1, True, True)
     assert set(planned().values()) == {"create"}, "it was told not to"
 
     code, output = run("apply", "--yes")
@@ -50,13 +50,17 @@ def test_topics_are_planned_made_grown_and_refused(
     # Three partitions: for what may grow, and for nothing else; and never back.
     assert planned("--partitions", "3") == {
         "record.received": "grow",
+        "score.requested": "grow",
         "label.arrived": "refuse",
         "prediction.logged": "refuse",
     }
     code, output = run("apply", "--yes", "--partitions", "3")
     assert code == 1
     assert "keep state by partition" in output
-    assert planned("--partitions", "1") == {"record.received": "refuse"}
+    assert planned("--partitions", "1") == {
+        "record.received": "refuse",
+        "score.requested": "refuse",
+    }
 
     monkeypatch.setenv("KAFKA_TOPIC_OPTIONS", '{"arm.measured/retention.ms": "86400000"}')
     monkeypatch.setenv("KAFKA_PARTITIONS", "3")
