@@ -981,7 +981,7 @@ def test_each_service_has_a_kafka_user_with_its_own_rights() -> None:
         for acl in users["demo-tailrace-predictor"]["authorization"]["acls"]
         if "Write" in acl["operations"]
     }
-    assert writable == {"prediction.logged"}, "it faces the world"
+    assert writable == {"prediction.logged", "predictor.dead"}, "it faces the world"
 
 
 def test_one_node_has_one_copy() -> None:
@@ -1005,7 +1005,7 @@ def test_topics_are_those_of_the_contracts(production: list[Doc]) -> None:
     for name, policy in contracts.items():
         config = topics[name]["spec"].get("config", {})
         assert [config.get("cleanup.policy", "delete")] == policy, name
-    volumes = {"record.received", "prediction.logged", "label.arrived"}
+    volumes = {"record.received", "prediction.logged", "label.arrived", "score.requested"}
     assert {n for n, doc in topics.items() if doc["spec"]["partitions"] == 12} == volumes
     assert {doc["spec"]["partitions"] for doc in topics.values()} == {1, 12}
     for name, kept in retention.items():
@@ -1018,8 +1018,8 @@ def test_topics_are_those_of_the_contracts(production: list[Doc]) -> None:
 def test_dead_letters_are_those_of_the_loops() -> None:
     topics = yaml.safe_load((CHART / "topics.yaml").read_text(encoding="utf-8"))
     loops = {
-        path.parts[-4]
-        for path in (ROOT / "services").glob("*/src/*/app.py")
+        path.relative_to(ROOT / "services").parts[0]
+        for path in (ROOT / "services").glob("*/src/**/*.py")
         if re.search(r"TransactionalLoop|SinkLoop|JobLoop", path.read_text(encoding="utf-8"))
     }
     assert {n.removesuffix(".dead") for n in topics if n.endswith(".dead")} == loops
