@@ -65,6 +65,7 @@ def _watcher(part: Part, layout: Layout) -> dict[str, str]:
         "graceful_timeout": f"{part.grace:g}",
         "stop_children": str(part.stop_children),
         "hooks.before_spawn": "tailrace.stack.restarts.may_start",
+        "hooks.before_reap": "tailrace.stack.reaping.let_go",
         "starts_file": str(layout.starts(part.name)),
         **{f"stdout_stream.{key}": value for key, value in stream.items()},
         **{f"stderr_stream.{key}": value for key, value in stream.items()},
