@@ -35,7 +35,8 @@ from bench.serving.running import running
 from bench.serving.servers import Server
 
 FILE = Path(__file__).parents[1] / "results" / "overload.json"
-BEFORE_SECONDS, AFTER_SECONDS = 5.0, 8.0
+BEFORE_SECONDS, AFTER_SECONDS = 2.5, 8.0
+"""Short before: the server closes what is idle for 5 s, and the overload needs every connection."""
 BUSY = 128
 """Connections that measure the capacity: as many as gave most in bench-serving."""
 PROBE = 0.5
@@ -122,15 +123,16 @@ async def _story(
     await clients.load(None, 6.0)
     capacity = rate(clients, begun, clients.now(), 200)
     print(f"capacity {capacity:,.0f}/s", flush=True)
+    await clients.connect(options.connections - BUSY)
     looks: list[Look] = []
     watching = asyncio.create_task(watch(url, pid, time.perf_counter() - clients.now(), looks))
-    await clients.load(capacity * PROBE, 1.0)
+    await clients.load(capacity * PROBE, 0.5)
     marks = [clients.now()]
-    # Idle ones would be closed before they are needed.
-    more = clients.connect(options.connections - BUSY)
-    await asyncio.gather(clients.load(capacity * PROBE, BEFORE_SECONDS), more)
-    marks.append(clients.now())
-    for times, length in ((options.times, seconds), (PROBE, AFTER_SECONDS)):
+    for times, length in (
+        (PROBE, BEFORE_SECONDS),
+        (options.times, seconds),
+        (PROBE, AFTER_SECONDS),
+    ):
         await clients.load(capacity * times, length)
         marks.append(clients.now())
     await asyncio.sleep(1.0)
