@@ -102,7 +102,6 @@ def series(clients: Clients, begin: float, end: float) -> list[dict[str, float]]
             {
                 "at": round(i * BUCKET_SECONDS, 2),
                 "ok": bucket.answered[200] / BUCKET_SECONDS,
-                "others": bucket.statuses[0] / BUCKET_SECONDS,
                 "refused": (bucket.answered[429] + bucket.answered[503]) / BUCKET_SECONDS,
                 "p50_ms": latency["p50"],
                 "p99_ms": latency["p99"],

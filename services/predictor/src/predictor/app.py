@@ -38,6 +38,7 @@ from predictor.api.predict import (
     Shortcut,
 )
 from predictor.api.predict import direct as past_asgi
+from predictor.api.requested import RequestedLoop, RequestedScores
 from predictor.domain.deadlines import Timeouts
 from predictor.handlers.admission import Admission, Room
 from predictor.handlers.answering import Answering
@@ -45,7 +46,6 @@ from predictor.handlers.cache import PredictionCache
 from predictor.handlers.follow import RolloutFollower
 from predictor.handlers.load import Loader
 from predictor.handlers.pace import Pace
-from predictor.handlers.requested import RequestedLoop, RequestedScores
 from predictor.handlers.shadow import Budget, Shadow
 from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Artifacts, KeptScores, OnlineFeatures
@@ -126,17 +126,6 @@ def build(
     if shadow is not None:
         shadow.busy = lambda: answering.busy
 
-    components: list[Component] = [follower]
-    requested: RequestedScores | None = None
-    if settings.score_requested:
-        requested = RequestedScores(
-            answering,
-            lambda: follower.failures,
-            clock,
-            ahead_seconds=settings.max_event_time_ahead_seconds,
-        )
-        components.append(RequestedLoop(requested, bus, settings.score_requested_batch))
-
     limits = Limits(
         body_bytes=settings.max_body_bytes,
         entity_characters=settings.max_entity_characters,
@@ -146,6 +135,11 @@ def build(
         timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
         refusals=Pace(settings.max_refusals_per_second),
     )
+    components: list[Component] = [follower]
+    requested: RequestedScores | None = None
+    if settings.score_requested:
+        requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
+        components.append(RequestedLoop(requested, bus, settings.score_requested_batch))
     override = Override(settings.override_token)
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)
     grpc: GrpcServer | None = None

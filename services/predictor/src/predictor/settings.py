@@ -119,23 +119,16 @@ class PredictorSettings(ServiceSettings):
     way takes at the measured rate."""
 
     @model_validator(mode="after")
-    def _instances_can_be_under_way(self) -> Self:
-        if self.max_instances > self.max_in_flight:
-            raise ValueError(
-                f"MAX_INSTANCES={self.max_instances} is more than"
-                f" MAX_IN_FLIGHT={self.max_in_flight}, so the largest requests could never be"
-                " answered: lower the first or raise the second"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _requested_can_be_under_way(self) -> Self:
-        if self.score_requested and self.score_requested_batch > self.max_in_flight:
-            raise ValueError(
-                f"SCORE_REQUESTED_BATCH={self.score_requested_batch} is more than"
-                f" MAX_IN_FLIGHT={self.max_in_flight}, so a batch could never be answered: lower"
-                " the first or raise the second"
-            )
+    def _the_largest_batches_can_be_under_way(self) -> Self:
+        batches = {"MAX_INSTANCES": self.max_instances}
+        if self.score_requested:
+            batches["SCORE_REQUESTED_BATCH"] = self.score_requested_batch
+        for name, most in batches.items():
+            if most > self.max_in_flight:
+                raise ValueError(
+                    f"{name}={most} is more than MAX_IN_FLIGHT={self.max_in_flight}, so the largest"
+                    " could never be answered: lower the first or raise the second"
+                )
         return self
 
     @model_validator(mode="after")

@@ -80,11 +80,11 @@ class KafkaBus:
             new_transactional_ids=settings.kafka_new_transactional_ids,
             sender_queue=settings.kafka_sender_queue,
             bounds=Bounds(
-                settings.kafka_prefetch_messages,
-                settings.kafka_prefetch_bytes,
-                settings.kafka_held_messages,
-                settings.kafka_held_seconds,
-                settings.kafka_sender_queue_bytes,
+                prefetch_messages=settings.kafka_prefetch_messages,
+                prefetch_bytes=settings.kafka_prefetch_bytes,
+                held_messages=settings.kafka_held_messages,
+                held_seconds=settings.kafka_held_seconds,
+                sender_queue_bytes=settings.kafka_sender_queue_bytes,
             ),
         )
 

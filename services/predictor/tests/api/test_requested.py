@@ -10,12 +10,14 @@ import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
 from event_schemas.policy import ServingPolicy
+from predictor.api.requested import RequestedLoop
 from predictor.domain.routing import challenger_answers
 from predictor.handlers.follow import RolloutFollower
-from predictor.handlers.requested import RequestedLoop
 from predictor.settings import PredictorSettings
 from servicekit.clock import FakeClock
+from servicekit.cloudevents import encode
 from servicekit.errors import UnavailableError
+from servicekit.event import Event
 
 NOW = FakeClock().now()
 
@@ -97,11 +99,20 @@ def test_a_feature_that_is_missing_is_told_in_the_log(asked: Any) -> None:
     assert dead(asked) == []
 
 
+def test_an_event_of_another_kind_is_a_dead_letter(asked: Any) -> None:
+    asked.announce(asked.step(0, asked.version(1)))
+    other = encode(Event(asked.step(1, asked.version(2)), "/test", NOW))
+    asked.bus.append(other._replace(topic="score.requested"))
+    assert [each.prediction_id for each in turn(asked, request(asked))] == ["p0"]
+    (letter,) = dead(asked)
+    assert "rollout.step has no place in this topic: send score.requested" in letter
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"model": "other"}, "'other' is not served here; known are flight_delay"),
-        ({"event_time": NOW + timedelta(days=400 * 365)}, "in the future, 300 s are allowed"),
+        ({"event_time": NOW + timedelta(days=400 * 365)}, "lies more than 300 s in the future"),
     ],
 )
 def test_what_can_never_be_answered_is_a_dead_letter_and_the_others_are_answered(

@@ -10,9 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from typing import NamedTuple
 
 from event_schemas import ScoreRequested
+from predictor.api.contract import Instance, check
+from predictor.api.predict import Limits
 from predictor.domain.errors import BadRequestError, CannotAnswerError
 from predictor.handlers.answering import Answering, Prediction
 from predictor.handlers.follow import LoadFailure
@@ -23,6 +25,14 @@ from servicekit.event import Event
 from servicekit.loops.sink import Received, SinkLoop
 
 
+class _Asked(NamedTuple):
+    """A request, checked."""
+
+    model: str
+    instance: Instance
+    traceparent: str | None
+
+
 class RequestedScores:
     """A sink whose store is the log of predictions; `write` runs on a thread of its own."""
 
@@ -31,8 +41,7 @@ class RequestedScores:
         answering: Answering,
         failures: Callable[[], Mapping[str, LoadFailure]],
         clock: Clock,
-        *,
-        ahead_seconds: float,
+        limits: Limits,
     ) -> None:
         """Waits for an event loop.
 
@@ -40,12 +49,12 @@ class RequestedScores:
             answering: answers, on the event loop.
             failures: why models have no version that is loaded.
             clock: wall time.
-            ahead_seconds: by which an event time may lie in the future.
+            limits: of what is asked.
         """
         self._answering = answering
         self._failures = failures
         self._clock = clock
-        self._ahead_seconds = ahead_seconds
+        self._limits = limits
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work = threading.Lock()
         """Held while a batch is under way."""
@@ -79,44 +88,48 @@ class RequestedScores:
         with self._at_work:
             if self._loop is None:
                 raise UnavailableError("the predictor has not started, or stops")
-            asked = [(each.event.body, each.event.traceparent) for each in batch]
-            requests = [(body, t) for body, t in asked if isinstance(body, ScoreRequested)]
-            for body, _ in requests:
-                self._check(body)
-            asyncio.run_coroutine_threadsafe(self._answer(requests), self._loop).result()
+            asked = [self._asked(each.event) for each in batch]
+            asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop).result()
         return ()
 
-    def _check(self, request: ScoreRequested) -> None:
-        ahead = (request.event_time - self._clock.now()).total_seconds()
-        if ahead > self._ahead_seconds:
+    def _asked(self, event: Event) -> "_Asked":
+        """What an event asks, held against the limits, of a model that can answer now."""
+        body = event.body
+        if not isinstance(body, ScoreRequested):
             raise BadRequestError(
                 "invalid_request",
-                f"event_time {request.event_time.isoformat()} lies {ahead:.0f} s in the future,"
-                f" {self._ahead_seconds:g} s are allowed: send the time of the request",
-                "event_time",
+                f"{body.type} has no place in this topic: send {ScoreRequested.type}",
             )
+        instance = Instance(body.entity, body.features, body.event_time, body.prediction_id)
+        limits = self._limits
+        ahead = limits.event_time_ahead_seconds
+        check(instance, self._clock.now(), ahead, limits.entity_characters)
+        self._can_answer(body.model)
+        return _Asked(body.model, instance, event.traceparent)
+
+    def _can_answer(self, model: str) -> None:
         try:
-            self._answering.known(request.model)
+            self._answering.known(model)
         except CannotAnswerError as error:
-            failure = self._failures().get(request.model)
+            failure = self._failures().get(model)
             if failure is not None and not failure.will_retry:
                 # It would keep the requests behind it waiting until there is another version.
                 raise BadRequestError(
                     "not_loaded",
-                    f"no version of {request.model} can be loaded: {failure.message}; send the"
+                    f"no version of {model} can be loaded: {failure.message}; send the"
                     " request again once there is another",
                     "model",
                 ) from error
             raise UnavailableError(error.message) from error
 
-    async def _answer(self, requests: Sequence[tuple[ScoreRequested, str | None]]) -> None:
+    async def _answer(self, batch: Sequence["_Asked"]) -> None:
         """Answer requests in one batch of the event loop.
 
         Raises:
             UnavailableError: some have no answer that is in the log.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        left = len(requests)
+        left = len(batch)
         failure: Exception | None = None
 
         def told(prediction: Prediction) -> None:
@@ -128,15 +141,15 @@ class RequestedScores:
 
         arrived = time.perf_counter()
         try:
-            for model, count in Counter(body.model for body, _ in requests).items():
+            for model, count in Counter(each.model for each in batch).items():
                 self._answering.make_room(model, count)
-            for body, traceparent in requests:
+            for model, instance, traceparent in batch:
                 self._answering.submit(
-                    model=body.model,
-                    entity=body.entity,
-                    features=body.features,
-                    event_time=body.event_time.astimezone(UTC),
-                    prediction_id=body.prediction_id,
+                    model=model,
+                    entity=instance.entity_id,
+                    features=instance.features,
+                    event_time=instance.event_time,
+                    prediction_id=instance.prediction_id,
                     arrived=arrived,
                     within=math.inf,
                     traceparent=traceparent,
