@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+from bench.connection import post
 from bench.overload import report
 from bench.overload.clients import Clients
 from bench.overload.measures import measured, rate
@@ -97,14 +98,9 @@ def _run(
 ) -> dict[str, Any]:
     with running(server, folder) as (url, pid):
         place = urlsplit(url)
-        sent = [_request(server.path, body) for body in bodies(server.bodies)]
+        sent = [post(server.path, body) for body in bodies(server.bodies)]
         story = _story(place.hostname or "", place.port or 0, url, pid, sent, seconds, options)
         return uvloop.run(story)
-
-
-def _request(path: str, body: str) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
 
 
 async def _story(

@@ -9,7 +9,8 @@ import asyncio
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import cast
+
+from bench.connection import Connection
 
 BUCKET_SECONDS = 0.25
 TICK_SECONDS = 0.001
@@ -32,33 +33,24 @@ class Bucket:
     """When the last answer to a request of this bucket came, on the clock of the clients."""
 
 
-class _Connection(asyncio.Protocol):
-    """One request at a time."""
+class _Client(Connection):
+    """A connection of the pool."""
 
     def __init__(self, clients: "Clients") -> None:
+        super().__init__()
         self._clients = clients
-        self.transport: asyncio.Transport | None = None
-        self._data = b""
         self._sent: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        super().connection_made(transport)
         self._clients.idle.append(self)
 
     def send(self, request: bytes, now: float) -> None:
-        assert self.transport is not None
         self._sent = now
         self.transport.write(request)
 
-    def data_received(self, data: bytes) -> None:
-        data = self._data + data if self._data else data
-        head = data.find(b"\r\n\r\n")
-        at = data.find(b"content-length: ")
-        if head < 0 or at < 0 or len(data) < head + 4 + int(data[at + 16 : data.find(b"\r", at)]):
-            self._data = data
-            return
-        self._data = b""
-        self._ended(int(data[9:12]))
+    def answered(self, status: int, answer: bytes) -> None:
+        self._ended(status)
         self._clients.idle.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -89,7 +81,7 @@ class Clients:
         self._port = port
         self._requests = requests
         self._next = 0
-        self.idle: deque[_Connection] = deque()
+        self.idle: deque[_Client] = deque()
         """Those that wait for a request; the last has waited for the shortest time."""
         self.buckets: dict[int, Bucket] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +102,7 @@ class Clients:
         for start in range(0, count, 100):
             await asyncio.gather(
                 *(
-                    loop.create_connection(lambda: _Connection(self), self._host, self._port)
+                    loop.create_connection(lambda: _Client(self), self._host, self._port)
                     for _ in range(min(100, count - start))
                 )
             )

@@ -20,9 +20,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import uvloop
+from bench.connection import Connection, post
 from bench.serving.load import LOAD_CORE
 from bench.serving.model import bodies, write_model
 from bench.serving.ours import MODELS, announce, ours
@@ -33,7 +34,6 @@ from servicekit.kafka import KafkaBus
 FILE = Path(__file__).parents[1] / "results" / "hot_swap.json"
 MODEL = "bare-logged"
 CONNECTIONS = 32
-LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 VERSION = re.compile(rb'"version":"(\d+)"')
 STEP_TIMEOUT = 60.0
 
@@ -53,8 +53,9 @@ class Load:
 
     def __init__(self, port: int, rate: float) -> None:
         self._port = port
-        self._every = CONNECTIONS / rate
-        self._requests = [_request(body.encode()) for body in bodies(MODEL)]
+        self.every = CONNECTIONS / rate
+        """Seconds between two requests of a connection."""
+        self._requests = [post("/predict", body) for body in bodies(MODEL)]
         self.answers: list[Answer] = []
         self.late = 0
         """Requests that were sent later than the rate asks for, as the last was not answered."""
@@ -66,7 +67,7 @@ class Load:
         begin = loop.time()
         callers: list[_Caller] = []
         for i in range(CONNECTIONS):
-            due = begin + self._every * i / CONNECTIONS
+            due = begin + self.every * i / CONNECTIONS
             _, caller = await loop.create_connection(
                 lambda i=i, due=due: _Caller(self, i, due), "127.0.0.1", self._port
             )
@@ -77,30 +78,21 @@ class Load:
         """They go round."""
         return self._requests[number % len(self._requests)]
 
-    @property
-    def every(self) -> float:
-        """Seconds between two requests of a connection."""
-        return self._every
 
-
-class _Caller(asyncio.Protocol):
-    """A connection with one request at a time.
-
-    Streams and their tasks would take so much of the callers' core that it is them who would wait.
-    """
+class _Caller(Connection):
+    """One of the connections."""
 
     def __init__(self, load: Load, number: int, due: float) -> None:
+        super().__init__()
         self._load = load
         self._number = number
         self._due = due
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._data = b""
         self._sent = 0.0
         self.done: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        super().connection_made(transport)
         self._next()
 
     def _next(self) -> None:
@@ -112,39 +104,26 @@ class _Caller(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        assert self._transport is not None
         if self._load.stop:
-            self._transport.close()
+            self.transport.close()
             return
         self._due += self._load.every
         self._number += 1
         self._sent = time.perf_counter()
-        self._transport.write(self._load.request(self._number))
+        self.transport.write(self._load.request(self._number))
 
-    def data_received(self, data: bytes) -> None:
-        data = self._data + data if self._data else data
-        head, found = data.find(b"\r\n\r\n"), LENGTH.search(data)
-        if head < 0 or found is None or len(data) < head + 4 + int(found[1]):
-            self._data = data
-            return
-        self._data = b""
-        status, version = int(data[9:12]), VERSION.search(data)
-        answer = Answer(self._sent, time.perf_counter(), status, int(version[1]) if version else -1)
-        self._load.answers.append(answer)
+    def answered(self, status: int, answer: bytes) -> None:
+        version = VERSION.search(answer)
+        self._tell(status, int(version[1]) if version else -1)
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            if not self._load.stop:  # a request that has no answer
-                self._load.answers.append(Answer(self._sent, time.perf_counter(), 0, -1))
-            self.done.set_result(None)
+        if not self._load.stop:  # a request that has no answer
+            self._tell(0, -1)
+        self.done.set_result(None)
 
-
-def _request(body: bytes) -> bytes:
-    return (
-        b"POST /predict HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n"
-        b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    )
+    def _tell(self, status: int, version: int) -> None:
+        self._load.answers.append(Answer(self._sent, time.perf_counter(), status, version))
 
 
 async def in_force(port: int) -> int:
