@@ -36,6 +36,8 @@ class Sent:
     """Event time of each prediction that was asked for, by its id."""
     answered: set[str] = field(default_factory=set)
     """Predictions that were answered with 200."""
+    requested: set[str] = field(default_factory=set)
+    """Predictions that were asked for over Kafka, and the brokers acknowledged that."""
     labels: dict[str, set[Label]] = field(default_factory=dict)
     """Labels that were handed over, by prediction id."""
     acknowledged_labels: dict[str, set[Label]] = field(default_factory=dict)

@@ -272,7 +272,8 @@ class Machine:
         }
         for part in stack.parts:
             if part.stage is Stage.SERVICE:
-                part = replace(part, environment={**part.environment, **reached})
+                told = {**reached, "SCORE_REQUESTED": "true"}
+                part = replace(part, environment={**part.environment, **told})
             self.running[part.name] = self._running(part)
 
     def _running(self, part: Part) -> Running:

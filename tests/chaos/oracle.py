@@ -88,6 +88,8 @@ def _predictions(sent: Sent, found: Found) -> Iterator[Violation]:
         ids.setdefault(logged.prediction_id, set()).add(logged.event_id)
     if lost := sent.answered - ids.keys():
         yield _named(Promise.LOST, "predictions", "answered and not logged", lost)
+    if lost := sent.requested - ids.keys():
+        yield _named(Promise.LOST, "requests", "acknowledged and not answered", lost)
     if twice := [name for name, events in ids.items() if len(events) > 1]:
         yield _named(Promise.TWICE, "predictions", "logged under several event ids", twice)
     if strange := ids.keys() - sent.asked.keys():

@@ -174,7 +174,10 @@ class Striker:
         more = 1 if fault.target == "predictor" else 2
         names = [f"{fault.target}~{number + 2}" for number in range(more)]
         for number, name in enumerate(names):
-            self._machine.add_replica(fault.target, name, {"REPLICA_SLOT": str(number + 1)})
+            told = {"REPLICA_SLOT": str(number + 1)}
+            if self._machine.settings.broker == "embedded":
+                told["SCORE_REQUESTED"] = "false"  # it never misses a member that was killed
+            self._machine.add_replica(fault.target, name, told)
         await self._ready(names, TWIN_SECONDS)
         await asyncio.sleep(fault.seconds)
         for name in names[:-1]:

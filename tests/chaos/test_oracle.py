@@ -38,7 +38,8 @@ def kept() -> tuple[Sent, Found]:
     """A run in which nothing was lost, repeated or wrong."""
     sent = Sent(
         asked={"a": DAY, "b": DAY, "c": DAY},
-        answered={"a", "b"},
+        answered={"a"},
+        requested={"b"},
         labels={"a": {TRUE, FALSE}, "b": {FALSE}},
         acknowledged_labels={"a": {TRUE, FALSE}, "b": {FALSE}},
         records={"trips": {"t1", "t2"}},
@@ -84,6 +85,11 @@ FAULTS: dict[str, tuple[Promise, str, Plant]] = {
         Promise.LOST,
         "predictions",
         lambda s, f: s.answered.add("c"),
+    ),
+    "a request over Kafka without an answer": (
+        Promise.LOST,
+        "requests",
+        lambda s, f: s.requested.add("c"),
     ),
     "a prediction logged under two ids": (
         Promise.TWICE,

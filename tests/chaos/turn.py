@@ -41,6 +41,7 @@ class Result:
     faults: list[Fault]
     seconds: float = 0.0
     predictions: int = 0
+    """Answered over HTTP, or asked for over Kafka."""
     labels: int = 0
     records: int = 0
     steps: int = 0
@@ -136,7 +137,7 @@ class Turn:
             await client.close()
             await self._striker.mend()
         result.seconds = time.monotonic() - begun
-        result.predictions = len(sent.answered)
+        result.predictions = len(sent.answered | sent.requested)
         result.labels = sum(map(len, sent.acknowledged_labels.values()))
         result.records = sum(map(len, sent.acknowledged_records.values()))
         result.steps = len(found.steps)

@@ -11,7 +11,14 @@ from tests.chaos.evidence import Label, Sent
 from tests.chaos.observe import TopicReader
 from tests.chaos.world import DAY, REPORTS, START, Trip, World
 
-from event_schemas import EventBody, LabelArrived, RecordReceived, RetrainRequested, RolloutCommand
+from event_schemas import (
+    EventBody,
+    LabelArrived,
+    RecordReceived,
+    RetrainRequested,
+    RolloutCommand,
+    ScoreRequested,
+)
 from servicekit.bus import Record, Sender
 from servicekit.cloudevents import encode
 from servicekit.errors import ServicekitError
@@ -27,6 +34,8 @@ EARLY_LABEL = 0.03
 """Share of the labels that come before their prediction."""
 CORRECTED = 0.05
 REPEATED = 0.05
+OVER_KAFKA = 0.2
+"""Share of the trips that are asked about by `score.requested`."""
 BY_HAND = 0.1
 """Share of the records and labels that are published to Kafka past ingest, with a skewed clock."""
 
@@ -87,7 +96,8 @@ class Workload:
             self._client.records(REPORTS, "report", world.reports(number))
         ]
         for trip in trips:
-            ask = self._asking(trip)
+            over_kafka = dice.random() < OVER_KAFKA
+            ask = self._requesting(trip) if over_kafka else self._asking(trip)
             if dice.random() < LATE_ASK:
                 self._held.append((number + 2, ask))
             else:
@@ -154,6 +164,17 @@ class Workload:
         request = self._world.request(trip)
         return lambda: self._client.ask(request)
 
+    def _requesting(self, trip: Trip) -> Callable[[], Awaitable[None]]:
+        body = self._world.score_requested(trip)
+        event = Event(body=body, source=SOURCE, time=datetime.now(UTC))
+
+        async def request() -> None:
+            self._sent.asked[trip.id] = trip.asked_at
+            if await self.publish(event):
+                self._sent.requested.add(trip.id)
+
+        return request
+
     def _truth(self, trip: Trip) -> Label:
         return Label(trip.late, trip.asked_at + timedelta(hours=20))
 
@@ -219,7 +240,7 @@ class Workload:
         return datetime.now(UTC) + timedelta(seconds=self._dice.uniform(-86_400, 86_400))
 
     async def _poison(self) -> None:
-        for topic in (RecordReceived.topic(), LabelArrived.topic()):
+        for topic in (RecordReceived.topic(), LabelArrived.topic(), ScoreRequested.topic()):
             value = f"\xff poison {self._world.seed} {topic} {uuid4()}".encode("latin-1")
             headers = (("ce_id", b"p"), ("ce_type", topic.encode()), ("ce_source", b"/chaos"))
             if await self._send(Record(topic, b"poison", value, headers)):

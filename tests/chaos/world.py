@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from event_schemas import ScoreRequested
+
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HISTORY_DAYS = 3
@@ -212,6 +214,16 @@ class World:
             "event_time": trip.asked_at.isoformat(),
             "features": {"x": trip.x, "place": trip.place},
         }
+
+    def score_requested(self, trip: Trip) -> ScoreRequested:
+        """The same over Kafka."""
+        return ScoreRequested(
+            prediction_id=trip.id,
+            model=self.model,
+            entity=trip.id,
+            features={"x": trip.x, "place": trip.place},
+            event_time=trip.asked_at,
+        )
 
     def _places(self) -> list[str]:
         return [f"{self.seed}-{i}" for i in range(PLACES)]

@@ -1,4 +1,4 @@
-"""WORKERS=2 as it is deployed: shared ports, a log and a spool for each worker, one /metrics."""
+"""The command as it is deployed: with two workers, and killed while it answers over Kafka."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ import grpc
 import httpx
 import pytest
 
-from event_schemas import PredictionLogged
+from event_schemas import PredictionLogged, ScoreRequested
 from predictor.api.oip.messages import SERVICE, message
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
@@ -28,19 +28,18 @@ pytestmark = pytest.mark.integration
 
 
 class Predictor:
-    """The command, with two workers."""
+    """The command."""
 
-    def __init__(self, folder: Path, kafka: str) -> None:
+    def __init__(self, folder: Path, kafka: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.grpc = free_port()
         self.spool = folder / "spool"
         self._log = folder / "log"
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "predictor"],
                 env={
                     **os.environ,
-                    "WORKERS": "2",
                     "KAFKA_BOOTSTRAP_SERVERS": kafka,
                     "KAFKA_IDLE_REST_SECONDS": "0.05",
                     "HTTP_PORT": self.url.rpartition(":")[2],
@@ -48,6 +47,7 @@ class Predictor:
                     "SPOOL_DIR": str(self.spool),
                     "MODEL_CACHE": str(folder / "cache"),
                     "TMPDIR": str(folder),
+                    **environment,
                 },
                 stdout=log,
                 stderr=log,
@@ -76,6 +76,10 @@ class Predictor:
 
     def said(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(60)
 
 
 async def ask(url: str, body: dict[str, Any], count: int, prefix: str) -> int:
@@ -133,7 +137,7 @@ def test_two_workers_answer_log_and_count_as_one_and_lose_nothing_when_they_stop
         ):
             sender.send(encode(Event(step, source="/test", time=lab.bus.clock.now()))).result(30)
         sender.close(10)
-        predictor = Predictor(tmp_path, kafka)
+        predictor = Predictor(tmp_path, kafka, WORKERS="2")
         try:
             predictor.eventually(predictor.ready)
             assert asyncio.run(ask(predictor.url, body, 60, "a")) == 60
@@ -147,9 +151,7 @@ def test_two_workers_answer_log_and_count_as_one_and_lose_nothing_when_they_stop
             predictor.process.terminate()
             assert predictor.process.wait(60) == 0, predictor.said()
         finally:
-            if predictor.process.poll() is None:
-                predictor.process.kill()
-                predictor.process.wait(60)
+            predictor.end()
         records = logged(bus, 108)
     ids = {each.prediction_id for each in records}
     assert ids >= {f"a-{n}" for n in range(60)} | {f"b-{n}" for n in range(40)}
@@ -161,3 +163,54 @@ def test_two_workers_answer_log_and_count_as_one_and_lose_nothing_when_they_stop
     for sequence in by_replica.values():
         assert sequence == set(range(len(sequence))), "each worker counts by itself, without a hole"
     assert not list(predictor.spool.rglob("*.spool"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_requests_over_kafka_are_answered_though_whoever_has_them_is_killed(
+    lab: Any, tmp_path: Path, body: dict[str, Any], workers: int
+) -> None:
+    told = {"SCORE_REQUESTED": "true", "SCORE_REQUESTED_BATCH": "1", "WORKERS": str(workers)}
+    if os.environ.get("TEST_BROKER") != "apache":
+        told["SCORE_REQUESTED_MEMBER"] = "0"  # that broker never misses a member
+    with broker(tmp_path / "broker") as kafka:
+        bus = KafkaBus(kafka, partitions=2)
+        sender, view = bus.sender(), bus.view("prediction.logged")
+        now = lab.bus.clock.now()
+        sent: set[str] = set()
+        answers: list[Event[Any]] = []
+
+        def send(prefix: str) -> None:
+            for name in (f"{prefix}{n}" for n in range(100)):
+                asked = ScoreRequested(
+                    prediction_id=name,
+                    model=body["model"],
+                    entity=name,
+                    features=body["features"],
+                    event_time=body["event_time"],
+                )
+                sender.send(encode(Event(asked, "/test", now))).result(30)
+                sent.add(name)
+
+        def left() -> set[str]:
+            answers.extend(decode(each) for each in view.poll(0.1))
+            return sent - {each.body.prediction_id for each in answers}
+
+        sender.send(encode(Event(lab.step(0, lab.version(1)), "/test", now))).result(30)
+        send("a")
+        predictor = Predictor(tmp_path, kafka, **told)
+        try:
+            predictor.eventually(lambda: not left())
+            send("b")
+            predictor.eventually(lambda: len(left()) < 100)
+            if workers == 1:
+                predictor.end()
+                predictor = Predictor(tmp_path, kafka, **told)
+            else:
+                os.kill(predictor.workers()[-1], signal.SIGKILL)
+            predictor.eventually(lambda: not left())
+        finally:
+            predictor.end()
+            view.close()
+            sender.close(10)
+    assert {each.body.error for each in answers} == {None}
+    assert len({each.id for each in answers}) == 200

@@ -276,7 +276,8 @@ class Bus(Protocol):
             group: its name.
             topics: what is read.
             member: which replica this is: a restart takes its own partitions back; None: one of
-                many, which come and go, so its partitions go to the others at once.
+                many, which come and go, so its partitions go to the others at once, or after some
+                seconds when it was killed.
         """
         ...
 

@@ -138,7 +138,12 @@ def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-EMBEDDED_ONLY = {"KAFKA_TOPIC_OPTIONS", "KAFKA_IDLE_REST_SECONDS", "KAFKA_NEW_TRANSACTIONAL_IDS"}
+EMBEDDED_ONLY = {
+    "KAFKA_TOPIC_OPTIONS",
+    "KAFKA_IDLE_REST_SECONDS",
+    "KAFKA_NEW_TRANSACTIONAL_IDS",
+    "SCORE_REQUESTED_MEMBER",
+}
 
 
 def test_apache_kafka_takes_the_place_of_the_embedded_broker(settings: Build, pom: Path) -> None:

@@ -38,6 +38,9 @@ def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
     from servicekit.kafka import KafkaBus
     from servicekit.run import run
 
+    if worker is not None and settings.score_requested_member is not None:
+        member = f"{settings.score_requested_member}-{worker.number}"
+        settings = settings.model_copy(update={"score_requested_member": member})
     bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)

@@ -139,7 +139,15 @@ def build(
     requested: RequestedScores | None = None
     if settings.score_requested:
         requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
-        components.append(RequestedLoop(requested, bus, settings.score_requested_batch))
+        components.append(
+            RequestedLoop(
+                requested,
+                bus,
+                settings.score_requested_batch,
+                settings.score_requested_member,
+                lambda: follower.tried,
+            )
+        )
     override = Override(settings.override_token)
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)
     grpc: GrpcServer | None = None

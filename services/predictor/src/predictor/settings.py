@@ -73,6 +73,10 @@ class PredictorSettings(ServiceSettings):
     their workers, share them as one consumer group."""
     score_requested_batch: int = Field(default=256, ge=1)
     """Most such requests under way at once, at most `max_in_flight`."""
+    score_requested_member: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,100}$")
+    """Name of this replica in that group, of no other and the same after a restart: one that was
+    killed then has its requests back at once. Unset: replicas come and go, and the requests of one
+    that was killed go to others after 10 s. The embedded broker, which misses nobody, needs it."""
     max_rows: int = Field(default=256, ge=1)
     """Requests in one run of a model."""
     skops_workers: int = Field(default=1, ge=1, le=64)

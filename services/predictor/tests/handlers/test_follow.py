@@ -145,11 +145,13 @@ def test_a_deleted_rollout_is_served_no_more(serving: Any, body: Any) -> None:
 
 
 def test_models_fail_alone(lab: Any, body: Any) -> None:
+    assert not lab.follower.tried
     lab.announce(
         lab.step(0, lab.version(1, model="other", sha256="0" * 64)), lab.step(0, lab.version(1))
     )
     assert lab.post(body).status_code == 200
     assert not lab.follower.ready
+    assert lab.follower.tried
 
 
 def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Any, body: Any) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -23,6 +24,13 @@ JOIN_SECONDS = 60.0
 """Longest wait for all partitions of a group, when its place is to be looked at.
 
 Members that ended keep theirs until the brokers miss them, after 45 s by default.
+"""
+
+MISSED_SECONDS = 10
+"""After which the brokers miss a member that has no fixed name, and give its partitions to others.
+
+Nobody who is started in its place can have them before, so it is less than the 45 s of a member
+with a name, which a restart takes back.
 """
 
 PARTING_SECONDS = 2.0
@@ -47,7 +55,11 @@ class KafkaGroupSession:
         self._inputs = list(inputs)
         self._member = group if member is None else f"{group}-{member}"
         # A restarted member takes its own partitions back, without a rebalance.
-        self._static = {} if member is None else {"group_instance_id": self._member}
+        self._membership: dict[str, Any] = (
+            {"session_timeout_ms": MISSED_SECONDS * 1000}
+            if member is None
+            else {"group_instance_id": self._member}
+        )
         self._consumer: Consumer | None = None
         self._reader: BatchReader | None = None
         self._producer = AckedProducer(clients)
@@ -64,7 +76,7 @@ class KafkaGroupSession:
                 self._group,
                 partition_assignment_strategy="cooperative-sticky",
                 max_poll_interval_ms=LONGEST_BATCH_SECONDS * 1000,
-                **self._static,
+                **self._membership,
             )
             self._consumer, self._reader = (
                 consumer,

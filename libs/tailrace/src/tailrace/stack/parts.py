@@ -262,6 +262,7 @@ def _service(service: Service, settings: StackSettings) -> Part:
         reached["KAFKA_TOPIC_OPTIONS"] = json.dumps(EMBEDDED_TOPICS)
         reached["KAFKA_IDLE_REST_SECONDS"] = str(settings.kafka_rest_seconds)
         reached["KAFKA_NEW_TRANSACTIONAL_IDS"] = "true"
+        reached["SCORE_REQUESTED_MEMBER"] = "0"
     # What the user set is inherited by the process, so that no password is written to a file.
     local = {k: v for k, v in reached.items() if getattr(settings, k.lower(), None) is None}
     return Part(

@@ -22,6 +22,7 @@ from servicekit.bus import Bus
 from servicekit.clock import Clock
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
+from servicekit.loops.backoff import Backoff
 from servicekit.loops.sink import Received, SinkLoop
 
 
@@ -170,23 +171,38 @@ class RequestedLoop:
     ready = True
     """Callers over HTTP do not wait for those over Kafka."""
 
-    def __init__(self, sink: RequestedScores, bus: Bus, max_batch: int) -> None:
+    def __init__(
+        self,
+        sink: RequestedScores,
+        bus: Bus,
+        max_batch: int,
+        member: str | None,
+        begin: Callable[[], bool],
+    ) -> None:
         """Wires the loop.
 
         Args:
             sink: answers.
             bus: where the requests come from, and dead letters go.
             max_batch: requests under way at once, at most.
+            member: which of the group this is, see `Bus.group`.
+            begin: whether to join the group yet: it gives requests to whoever is there.
         """
+        self._begin = begin
         self.loop = SinkLoop(
             "predictor",
             sink,
             bus,
             topics=[ScoreRequested.topic()],
-            member=None,
+            member=member,
             max_batch=max_batch,
+            # A model is on its way, or others make room: that takes no longer than this.
+            backoff=Backoff(cap=1.0),
         )
 
     def run(self, stop: threading.Event) -> None:
         """See `Component.run`."""
+        while not self._begin():
+            if stop.wait(0.05):
+                return
         self.loop.run(stop)

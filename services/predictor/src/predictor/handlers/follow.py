@@ -87,6 +87,8 @@ class RolloutFollower:
         self.ready = False
         """Whether the topic was read to its end, and each model in it had a route; it stays so,
         since a model that is announced later must not take the others away from the callers."""
+        self.tried = False
+        """Whether the topic was read to its end, and each model in it was loaded, or failed to."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set; an outage is waited out."""
@@ -121,7 +123,9 @@ class RolloutFollower:
         if self._caught_up or self._view.caught_up:
             self._load_due()
             self._caught_up = True
-            self.ready = self.ready or all(m in self.routes.by_model for m in self._newest)
+            missing = self._newest.keys() - self.routes.by_model.keys()
+            self.ready = self.ready or not missing
+            self.tried = self.tried or missing <= self.failures.keys()
         return len(messages)
 
     def _take(self, message: Message) -> None:
