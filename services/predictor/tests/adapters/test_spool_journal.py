@@ -1,9 +1,13 @@
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from predictor.adapters.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, SPOOL_LIMIT
 from predictor.adapters.spool.spool import Spool
@@ -18,6 +22,7 @@ class Brokers:
     def __init__(self, room: int = 10**6) -> None:
         self.room = room
         self.sent: list[bytes] = []
+        self.taken: list[bytes] = []
         self.waiting: list[Callable[[ServicekitError | None], None]] = []
         self.up = True
 
@@ -30,8 +35,18 @@ class Brokers:
             assert key is not None
             assert (batch.topic, batch.headers) == ("t", (("shared", b"1"),))
             self.sent.append(key)
-            self.waiting.append(settled)
+            self.waiting.append(partial(self._tell, key, settled))
         return min(fits, len(batch.records))
+
+    def _tell(
+        self,
+        key: bytes,
+        settled: Callable[[ServicekitError | None], None],
+        error: ServicekitError | None,
+    ) -> None:
+        if error is None:
+            self.taken.append(key)
+        settled(error)
 
     def poll(self) -> None:
         if self.up:
@@ -262,3 +277,67 @@ def test_one_timer_pumps_while_anything_waits_and_none_when_nothing_does(
         assert polls == quiet
 
     play(story)
+
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 3)),
+        st.tuples(st.just("room"), st.integers(0, 6)),
+        st.sampled_from([("turn", 0), ("settle", 0), ("fail", 0), ("restart", 0)]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@example([("write", 1), ("turn", 0), ("write", 1), ("fail", 0)], 5, 200)
+@given(ACTS, st.integers(1, 5), st.sampled_from([1, 200]))
+def test_all_is_sent_in_order_whatever_fails_and_however_little_is_remembered(
+    acts: list[tuple[str, int]], max_under_way: int, pump_bytes: int
+) -> None:
+    """What came first is first sent first; what was sent again is dropped by the readers."""
+    brokers, written = Brokers(), []
+    brokers.up = False
+
+    def begin(folder: str) -> SpoolJournal:
+        journal = SpoolJournal(
+            Spool(Path(folder), 1 << 20),
+            brokers,
+            refuse=True,
+            pump_seconds=0,
+            pump_bytes=pump_bytes,
+            max_under_way=max_under_way,
+            retry_seconds=0,
+        )
+        journal.start()
+        return journal
+
+    async def story(folder: str) -> None:
+        journal = begin(folder)
+        for act, amount in acts:
+            match act:
+                case "write":
+                    keys = [str(len(written) + n) for n in range(amount)]
+                    written.extend(keys)
+                    journal.write(batch(*keys), lambda *_: None)
+                case "room":
+                    brokers.room = amount
+                case "turn":
+                    await asyncio.sleep(0.001)
+                case "settle":
+                    brokers.settle()
+                case "fail":
+                    brokers.settle(UnavailableError("away"))
+                case "restart":
+                    journal.stop()
+                    journal.close(0)
+                    journal = begin(folder)
+        brokers.room, brokers.up = 10**6, True
+        await until(lambda: value(SPOOL_BYTES) == 0)
+        journal.stop()
+        assert journal.close(1) == 0
+
+    with tempfile.TemporaryDirectory() as folder:
+        play(lambda: story(folder))
+    assert list(dict.fromkeys(brokers.sent)) == [key.encode() for key in written]
+    assert set(brokers.taken) == set(brokers.sent)

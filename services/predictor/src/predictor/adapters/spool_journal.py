@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,7 +55,8 @@ class SpoolJournal:
             pump_seconds: between two looks for what can be sent and what was acknowledged, while
                 anything waits.
             pump_bytes: how much is sent at one look: the event loop waits for as long.
-            max_under_way: records that may wait for an acknowledgement.
+            max_under_way: records that may wait for an acknowledgement, and as many that are
+                remembered until they are sent; those beyond are read back from the spool.
             retry_seconds: wait after the spool took no more, or the brokers refused something.
             adopt_seconds: between two looks for what other processes left behind.
             wall: seconds since 1970.
@@ -70,6 +72,11 @@ class SpoolJournal:
         self._wall = wall
         self._under_way: deque[_Sent] = deque()
         self._records_under_way = 0
+        self._next: deque[_Spooled] = deque()
+        """Batches that the reader of the spool comes to next, so that they need not be read."""
+        self._records_next = 0
+        self._to_read = spool.waiting_bytes > 0
+        """Whether anything lies in the spool behind those."""
         self._not_before = 0.0
         """When the brokers are tried again after they refused something."""
         self._refuse_until = 0.0
@@ -94,8 +101,9 @@ class SpoolJournal:
         """See `Journal.write`."""
         count = len(batch.records)
         payload = _encode((batch.topic, batch.headers, batch.records))
+        written_ms = int(self._wall() * 1000)
         try:
-            self._spool.append(payload, count, int(self._wall() * 1000))
+            place = self._spool.append(payload, count, written_ms)
         except NotSpooledError as error:
             self._tell(error)
             if self._refuse:
@@ -103,6 +111,11 @@ class SpoolJournal:
                 return 0
             DROPPED.labels(error.reason).inc(count)
         else:
+            if self._to_read or self._records_next >= self._max_under_way:
+                self._to_read = True
+            else:
+                self._next.append(_Spooled(batch, place, written_ms, len(payload)))
+                self._records_next += count
             if self._pumping is None:
                 self._later(self._pump_seconds)
         done(count, None)
@@ -135,31 +148,53 @@ class SpoolJournal:
         self._take_acknowledged()
         if any(sent.failed for sent in self._under_way):
             self._start_again()
+            return
         if time.monotonic() < self._not_before:
             return
         if self._records_under_way < self._max_under_way:
-            for frame, place in self._spool.read(self._pump_bytes):
-                self._send(frame, place)
-                if self._under_way[-1].failed:
+            for each in self._ahead():
+                if not self._send(each):
                     break
         if not self._under_way:
             # Damaged parts are passed over without being sent.
             self._spool.deliver(self._spool.read_from)
 
-    def _send(self, frame: Frame, place: Place) -> None:
+    def _ahead(self) -> Iterator["_Spooled"]:
+        """The next batches, about so many bytes as are sent at one look."""
+        left = self._pump_bytes
+        while self._next and left > 0:
+            each = self._next.popleft()
+            self._records_next -= len(each.batch.records)
+            self._spool.skip_to(each.place)
+            left -= each.size
+            yield each
+        if self._next or not self._to_read:
+            return
+        found = False
+        for frame, place in self._spool.read(max(left, 1)):
+            found = True
+            yield _Spooled(self._decoded(frame), place, frame.written_ms, len(frame.payload))
+        self._to_read = found
+
+    def _decoded(self, frame: Frame) -> Batch:
         try:
-            batch = Batch(*_decode(frame.payload))
+            return Batch(*_decode(frame.payload))
         except msgspec.DecodeError as error:  # whole, but of another version of this program
             log.error("%s: %d predictions: %s", self._spool.folder, frame.records, error)
             DROPPED.labels("corrupt").inc(frame.records)
-            batch = Batch("", (), ())
-        sent = _Sent(place, len(batch.records), frame.written_ms)
+            return Batch("", (), ())
+
+    def _send(self, spooled: "_Spooled") -> bool:
+        """Whether the client took all of a batch."""
+        batch = spooled.batch
+        sent = _Sent(spooled.place, len(batch.records), spooled.written_ms)
         self._under_way.append(sent)
         self._records_under_way += sent.records
         queued = self._sender.send_batch(batch, sent.settle)
         if queued < sent.records:
             sent.left -= sent.records - queued
             sent.failed = True
+        return not sent.failed
 
     def _take_acknowledged(self) -> None:
         place: Place | None = None
@@ -181,11 +216,16 @@ class SpoolJournal:
         )
         self._under_way.clear()
         self._records_under_way = 0
+        self._next.clear()
+        self._records_next = 0
+        self._to_read = True
         self._spool.rewind()
 
     def _adopt(self) -> None:
-        if self._spool.adopt() and self._pumping is None:
-            self._later(self._pump_seconds)
+        if self._spool.adopt():
+            self._to_read = True
+            if self._pumping is None:
+                self._later(self._pump_seconds)
         loop = asyncio.get_running_loop()
         self._adopting = loop.call_later(self._adopt_seconds, self._adopt)
 
@@ -219,6 +259,17 @@ class SpoolJournal:
                 self._spool.folder,
             )
         return left
+
+
+class _Spooled(NamedTuple):
+    """A batch that is in the spool."""
+
+    batch: Batch
+    place: Place
+    """Behind it."""
+    written_ms: int
+    size: int
+    """Bytes of it there."""
 
 
 class _Sent:

@@ -106,8 +106,8 @@ class Spool:
         """The slot."""
         return self._path
 
-    def append(self, payload: bytes, records: int, written_ms: int) -> None:
-        """Write a batch; a kill of this process can take it no more.
+    def append(self, payload: bytes, records: int, written_ms: int) -> Place:
+        """Write a batch, which a kill can take no more; returns the place behind it.
 
         Raises:
             SpoolFullError: it would go over the bound.
@@ -124,8 +124,14 @@ class Spool:
             self._write(self._writing, data)
         except OSError as error:
             raise DiskFailedError(f"{self._path}: {error.strerror}") from error
-        self._segments[-1][1] += len(data)
+        last = self._segments[-1]
+        last[1] += len(data)
         self._bytes += len(data)
+        return Place(*last)
+
+    def skip_to(self, place: Place) -> None:
+        """Let the reader go on from a place: what lies before it is known already."""
+        self._read_from = place
 
     def _write(self, file: int, data: bytes) -> None:
         before = self._segments[-1][1]
