@@ -111,9 +111,8 @@ class SpoolJournal:
                 return 0
             DROPPED.labels(error.reason).inc(count)
         else:
-            if self._to_read or self._records_next >= self._max_under_way:
-                self._to_read = True
-            else:
+            self._to_read = self._to_read or self._records_next >= self._max_under_way
+            if not self._to_read:
                 self._next.append(_Spooled(batch, place, written_ms, len(payload)))
                 self._records_next += count
             if self._pumping is None:
