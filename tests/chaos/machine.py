@@ -265,14 +265,14 @@ class Machine:
         else:
             bootstrap = ",".join(f"{LOOPBACK}:{p.port}" for p in self.links["kafka"])
         self._bootstrap = bootstrap
-        reached = {
+        told = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "REDIS_URL": f"redis://{LOOPBACK}:{self.links['valkey'][0].port}/0",
+            "SCORE_REQUESTED": "true",
             "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{self.links['mlflow'][0].port}",
         }
         for part in stack.parts:
             if part.stage is Stage.SERVICE:
-                told = {**reached, "SCORE_REQUESTED": "true"}
                 part = replace(part, environment={**part.environment, **told})
             self.running[part.name] = self._running(part)
 

@@ -221,7 +221,7 @@ class World:
             prediction_id=trip.id,
             model=self.model,
             entity=trip.id,
-            features={"x": trip.x, "place": trip.place},
+            features=self.request(trip)["features"],
             event_time=trip.asked_at,
         )
 

@@ -179,6 +179,25 @@ def test_after_a_failure_all_from_it_on_is_sent_again_in_order(
     play(story)
 
 
+def test_as_much_as_may_be_under_way_is_sent_without_being_read_back(
+    start: Callable[..., SpoolJournal], brokers: Brokers, tmp_path: Path
+) -> None:
+    def lose_the_files() -> None:
+        for file in tmp_path.rglob("*.spool"):
+            file.unlink()
+
+    async def story() -> None:
+        journal = start(max_under_way=2)
+        for key in ("a", "b", "beyond"):
+            journal.write(batch(key), lambda *_: None)
+        lose_the_files()
+        await until(lambda: len(brokers.sent) == 2)
+        await asyncio.sleep(0.02)
+        assert brokers.sent == [b"a", b"b"], "what is beyond is in the file alone"
+
+    play(story)
+
+
 def test_a_full_queue_of_the_client_is_filled_up_again_from_where_it_was_full(
     start: Callable[..., SpoolJournal], brokers: Brokers
 ) -> None:
@@ -291,6 +310,7 @@ ACTS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @example([("write", 1), ("turn", 0), ("write", 1), ("fail", 0)], 5, 200)
+@example([*[("write", 1)] * 3, ("turn", 0), ("write", 1)], 2, 1)
 @given(ACTS, st.integers(1, 5), st.sampled_from([1, 200]))
 def test_all_is_sent_in_order_whatever_fails_and_however_little_is_remembered(
     acts: list[tuple[str, int]], max_under_way: int, pump_bytes: int

@@ -75,8 +75,6 @@ class SpoolJournal:
         self._next: deque[_Spooled] = deque()
         """Batches that the reader of the spool comes to next, so that they need not be read."""
         self._records_next = 0
-        self._to_read = spool.waiting_bytes > 0
-        """Whether anything lies in the spool behind those."""
         self._not_before = 0.0
         """When the brokers are tried again after they refused something."""
         self._refuse_until = 0.0
@@ -102,8 +100,10 @@ class SpoolJournal:
         count = len(batch.records)
         payload = _encode((batch.topic, batch.headers, batch.records))
         written_ms = int(self._wall() * 1000)
+        known_to = self._next[-1].place if self._next else self._spool.read_from
+        follows = known_to == self._spool.end
         try:
-            place = self._spool.append(payload, count, written_ms)
+            self._spool.append(payload, count, written_ms)
         except NotSpooledError as error:
             self._tell(error)
             if self._refuse:
@@ -111,9 +111,8 @@ class SpoolJournal:
                 return 0
             DROPPED.labels(error.reason).inc(count)
         else:
-            self._to_read = self._to_read or self._records_next >= self._max_under_way
-            if not self._to_read:
-                self._next.append(_Spooled(batch, place, written_ms, len(payload)))
+            if follows and self._records_next < self._max_under_way:
+                self._next.append(_Spooled(batch, self._spool.end, written_ms, len(payload)))
                 self._records_next += count
             if self._pumping is None:
                 self._later(self._pump_seconds)
@@ -167,13 +166,9 @@ class SpoolJournal:
             self._spool.skip_to(each.place)
             left -= each.size
             yield each
-        if self._next or not self._to_read:
-            return
-        found = False
-        for frame, place in self._spool.read(max(left, 1)):
-            found = True
-            yield _Spooled(self._decoded(frame), place, frame.written_ms, len(frame.payload))
-        self._to_read = found
+        if left > 0:
+            for frame, place in self._spool.read(left):
+                yield _Spooled(self._decoded(frame), place, frame.written_ms, len(frame.payload))
 
     def _decoded(self, frame: Frame) -> Batch:
         try:
@@ -217,14 +212,11 @@ class SpoolJournal:
         self._records_under_way = 0
         self._next.clear()
         self._records_next = 0
-        self._to_read = True
         self._spool.rewind()
 
     def _adopt(self) -> None:
-        if self._spool.adopt():
-            self._to_read = True
-            if self._pumping is None:
-                self._later(self._pump_seconds)
+        if self._spool.adopt() and self._pumping is None:
+            self._later(self._pump_seconds)
         loop = asyncio.get_running_loop()
         self._adopting = loop.call_later(self._adopt_seconds, self._adopt)
 

@@ -97,6 +97,11 @@ class Spool:
         return self._read_from
 
     @property
+    def end(self) -> Place:
+        """Where the writer is; where the reader is once it has read all."""
+        return Place(*self._segments[-1]) if self._segments else self._read_from
+
+    @property
     def max_bytes(self) -> int:
         """Bound of what it holds."""
         return self._max_bytes
@@ -106,8 +111,8 @@ class Spool:
         """The slot."""
         return self._path
 
-    def append(self, payload: bytes, records: int, written_ms: int) -> Place:
-        """Write a batch, which a kill can take no more; returns the place behind it.
+    def append(self, payload: bytes, records: int, written_ms: int) -> None:
+        """Write a batch; a kill of this process can take it no more.
 
         Raises:
             SpoolFullError: it would go over the bound.
@@ -124,10 +129,8 @@ class Spool:
             self._write(self._writing, data)
         except OSError as error:
             raise DiskFailedError(f"{self._path}: {error.strerror}") from error
-        last = self._segments[-1]
-        last[1] += len(data)
+        self._segments[-1][1] += len(data)
         self._bytes += len(data)
-        return Place(*last)
 
     def skip_to(self, place: Place) -> None:
         """Let the reader go on from a place: what lies before it is known already."""
