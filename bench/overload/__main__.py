@@ -36,8 +36,9 @@ from bench.serving.running import running
 from bench.serving.servers import Server
 
 FILE = Path(__file__).parents[1] / "results" / "overload.json"
-BEFORE_SECONDS, AFTER_SECONDS = 2.5, 8.0
-"""Short before: the server closes what is idle for 5 s, and the overload needs every connection."""
+BEFORE_SECONDS, AFTER_SECONDS = 2.5, 4.5
+"""Short: the server closes what is idle for 5 s, and a pool of a few connections that are left has
+none to send on when something takes a moment."""
 BUSY = 128
 """Connections that measure the capacity: as many as gave most in bench-serving."""
 PROBE = 0.5
