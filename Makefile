@@ -16,7 +16,7 @@ NAMES    := event-schemas servicekit tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-memory bench-overload bench-serving bench-swap lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
+.PHONY: help setup demo drill up down status logs test test-conformance test-kafka chaos compose-up compose-down compose-backup compose-restore bench bench-capacity bench-kit bench-memory bench-overload bench-scoring bench-serving bench-swap lock-bench check check-artifacts check-live check-traces lint types format generate lock check-lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ compose-restore: ## Put a backup's volumes back, where there are none (FILE=back
 
 bench: $(READY) ## Run the benchmarks, each beside what it is compared with
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+bench-scoring: $(READY) ## Measure `tailrace score` and its memory, beside ONNX Runtime alone and pandas (ARGS="--rounds 1")
+	@$(BIN)/python -m bench.scoring $(ARGS)
 
 bench-serving: $(READY) ## Measure the predictor beside other model servers (needs wrk; ARGS="--rounds 1 --only full mlserver")
 	@$(BIN)/python -m bench.serving $(ARGS)

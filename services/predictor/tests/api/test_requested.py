@@ -90,6 +90,20 @@ def test_entities_have_the_arms_that_the_rollout_gives_them(asked: Any) -> None:
     assert 40 < sum(each.arm == "challenger" for each in found) < 120
 
 
+def test_a_challenger_in_shadow_scores_them_too(asked: Any) -> None:
+    step = asked.step(0, asked.version(1), asked.version(2, bias=1.0), weight=0.0)
+    asked.announce(step.model_copy(update={"shadow": 1.0}))
+    found = turn(asked, *(request(asked, f"p{i}") for i in range(20)))
+
+    answers = {each.prediction_id: each for each in found if each.arm == "champion"}
+    shadows = {each.prediction_id: each for each in found if each.arm == "shadow"}
+    assert answers.keys() == shadows.keys() == {f"p{i}" for i in range(20)}
+    for name, each in shadows.items():
+        assert (each.version, answers[name].version) == ("2", "1")
+        assert each.score > answers[name].score, "its bias is greater"
+    assert len(found) == 40
+
+
 def test_a_feature_that_is_missing_is_told_in_the_log(asked: Any) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     (logged,) = turn(asked, request(asked, features={"origin": "EWR"}))

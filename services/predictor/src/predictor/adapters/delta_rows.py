@@ -1,12 +1,16 @@
 """Tables of the lake as batches of rows: read one after the other, written in one commit."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from predictor.domain.errors import LoadError
 from servicekit.errors import UnavailableError
+
+ROW_GROUP_ROWS = 100_000
+"""In a row group of a table that is written: the writer holds one."""
 
 
 @contextmanager
@@ -86,6 +90,7 @@ class DeltaRows:
         import pyarrow.types
 
         table = open_table(uri, version)
+        self._table = table
         self.uri = uri
         self.version: int = table.version()
         with outages(uri):
@@ -132,15 +137,56 @@ class DeltaRows:
         return found
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        """Record batches of some columns, each of at most so many rows."""
-        with outages(self.uri):
-            yield from self._dataset.to_batches(
-                columns=list(columns), filter=self._filter, batch_size=rows
-            )
+        """Record batches of some columns, each of at most so many rows.
+
+        Rows are decoded as they are wanted. A scan of Arrow's dataset would hold whole row groups,
+        of a million rows each as the lake's libraries write them, and several at a time.
+        """
+        import pyarrow
+        from deltalake import QueryBuilder
+
+        schema = pyarrow.schema([self._dataset.schema.field(name) for name in columns])
+
+        def opened() -> Any:
+            query = QueryBuilder(
+                {
+                    "datafusion.execution.batch_size": str(rows),
+                    "datafusion.execution.target_partitions": "1",
+                }
+            ).register("input", self._table)
+            names = ", ".join(_quoted(name) for name in columns)
+            # Names are quoted, and the rest is ours.
+            found = query.execute(f"SELECT {names} FROM input{self._where()}")  # noqa: S608
+            return pyarrow.RecordBatchReader.from_stream(found).cast(schema)
+
+        # Whoever takes the batches may be a thread of deltalake's runtime, which writes them, and
+        # may not begin to read there.
+        with outages(self.uri), ThreadPoolExecutor(1, "delta-rows") as reading:
+            found = reading.submit(opened).result()
+            while (batch := reading.submit(next, found, None).result()) is not None:
+                yield batch
+
+    def _where(self) -> str:
+        conditions = [
+            f"{_quoted(self._time)} {sign} '{self._moment(bound).isoformat()}'"
+            for sign, bound in zip((">=", "<"), self.range, strict=True)
+            if bound is not None
+        ]
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+    def _moment(self, bound: datetime) -> datetime:
+        """A bound as the column has its moments: those without an offset are UTC."""
+        moment = bound.astimezone(UTC)
+        return moment if self.kind(self._time).tz else moment.replace(tzinfo=None)
 
     def kind(self, column: str) -> Any:
         """The Arrow type of a column."""
         return self._dataset.schema.field(column).type
+
+
+def _quoted(column: str) -> str:
+    escaped = column.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def holds(uri: str, column: str, value: str) -> bool | None:
@@ -172,7 +218,7 @@ def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode
         UnavailableError: the lake is away.
     """
     import pyarrow
-    from deltalake import write_deltalake
+    from deltalake import WriterProperties, write_deltalake
 
     failures: list[BaseException] = []
 
@@ -186,7 +232,12 @@ def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode
     reader = pyarrow.RecordBatchReader.from_batches(schema, guarded())
     try:
         with outages(uri):
-            write_deltalake(uri, reader, mode=mode)  # pyright: ignore[reportArgumentType]
+            write_deltalake(
+                uri,
+                reader,
+                mode=mode,  # pyright: ignore[reportArgumentType]
+                writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
+            )
     except BaseException:
         if failures:
             raise failures[0] from None

@@ -1,0 +1,1 @@
+"""What scoring a table costs, and how much memory it takes."""
