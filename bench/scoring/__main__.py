@@ -182,7 +182,8 @@ def _page(data: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        f"Medians of {data['rounds']} rounds on {data['taken']}, Python {data['python']}, two"
+        f"{f'Medians of {n} rounds' if (n := data['rounds']) > 1 else 'One round'} on"
+        f" {data['taken']}, Python {data['python']}, two"
         " shared cores. Memory is the most that was resident at any moment; processor time a row"
         " leaves out what a start takes.",
     ]
