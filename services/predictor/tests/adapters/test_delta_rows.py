@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from predictor.adapters.delta_rows import ROW_GROUP_ROWS, DeltaRows, write_rows
+from servicekit.errors import UnavailableError
 
 AT = datetime(2013, 7, 1, tzinfo=UTC)
 
@@ -73,6 +74,14 @@ def test_rows_can_be_read_while_they_are_written(tmp_path: Path) -> None:
     schema = pa.schema([("n", pa.int64())])
     write_rows(str(tmp_path / "out"), schema, lambda: rows.batches(["n"], 3), "error")
     assert len(DeltaTable(str(tmp_path / "out")).to_pyarrow_table()) == 20
+
+
+def test_a_file_that_has_gone_is_an_outage_that_names_it(tmp_path: Path) -> None:
+    rows = DeltaRows(table(tmp_path, 20), time="at")
+    for file in (tmp_path / "rows").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(UnavailableError, match=r"rows: .*\.parquet not found"):
+        read(rows, "n")
 
 
 def test_a_reader_that_is_left_halfway_ends_its_thread(tmp_path: Path) -> None:

@@ -141,6 +141,9 @@ class DeltaRows:
 
         Rows are decoded as they are wanted. A scan of Arrow's dataset would hold whole row groups,
         of a million rows each as the lake's libraries write them, and several at a time.
+
+        Raises:
+            UnavailableError: the lake is away.
         """
         import pyarrow
         from deltalake import QueryBuilder
@@ -162,9 +165,12 @@ class DeltaRows:
         # Whoever takes the batches may be a thread of deltalake's runtime, which writes them, and
         # may not begin to read there.
         with outages(self.uri), ThreadPoolExecutor(1, "delta-rows") as reading:
-            found = reading.submit(opened).result()
-            while (batch := reading.submit(next, found, None).result()) is not None:
-                yield batch
+            try:
+                found = reading.submit(opened).result()
+                while (batch := reading.submit(next, found, None).result()) is not None:
+                    yield batch
+            except pyarrow.ArrowInvalid as error:  # whatever it was that the stream ended with
+                raise UnavailableError(f"{self.uri}: {error}") from error
 
     def _where(self) -> str:
         conditions = [
