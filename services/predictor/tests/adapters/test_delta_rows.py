@@ -1,6 +1,9 @@
 """Rows of real Delta tables: which, and how many at once."""
 
+import os
+import signal
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,3 +112,35 @@ def test_what_is_written_lies_in_row_groups_that_fit_into_memory(tmp_path: Path)
     groups = pq.ParquetFile(file).metadata
     sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
     assert sizes == [ROW_GROUP_ROWS, 1]
+
+
+@pytest.mark.parametrize("more", [10_000, 0])
+def test_a_stop_leaves_nothing_unless_all_was_written_already(tmp_path: Path, more: int) -> None:
+    schema = pa.schema([("n", pa.int64())])
+    batch = pa.RecordBatch.from_arrays([pa.array([1])], schema=schema)
+    heard = threading.Event()
+
+    def stop(*_: Any) -> None:
+        heard.set()
+        raise KeyboardInterrupt
+
+    def batches() -> Any:
+        yield batch
+        os.kill(os.getpid(), signal.SIGINT)
+        assert heard.wait(10)
+        # It is heard a moment before the writer is told.
+        for _ in range(more):
+            time.sleep(0.001)
+            yield batch
+
+    uri = str(tmp_path / "out")
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        if more:
+            with pytest.raises(KeyboardInterrupt):
+                write_rows(uri, schema, batches, "error")
+        else:
+            write_rows(uri, schema, batches, "error")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert DeltaTable.is_deltatable(uri) is not bool(more)

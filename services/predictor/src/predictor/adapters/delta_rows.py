@@ -1,9 +1,10 @@
 """Tables of the lake as batches of rows: read one after the other, written in one commit."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from predictor.domain.errors import LoadError
@@ -219,32 +220,49 @@ def holds(uri: str, column: str, value: str) -> bool | None:
 def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode: str) -> None:
     """Write batches as they come, and commit them together or not at all.
 
+    A stop by the keyboard is heard at the next batch; once the last is written it comes too late.
+
     Raises:
         Exception: what `batches` raises, and then nothing is committed.
+        KeyboardInterrupt: it was stopped, and nothing is committed.
         UnavailableError: the lake is away.
     """
     import pyarrow
     from deltalake import WriterProperties, write_deltalake
 
     failures: list[BaseException] = []
+    stopped = Event()
 
     def guarded() -> Iterator[Any]:
         try:
-            yield from batches()
+            for batch in batches():
+                if stopped.is_set():
+                    raise KeyboardInterrupt
+                yield batch
         except BaseException as error:  # what Arrow makes of it has lost its kind
             failures.append(error)
             raise
 
-    reader = pyarrow.RecordBatchReader.from_batches(schema, guarded())
-    try:
-        with outages(uri):
-            write_deltalake(
-                uri,
-                reader,
-                mode=mode,  # pyright: ignore[reportArgumentType]
-                writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
-            )
-    except BaseException:
-        if failures:
-            raise failures[0] from None
-        raise
+    def write() -> None:
+        reader = pyarrow.RecordBatchReader.from_batches(schema, guarded())
+        try:
+            with outages(uri):
+                write_deltalake(
+                    uri,
+                    reader,
+                    mode=mode,  # pyright: ignore[reportArgumentType]
+                    writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
+                )
+        except BaseException:
+            if failures:
+                raise failures[0] from None
+            raise
+
+    # Signals are heard by the main thread, and not before native code comes back to it.
+    with ThreadPoolExecutor(1, "delta-writer") as writing:
+        written = writing.submit(write)
+        try:
+            wait([written])
+        except KeyboardInterrupt:
+            stopped.set()
+        written.result()
