@@ -271,3 +271,21 @@ def test_a_cell_is_the_newest_that_was_known(bench: Bench) -> None:
         assert found == expected
     assert features.as_of("origin", None, AT.timestamp()) == {}
     assert features.as_of("origin", "XXX", AT.timestamp()) == {}
+
+
+def test_versions_with_other_features_of_the_same_key_each_have_theirs(bench: Bench) -> None:
+    """With `--arm sticky` a challenger without a feature must not take it from the champion."""
+    from predictor.adapters.lake_features import LakeFeatures
+
+    row = {"event_id": "w", "event_time": AT, "airport": "EWR", "t": 1.0, "wind": 5.0}
+    bench.table("weather", [row])
+    features = LakeFeatures(Registry(), str(bench.lake))  # pyright: ignore[reportArgumentType]
+    temperature, wind = ("weather", "temperature"), ("weather", "wind")
+    for refs in ([temperature, wind], [wind]):
+        features.prepare({"origin": refs})
+    features.read(AT.timestamp())
+    written = AT.timestamp()
+    assert features.as_of("origin", "EWR", written) == {
+        temperature: Cell(1.0, written),
+        wind: Cell(5.0, written),
+    }

@@ -38,7 +38,8 @@ class LakeFeatures:
         self._registry = registry
         self._lake_uri = lake_uri
         self._columns: dict[str, Column] = {}
-        self._lookups: Mapping[str, Sequence[Ref]] = {}
+        self._fields: dict[str, dict[str, list[str]]] = {}
+        """What is looked up, by join key and view."""
         self._histories: dict[str, _History] = {}
 
     def warm_up(self) -> None:
@@ -48,7 +49,12 @@ class LakeFeatures:
     def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """See `OnlineFeatures.prepare`."""
         self._columns |= self._registry.columns(lookups)
-        self._lookups = {**self._lookups, **lookups}
+        for join_key, refs in lookups.items():
+            views = self._fields.setdefault(join_key, {})
+            for view, field in refs:
+                fields = views.setdefault(view, [])
+                if field not in fields:  # another version may look it up as well
+                    fields.append(field)
 
     def read(self, last: float) -> None:
         """Read the tables.
@@ -61,9 +67,9 @@ class LakeFeatures:
             UnavailableError: the lake is away.
         """
         views: dict[str, tuple[str, set[str]]] = {}
-        for join_key, refs in self._lookups.items():
-            for view, field in refs:
-                views.setdefault(view, (join_key, set()))[1].add(field)
+        for join_key, looked_up in self._fields.items():
+            for view, fields in looked_up.items():
+                views.setdefault(view, (join_key, set()))[1].update(fields)
         for view, (join_key, fields) in views.items():
             column = self._columns[join_key].name
             self._histories[view] = self._history(view, column, sorted(fields), last)
@@ -72,12 +78,14 @@ class LakeFeatures:
         """The newest cells at or before a moment, of the row that a join key's value finds."""
         found: dict[Ref, Cell] = {}
         key = self._columns[join_key].key(value)
-        for view, field in self._lookups[join_key]:
+        for view, fields in self._fields[join_key].items():
             history = self._histories[view]
             begin, end = history.spans.get(key, (0, 0))
             at = bisect_right(history.times, moment, begin, end) - 1
             if at >= begin:
-                found[view, field] = Cell(history.columns[field][at].as_py(), history.times[at])
+                written = history.times[at]
+                for field in fields:
+                    found[view, field] = Cell(history.columns[field][at].as_py(), written)
         return found
 
     def _history(self, view: str, key: str, fields: Sequence[str], last: float) -> _History:
