@@ -49,7 +49,14 @@ def write_script(path: Path, url_path: str, sent: list[str]) -> Path:
     return path
 
 
-def load(url: str, script: Path, connections: int, seconds: float, pid: int) -> Sample:
+def load(
+    url: str,
+    script: Path,
+    connections: int,
+    seconds: float,
+    pid: int,
+    cores: str = str(LOAD_CORE),
+) -> Sample:
     """Load a server for some seconds.
 
     Args:
@@ -58,8 +65,9 @@ def load(url: str, script: Path, connections: int, seconds: float, pid: int) -> 
         connections: each sends its next request when it has its answer.
         seconds: of load.
         pid: of the server; its children count as well.
+        cores: that the load runs on.
     """
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}"]
+    command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}"]
     command += [f"-d{seconds:g}s", "--timeout", "10s", "-s", str(script), url]
     before = _cpu_seconds(pid)
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -15,8 +15,8 @@ ROWS = 1000
 """Requests that the load goes round."""
 
 
-def write_model(folder: Path) -> None:
-    """Gradient boosting with 100 trees over 12 numbers: `model.onnx`, `model.pickle`.
+def write_model(folder: Path, trees: int = 100) -> None:
+    """Gradient boosting over 12 numbers: `model.onnx`, `model.pickle`.
 
     The peers get the bare estimator, which takes an array: a pipeline that takes a frame would cost
     them another 2.5 ms a row.
@@ -30,9 +30,9 @@ def write_model(folder: Path) -> None:
     rng = np.random.default_rng(7)
     x = rng.normal(size=(20_000, 12)).astype(np.float32)
     y = x[:, 0] * x[:, 1] + x[:, 2] + rng.normal(size=len(x)) > 0
-    trees = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=7)
+    boosting = HistGradientBoostingClassifier(max_iter=trees, early_stopping=False, random_state=7)
     numbers = ColumnTransformer([("numbers", "passthrough", NUMBERS)])
-    fitted = Pipeline([("numbers", numbers), ("trees", trees)]).fit(
+    fitted = Pipeline([("numbers", numbers), ("trees", boosting)]).fit(
         pd.DataFrame(x, columns=NUMBERS), y.astype(int)
     )
     model = to_onnx(

@@ -25,7 +25,9 @@ class StartError(Exception):
 
 
 @contextmanager
-def running(server: Server, folder: Path) -> Iterator[tuple[str, int]]:
+def running(
+    server: Server, folder: Path, cores: str = str(SERVER_CORE)
+) -> Iterator[tuple[str, int]]:
     """Start a server and wait until it answers rightly; yields its address and its process.
 
     Raises:
@@ -52,7 +54,7 @@ def running(server: Server, folder: Path) -> Iterator[tuple[str, int]]:
     }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *words],
+            ["taskset", "-c", cores, *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
