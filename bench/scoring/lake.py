@@ -9,20 +9,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from bench.serving.model import ENTITIES, NUMBERS, STORED, stored, write_model
-from bench.serving.ours import MODELS, announce
+from bench.serving.ours import announce_all, write_registry
 from deltalake import write_deltalake
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64, Int64
 
-from predictor.adapters.feast_config import redis_online_store, repo_config
-from servicekit.kafka import KafkaBus
 from servicekit.testing.broker import embedded_broker
 
 BEGAN = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 DAYS = 30
 """Of rows, and of features: each entity has new ones each day."""
-FILE_ROWS = 250_000
-"""In a file of a table that is scored."""
+CHUNK_ROWS = 250_000
+"""Of a table, made and written at a time."""
 NO_STORE = "redis://127.0.0.1:1"
 """Nobody asks the online store."""
 
@@ -41,10 +37,7 @@ def make_lake(stack: ExitStack, folder: Path, sizes: tuple[int, ...]) -> dict[st
             str(table(folder, rows)), pa.RecordBatchReader.from_batches(_SCHEMA, _rows(rows))
         )
     bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
-    sender = KafkaBus(bootstrap).sender()
-    for name in ("bare", "full"):
-        sender.send(announce(name, MODELS[name], folder / "model.onnx")).result(20)
-    sender.close(5)
+    announce_all(bootstrap, folder / "model.onnx")
     return {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "LAKE_URI": str(lake),
@@ -69,8 +62,8 @@ _SCHEMA = pa.schema(
 def _rows(count: int) -> Iterator[pa.RecordBatch]:
     """Rows whose stored numbers are what the lake has of their entity, so that all ways agree."""
     rng, known = np.random.default_rng(23), stored()
-    for begin in range(0, count, FILE_ROWS):
-        size = min(FILE_ROWS, count - begin)
+    for begin in range(0, count, CHUNK_ROWS):
+        size = min(CHUNK_ROWS, count - begin)
         numbers = np.round(rng.normal(size=(size, len(NUMBERS))), 4)
         numbers[:, 0] = rng.integers(0, ENTITIES, size)
         numbers[:, -len(STORED) :] = known[numbers[:, 0].astype(int)]
@@ -93,10 +86,5 @@ def _write_features(folder: Path, lake: Path) -> None:
         | dict(zip(STORED, np.tile(stored().T, DAYS), strict=True))
     )
     write_deltalake(str(lake / "numbers"), pa.Table.from_pandas(frame, preserve_index=False))
-    # Feast wants a file to look at; its name is that of the table.
-    source = FileSource(path=str(folder / "numbers"), timestamp_field="event_time")
-    frame.head(1).to_parquet(source.path)
-    entity = Entity(name="n0", join_keys=["n0"], value_type=ValueType.INT64)
-    fields = [Field(name="n0", dtype=Int64), *(Field(name=n, dtype=Float64) for n in STORED)]
-    view = FeatureView(name="numbers", entities=[entity], schema=fields, source=source)
-    FeatureStore(config=repo_config(folder, redis_online_store(NO_STORE))).apply([entity, view])
+    # The predictor finds the table by the name of the file that Feast wants to look at.
+    write_registry(folder, folder / "numbers", frame, NO_STORE)

@@ -78,7 +78,7 @@ def ours(stack: ExitStack, folder: Path) -> list[Server]:
     bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
     redis_url = stack.enter_context(embedded_valkey(folder))
     _write_features(folder, redis_url)
-    _announce(bootstrap, folder / "model.onnx")
+    announce_all(bootstrap, folder / "model.onnx")
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA_IDLE_REST_SECONDS": "0.05",  # as the local stack has it
@@ -157,27 +157,37 @@ def scores_per_second(model: Path, seconds: float) -> float:
 
 def _write_features(folder: Path, redis_url: str) -> None:
     """A Feast registry, and a row of six numbers for each entity."""
+    rows = pd.DataFrame(
+        {"n0": np.arange(ENTITIES), "event_time": datetime(2026, 1, 1, tzinfo=UTC)}
+        | dict(zip(STORED, stored().T, strict=True))
+    )
+    store = write_registry(folder, folder / "rows.parquet", rows, redis_url)
+    store.write_to_online_store("numbers", rows)
+
+
+def write_registry(folder: Path, file: Path, rows: pd.DataFrame, redis_url: str) -> Any:
+    """A Feast registry whose view `numbers` is made of a file, which gets the first row.
+
+    Returns:
+        The `feast.FeatureStore`.
+    """
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.types import Float64, Int64
 
     from predictor.adapters.feast_config import redis_online_store, repo_config
 
-    rows = pd.DataFrame(
-        {"n0": np.arange(ENTITIES), "event_time": datetime(2026, 1, 1, tzinfo=UTC)}
-        | dict(zip(STORED, stored().T, strict=True))
-    )
-    source = FileSource(path=str(folder / "rows.parquet"), timestamp_field="event_time")
-    rows.head(1).to_parquet(source.path)
+    source = FileSource(path=str(file), timestamp_field="event_time")
+    rows.head(1).to_parquet(file)
     entity = Entity(name="n0", join_keys=["n0"], value_type=ValueType.INT64)
     fields = [Field(name="n0", dtype=Int64), *(Field(name=n, dtype=Float64) for n in STORED)]
     view = FeatureView(name="numbers", entities=[entity], schema=fields, source=source)
     store = FeatureStore(config=repo_config(folder, redis_online_store(redis_url)))
     store.apply([entity, view])
-    store.write_to_online_store("numbers", rows)
+    return store
 
 
-def _announce(bootstrap: str, file: Path) -> None:
-    """A step for each model."""
+def announce_all(bootstrap: str, file: Path) -> None:
+    """A step for each of our models."""
     sender = KafkaBus(bootstrap).sender()
     for name, model in MODELS.items():
         sender.send(announce(name, model, file)).result(20)

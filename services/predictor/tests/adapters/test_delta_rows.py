@@ -33,8 +33,8 @@ def table(folder: Path, count: int, zone: str | None = "UTC", **columns: Any) ->
     return uri
 
 
-def read(rows: DeltaRows, *columns: str, batch: int = 1000) -> list[dict[str, Any]]:
-    return [row for found in rows.batches(columns, batch) for row in found.to_pylist()]
+def read(rows: DeltaRows, *columns: str) -> list[dict[str, Any]]:
+    return [row for found in rows.batches(columns, 1000) for row in found.to_pylist()]
 
 
 @pytest.mark.parametrize("batch", [1, 4, 1000])
