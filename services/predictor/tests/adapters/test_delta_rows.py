@@ -87,6 +87,15 @@ def test_a_file_that_has_gone_is_an_outage_that_names_it(tmp_path: Path) -> None
         read(rows, "n")
 
 
+def test_a_file_that_is_cut_off_is_told_in_one_plain_line(tmp_path: Path) -> None:
+    rows = DeltaRows(table(tmp_path, 20), time="at")
+    for file in (tmp_path / "rows").glob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(UnavailableError, match=r"rows: .*part-.*\.parquet") as told:
+        rows.count()
+    assert str(told.value).isprintable()
+
+
 def test_a_reader_that_is_left_halfway_ends_its_thread(tmp_path: Path) -> None:
     batches = iter(DeltaRows(table(tmp_path, 20), time="at").batches(["n"], 3))
     next(batches)

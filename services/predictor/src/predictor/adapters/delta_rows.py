@@ -1,5 +1,6 @@
 """Tables of the lake as batches of rows: read one after the other, written in one commit."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -13,22 +14,30 @@ from servicekit.errors import UnavailableError
 ROW_GROUP_ROWS = 100_000
 """In a row group of a table that is written: the writer holds one."""
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
 
 @contextmanager
 def outages(uri: str) -> Iterator[None]:
-    """Tell an outage of the lake from a table that is not there.
+    """Tell an outage of the lake, or a file that is damaged, from a table that is not there.
 
     Raises:
         UnavailableError: the lake is away.
     """
     from deltalake.exceptions import DeltaError, TableNotFoundError
+    from pyarrow import ArrowInvalid
 
     try:
         yield
     except TableNotFoundError:
         raise
-    except (DeltaError, OSError) as error:
-        raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error
+    except (DeltaError, OSError, ArrowInvalid) as error:
+        raise UnavailableError(f"{uri}: {type(error).__name__}: {_on_one_line(error)}") from error
+
+
+def _on_one_line(error: Exception) -> str:
+    """An error's text, which deltalake draws as a coloured tree."""
+    return " ".join(_COLOUR.sub("", str(error)).split())
 
 
 def open_table(uri: str, version: int | None = None) -> Any:
@@ -166,12 +175,9 @@ class DeltaRows:
         # Whoever takes the batches may be a thread of deltalake's runtime, which writes them, and
         # may not begin to read there.
         with outages(self.uri), ThreadPoolExecutor(1, "delta-rows") as reading:
-            try:
-                found = reading.submit(opened).result()
-                while (batch := reading.submit(next, found, None).result()) is not None:
-                    yield batch
-            except pyarrow.ArrowInvalid as error:  # whatever it was that the stream ended with
-                raise UnavailableError(f"{self.uri}: {error}") from error
+            found = reading.submit(opened).result()
+            while (batch := reading.submit(next, found, None).result()) is not None:
+                yield batch
 
     def _where(self) -> str:
         conditions = [
