@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from event_schemas.policy import Feature
-from predictor.adapters.onnx_model import OnnxModel
+from predictor.adapters.onnx_model import BOUND_ROWS, OnnxModel
 from predictor.domain.errors import LoadError, ModelFailedError
 from predictor.handlers.loaded import inputs
 
@@ -62,3 +62,31 @@ def test_a_run_that_breaks_is_the_models_failure(onnx_file: Any, requested: Any)
     model = OnnxModel(onnx_file(requested), inputs(requested))
     with pytest.raises(ModelFailedError):
         model.scores([["UA", "EWR", "five"]])
+
+
+@pytest.fixture
+def of_numbers(onnx_file: Any) -> OnnxModel:
+    """A model without a category, whose arrays are bound for small batches."""
+    features = [Feature(name=name, kind="number", source="request") for name in ("a", "b", "c")]
+    return OnnxModel(onnx_file(features), inputs(tuple(features)))
+
+
+def test_batches_of_all_sizes_in_turn_score_as_their_rows_do_alone(of_numbers: OnnxModel) -> None:
+    rows: list[list[Any]] = [[i / 10, -i / 7, None if i % 3 else 0.5] for i in range(60)]
+    alone = [of_numbers.scores([row])[0] for row in rows]
+    assert len(set(alone)) > BOUND_ROWS  # numbers left over from another batch would show
+    for size in (BOUND_ROWS, 1, BOUND_ROWS + 1, 2, BOUND_ROWS, 2, 1):
+        for at in range(0, len(rows) - size, size):
+            assert of_numbers.scores(rows[at : at + size]) == alone[at : at + size]
+
+
+def test_what_was_answered_stays_when_the_next_rows_come(of_numbers: OnnxModel) -> None:
+    first = of_numbers.scores([[0.0, 0.0, 0.0]])
+    of_numbers.scores([[9.0, 9.0, 9.0]])
+    assert first == [0.5]
+
+
+def test_rows_after_one_that_broke_a_run_are_scored(of_numbers: OnnxModel) -> None:
+    with pytest.raises(ModelFailedError):
+        of_numbers.scores([[1.0, "five", 1.0]])
+    assert of_numbers.scores([[0.0, 0.0, None]]) == [0.5]

@@ -21,6 +21,4 @@ def test_what_nobody_waits_for_is_no_work() -> None:
 
 def test_a_batch_that_is_in_time_stays_as_it_is() -> None:
     batch = [Waiting(11.0), Waiting(12.0)]
-    worth, late = awaited(batch, 10.0)
-    assert worth is batch
-    assert not late
+    assert awaited(batch, 10.0) == (batch, [])

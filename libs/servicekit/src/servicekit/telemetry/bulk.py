@@ -13,12 +13,13 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
         histogram: one that has its labels, if it takes any.
         values: in no order.
     """
-    if len(values) == 1:
-        histogram.observe(values[0])
-        return
     if not values:
         return
     bounds, buckets = histogram._upper_bounds, histogram._buckets  # pyright: ignore[reportAttributeAccessIssue]
+    if len(values) == 1:
+        histogram._sum.inc(values[0])  # pyright: ignore[reportAttributeAccessIssue]
+        buckets[bisect_left(bounds, values[0])].inc(1)
+        return
     found: dict[int, int] = {}
     for value in values:
         at = bisect_left(bounds, value)

@@ -26,6 +26,7 @@ from predictor.domain.errors import (
 )
 from predictor.handlers.metrics import ERRORS
 from predictor.handlers.pace import Pace
+from servicekit.telemetry.tracing import current_traceparent
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +50,17 @@ class Call:
         headers: its own, with names in lower case.
         seconds: that its caller gives it from then on; None: it does not say.
         model: that it asks, once known.
+        traceparent: W3C trace context of its log records; None past ASGI, where none is traced.
     """
 
-    __slots__ = ("arrived", "headers", "model", "seconds")
+    __slots__ = ("arrived", "headers", "model", "seconds", "traceparent")
 
     def __init__(self, headers: Sequence[Header]) -> None:
         self.arrived = time.perf_counter()
         self.headers = headers
         self.model: str | None = None
         self.seconds: float | None = None
+        self.traceparent: str | None = None
 
 
 class Endpoint(ABC):
@@ -94,6 +97,7 @@ class Endpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         call = Call(scope["headers"])
+        call.traceparent = current_traceparent()
         status = 200
         try:
             call.seconds = asked_seconds(call.headers)

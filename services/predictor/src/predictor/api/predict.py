@@ -34,7 +34,7 @@ from predictor.handlers.loaded import LoadedVersion
 from predictor.handlers.pace import Pace
 from servicekit.clock import Clock
 from servicekit.direct import Direct, Exchange, Take
-from servicekit.telemetry.tracing import TraceRequests, current_traceparent
+from servicekit.telemetry.tracing import TraceRequests
 
 PREDICT = "/predict"
 PREDICT_MODEL = "/v1/models/{model}/predict"
@@ -180,7 +180,7 @@ class _Predictions(Endpoint):
             arrived=call.arrived,
             within=self._limits.timeouts.of(call.seconds),
             timed=call.seconds is not None,
-            traceparent=current_traceparent(),
+            traceparent=call.traceparent,
             pinned=pinned,
             told=told,
         )

@@ -130,7 +130,12 @@ class Signature:
                 row[i] = each.default
                 continue
             found += 1
-            row[i] = _number(each.name, value) if each.kind == "number" else _text(each.name, value)
+            if each.kind == "category":
+                row[i] = _text(each.name, value)
+            elif type(value) is float and -FLOAT32_MAX <= value <= FLOAT32_MAX:
+                row[i] = value  # nearly all: the call would cost more than the look
+            else:
+                row[i] = _number(each.name, value)
         if found != len(features):
             self._refuse_unknown(features, also_known)
         return row

@@ -40,7 +40,7 @@ from predictor.handlers.metrics import (
 )
 from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
 from predictor.handlers.remote import score_remotely
-from predictor.handlers.sampling import sampled
+from predictor.handlers.sampling import count_unsampled, sampled
 from predictor.handlers.scoring import fill, score
 from predictor.handlers.shadow import Shadow
 from predictor.handlers.stored import StoredFeatures
@@ -352,16 +352,22 @@ class Answering:
 
     def _turn(self) -> None:
         batch = self._in_time(self._waiting.take(self._max_batch))
-        if batch:
-            BATCH_SIZE.observe(len(batch))
-        if elsewhere := [p for p in batch if p.version.remote is not None and p.error is None]:
+        here: list[Prediction] = []
+        elsewhere: list[Prediction] = []
+        asks = False
+        for each in batch:
+            remote = each.error is None and each.version.remote is not None
+            (elsewhere if remote else here).append(each)
+            asks |= each.error is None and not remote and each.version.asks
+        if elsewhere:
             # They are answered when they are; nobody else waits for them.
             self._spawn(self._with_remote(elsewhere))
-            batch = [p for p in batch if p.version.remote is None or p.error is not None]
-        if any(p.version.asks and p.error is None for p in batch):
-            self._spawn(self._with_stores(batch))
+        if asks:
+            self._spawn(self._with_stores(here))
         else:
-            self._finish(batch)
+            self._finish(here)
+        if batch:  # once its answers have gone, if they need not wait
+            observe_all(BATCH_SIZE, (len(batch),))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -429,8 +435,10 @@ class Answering:
     def _write(self, batch: Sequence[Prediction]) -> None:
         # A number of the sequence is for what is logged: a hole in it is a loss.
         batch, unlogged = sampled(batch)
-        self._settle(unlogged, None)
-        self._admission.settled(len(unlogged))
+        if unlogged:
+            self._settle(unlogged, None)
+            self._admission.settled(len(unlogged))
+            count_unsampled(unlogged)
         if not batch:
             return
 

@@ -1,6 +1,5 @@
 """Who of a batch is still waited for."""
 
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 
@@ -18,15 +17,13 @@ class Awaited(Protocol):
 A = TypeVar("A", bound=Awaited)
 
 
-def awaited(batch: list[A], now: float) -> tuple[list[A], Sequence[A]]:
+def awaited(batch: list[A], now: float) -> tuple[list[A], list[A]]:
     """Those that are worth the work, and those for which it is too late.
 
     Args:
         batch: in its order.
         now: on the clock of the deadlines; at its deadline it is too late.
     """
-    if all(now < each.deadline and not each.gone for each in batch):
-        return batch, ()
     worth: list[A] = []
     late: list[A] = []
     for each in batch:

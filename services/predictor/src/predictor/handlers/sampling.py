@@ -1,9 +1,12 @@
 """Parts a batch into what is logged and what is not."""
 
-from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
+from prometheus_client import Counter
+
+from predictor.domain.batching import grouped
 from predictor.domain.sampling import logged
 from predictor.handlers.loaded import LoadedVersion
 from predictor.handlers.metrics import UNSAMPLED
@@ -20,14 +23,23 @@ class Scored(Protocol):
 S = TypeVar("S", bound=Scored)
 
 
-def sampled(batch: Sequence[S]) -> tuple[Sequence[S], Sequence[S]]:
-    """Those that are logged, and those that are not, which are counted; each in their order."""
-    if all(each.sampling_rate >= 1.0 for each in batch):
-        return batch, ()
+def sampled(batch: Sequence[S]) -> tuple[list[S], list[S]]:
+    """Those that are logged, and those that are not; each in their order."""
     kept: list[S] = []
     others: list[S] = []
     for each in batch:
-        (kept if logged(each.prediction_id, each.sampling_rate) else others).append(each)
-    for model, count in Counter(each.version.model for each in others).items():
-        UNSAMPLED.labels(model).inc(count)
+        rate = each.sampling_rate
+        (kept if rate >= 1.0 or logged(each.prediction_id, rate) else others).append(each)
     return kept, others
+
+
+def count_unsampled(batch: Sequence[Scored]) -> None:
+    """Count predictions that are not logged."""
+    for model, of_model in grouped((each.version.model, each) for each in batch).items():
+        _unsampled(model).inc(len(of_model))
+
+
+@lru_cache(maxsize=256)
+def _unsampled(model: str) -> Counter:
+    """The counter of a model: finding it by its label costs more than counting."""
+    return UNSAMPLED.labels(model)

@@ -15,7 +15,6 @@ from predictor.api.oip.body import WireError, decode, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.statuses import http_status
 from predictor.domain.errors import BadRequestError, RefusalError, shown
-from servicekit.telemetry.tracing import current_traceparent
 
 INFER = "/v2/models/{model}/infer"
 INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
@@ -52,7 +51,7 @@ class Infer(Endpoint):
         request, binary = decode(body, length)
         pinned = self._inference.pinned(model, path.get("version"), wanted)
         answer = await self._inference.infer(
-            model, pinned, request, call.arrived, call.seconds, current_traceparent()
+            model, pinned, request, call.arrived, call.seconds, call.traceparent
         )
         found, head = encoded(answer, binary)
         if head is None:
