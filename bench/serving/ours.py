@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,12 +74,15 @@ def echo() -> Server:
     )
 
 
-def ours(stack: ExitStack, folder: Path) -> list[Server]:
-    """The predictor in its ways to answer; broker and feature store run until the stack ends."""
+def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) -> list[Server]:
+    """The predictor in its ways to answer; broker and feature store run until the stack ends.
+
+    Each of them has all the models in memory.
+    """
     bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
     redis_url = stack.enter_context(embedded_valkey(folder))
     _write_features(folder, redis_url)
-    announce_all(bootstrap, folder / "model.onnx")
+    announce_all(bootstrap, folder / "model.onnx", models)
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA_IDLE_REST_SECONDS": "0.05",  # as the local stack has it
@@ -186,11 +190,11 @@ def write_registry(folder: Path, file: Path, rows: pd.DataFrame, redis_url: str)
     return store
 
 
-def announce_all(bootstrap: str, file: Path) -> None:
-    """A step for each of our models."""
+def announce_all(bootstrap: str, file: Path, models: Iterable[str] = tuple(MODELS)) -> None:
+    """A step for each of some models."""
     sender = KafkaBus(bootstrap).sender()
-    for name, model in MODELS.items():
-        sender.send(announce(name, model, file)).result(20)
+    for name in models:
+        sender.send(announce(name, MODELS[name], file)).result(20)
     sender.close(5)
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-workers-")))
         write_model(folder, TREES)
-        (bare,) = (server for server in ours(stack, folder) if server.key == "bare")
+        (bare,) = (each for each in ours(stack, folder, ("bare",)) if each.key == "bare")
         script = write_script(folder / "bare.lua", bare.path, bodies(bare.bodies))
         for turn in range(options.rounds):
             for count in WORKERS:
