@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 CHECKS := .venv-artifacts
+# Terraform's provider can be built where Go is; where Terraform is not, nothing asks for it.
+HELM_PROVIDER := $(if $(and $(shell command -v go),$(shell command -v terraform)),$(CHECKS)/bin/terraform-provider-helm)
 COMPOSE := docker compose --env-file compose/.env --env-file compose/secrets.env \
            $(foreach f,compose $(LAYERS),-f compose/$(f).yaml)
 READY  := $(VENV)/.ready
@@ -149,7 +151,7 @@ compile-locks:
 	@$(UV) $(COMPILE) locks/mlflow.in -c $(INTO)/dev.txt -o $(INTO)/mlflow.txt
 	@$(UV) $(COMPILE) --group pyproject.toml:artifacts -o $(INTO)/artifacts.txt
 
-check-artifacts: $(CHECKS)/.ready ## Check images, compose, chart, rules, dashboards and workflows
+check-artifacts: $(CHECKS)/.ready $(HELM_PROVIDER) ## Check images, compose, chart, rules, dashboards and workflows
 	@$(CHECKS)/bin/python -m pytest -c tests/artifacts/pytest.ini tests/artifacts $(ARGS)
 
 check-live: $(CHECKS)/.ready ## Ask a real Prometheus every query of the dashboards during a demo, and find its loop in Jaeger or MLflow
@@ -164,6 +166,10 @@ $(CHECKS)/.ready: $(READY) locks/artifacts.txt
 	@$(PYTHON) -m venv $(CHECKS)
 	@VIRTUAL_ENV=$(CHECKS) $(UV) pip install --quiet --require-hashes -r locks/artifacts.txt
 	@touch $@
+
+$(CHECKS)/bin/terraform-provider-helm: $(wildcard tests/artifacts/helm_provider/*) | $(CHECKS)/.ready
+	@echo "Building the Helm provider for Terraform (a minute or two; once)"
+	@cd tests/artifacts/helm_provider && GOTOOLCHAIN=local go build -trimpath -o $(abspath $@) .
 
 clean: ## Remove what setup and the stack made
 	@[ ! -x $(BIN)/tailrace ] || $(BIN)/tailrace down

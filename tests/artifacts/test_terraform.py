@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import hcl2
@@ -20,6 +21,9 @@ GOOD = {
     "mlflow_url": "http://mlflow.ml.svc:5000",
     "bucket": "my-tailrace",
 }
+
+PROVIDER = Path(sys.executable).parent / "terraform-provider-helm"
+"""Built from `helm_provider`: Terraform's registry cannot be reached from everywhere."""
 
 needs_terraform = pytest.mark.skipif(
     shutil.which("terraform") is None, reason="terraform is not installed"
@@ -71,15 +75,60 @@ def test_a_file_that_is_not_in_form_is_found(tmp_path: Path) -> None:
     assert 'a = "b"' in checked.stdout
 
 
-@needs_terraform
-def test_it_validates(tmp_path: Path) -> None:
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the module that is read with the provider that was built for it."""
+    if not PROVIDER.is_file():
+        pytest.skip(f"no {PROVIDER.name} beside Python: make check-artifacts builds it by Go")
+    settings = tmp_path / "terraform.rc"
+    settings.write_text(
+        "provider_installation {\n"
+        f'  dev_overrides {{\n    "hashicorp/helm" = {json.dumps(str(PROVIDER.parent))}\n  }}\n'
+        "}\n"
+    )
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(settings))
     folder = tmp_path / "terraform"
     shutil.copytree(MODULE, folder, ignore=shutil.ignore_patterns(".terraform*"))
-    started = terraform(folder, "init", "-backend=false", "-no-color")
-    if started.returncode:
-        pytest.skip("the provider hashicorp/helm cannot be fetched here, so nothing validates it")
-    validated = terraform(folder, "validate", "-no-color")
+    return folder
+
+
+@needs_terraform
+def test_it_validates(module: Path) -> None:
+    validated = terraform(module, "validate", "-no-color")
     assert validated.returncode == 0, validated.stdout + validated.stderr
+
+
+@needs_terraform
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("atomic  = true", "atomik  = true", 'An argument named "atomik" is not expected here'),
+        ("timeout = var.timeout_seconds", 'timeout = "long"', "a number is required"),
+        ("var.namespace", "var.name_space", 'variable with the name "name_space"'),
+    ],
+)
+def test_what_the_provider_does_not_take_is_found(
+    module: Path, right: str, wrong: str, told: str
+) -> None:
+    main = module / "main.tf"
+    text = main.read_text(encoding="utf-8")
+    assert right in text
+    main.write_text(text.replace(right, wrong), encoding="utf-8")
+    validated = terraform(module, "validate", "-no-color")
+    assert validated.returncode == 1
+    assert told in " ".join(validated.stderr.split())
+
+
+@needs_terraform
+def test_it_plans_the_release_of_the_chart(module: Path) -> None:
+    chart = ROOT / "helm" / "tailrace"
+    planned = plan(module, chart=str(chart), namespace="ml")
+    assert planned.returncode == 0, planned.stderr
+    assert "Plan: 1 to add, 0 to change, 0 to destroy." in planned.stdout
+    # The provider has read the chart: its version stands nowhere in the module.
+    version = helm.values_from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    assert re.search(rf'version +=  *"{re.escape(str(version))}"', planned.stdout)
+    assert 'predictor_url = "http://tailrace-predictor.ml.svc"' in planned.stdout
 
 
 @pytest.fixture(scope="module")
