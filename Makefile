@@ -88,14 +88,14 @@ bench: $(READY) ## Run the benchmarks, each beside what it is compared with
 bench-scoring: $(READY) ## Measure `tailrace score` and its memory, beside ONNX Runtime alone and pandas (ARGS="--rounds 1")
 	@$(BIN)/python -m bench.scoring $(ARGS)
 
-bench-serving: $(READY) ## Measure the predictor beside other model servers (needs wrk; ARGS="--rounds 1 --only full mlserver")
-	@$(BIN)/python -m bench.serving $(ARGS)
+bench-serving: $(READY) ## Measure the predictor beside other model servers (needs wrk; BROKER=embedded ARGS="--rounds 1 --only full mlserver")
+	@TEST_BROKER=$(BROKER) $(BIN)/python -m bench.serving $(ARGS)
 
-bench-swap: $(READY) ## Switch versions a hundred times under 3,000 requests a second (ARGS="--switches 10")
-	@$(BIN)/python -m bench.serving.swap $(ARGS)
+bench-swap: $(READY) ## Switch versions a hundred times under 3,000 requests a second (BROKER=embedded ARGS="--switches 10")
+	@TEST_BROKER=$(BROKER) $(BIN)/python -m bench.serving.swap $(ARGS)
 
-bench-overload: $(READY) ## Offer the predictor five times its capacity for a minute (ARGS="--seconds 10 --dry")
-	@$(BIN)/python -m bench.overload $(ARGS)
+bench-overload: $(READY) ## Offer the predictor five times its capacity for a minute (BROKER=embedded ARGS="--seconds 10 --dry")
+	@TEST_BROKER=$(BROKER) $(BIN)/python -m bench.overload $(ARGS)
 
 lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
 	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done

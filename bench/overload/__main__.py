@@ -35,6 +35,8 @@ from bench.serving.ours import ours
 from bench.serving.running import running
 from bench.serving.servers import Server
 
+from servicekit.testing.broker import kind
+
 FILE = Path(__file__).parents[1] / "results" / "overload.json"
 BEFORE_SECONDS, AFTER_SECONDS = 2.5, 4.5
 """Short: the server closes what is idle for 5 s, and a pool of a few connections that are left has
@@ -160,6 +162,7 @@ def _result(runs: dict[str, Any], server: Server, options: argparse.Namespace) -
     return {
         "taken": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
+        "broker": kind(),
         "seconds": options.seconds,
         "times": options.times,
         "connections": options.connections,

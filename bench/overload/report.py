@@ -50,7 +50,7 @@ def _section(data: dict[str, Any]) -> str:
     lines += [
         "",
         f"Taken on {data['taken']}, Python {data['python']}, two shared cores,"
-        f" {data['connections']:,} connections; {data['settings']}.",
+        f" the {data['broker']} broker, {data['connections']:,} connections; {data['settings']}.",
     ]
     return "\n".join(lines)
 

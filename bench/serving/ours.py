@@ -23,7 +23,7 @@ from servicekit.bus import Record
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import embedded_broker
+from servicekit.testing.broker import broker
 from servicekit.testing.valkey import embedded_valkey
 
 
@@ -79,7 +79,7 @@ def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) 
 
     Each of them has all the models in memory.
     """
-    bootstrap = stack.enter_context(embedded_broker(folder / "broker"))
+    bootstrap = stack.enter_context(broker(folder / "broker"))
     redis_url = stack.enter_context(embedded_valkey(folder))
     _write_features(folder, redis_url)
     announce_all(bootstrap, folder / "model.onnx", models)

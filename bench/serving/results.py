@@ -10,6 +10,8 @@ from typing import Any
 from bench.serving.load import CONNECTIONS, Sample, as_json
 from bench.serving.servers import Server
 
+from servicekit.testing.broker import kind
+
 FILE = Path(__file__).parents[1] / "results" / "serving.json"
 MEASURES = ("rps", "p50_ms", "p99_ms", "p999_ms", "cpu_us", "pss_mb")
 AT = "32"
@@ -63,6 +65,7 @@ class Results:
                 point["errors"] = sum(s["errors"] for s in samples)
         self.data |= {
             "python": platform.python_version(),
+            "broker": kind(),
             "model": "HistGradientBoostingClassifier, 100 trees, 12 numbers",
             "seconds_a_point": seconds,
             **self._compared(),

@@ -51,8 +51,9 @@ class PredictorSettings(ServiceSettings):
     """Largest body of a request, in bytes."""
     max_entity_characters: int = Field(default=512, ge=1)
     """Longest `entity_id`."""
-    max_in_flight: int = Field(default=1000, ge=1)
-    """Predictions that may be under way; further ones are answered 503."""
+    max_in_flight: int = Field(default=512, ge=1)
+    """Predictions that may be under way; further ones are answered 503. Two full batches keep the
+    processor busy; more only wait, and their memory costs those that are answered."""
     max_model_share: float = Field(default=0.8, gt=0, le=1)
     """Share of MAX_IN_FLIGHT that one model may take while all others are idle; several busy ones
     take less each, and what is over is answered 429. It is for a predictor with several models: one

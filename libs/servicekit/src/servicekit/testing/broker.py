@@ -31,18 +31,19 @@ def broker(folder: Path, port: int | None = None) -> Iterator[str]:
         RuntimeError: The broker did not answer in time, for example because the port is taken.
         ValueError: There is no such kind of broker.
     """
-    if _kind() not in KINDS:
-        raise ValueError(f"TEST_BROKER={_kind()}: choose one of {', '.join(KINDS)}")
-    with KINDS[_kind()](folder, port) as bootstrap:
+    if kind() not in KINDS:
+        raise ValueError(f"TEST_BROKER={kind()}: choose one of {', '.join(KINDS)}")
+    with KINDS[kind()](folder, port) as bootstrap:
         yield bootstrap
 
 
 def bus(bootstrap: str, **options: Any) -> KafkaBus:
     """A bus on such a broker, set as its kind asks for; `options` are those of `KafkaBus`."""
-    return KafkaBus(bootstrap, new_transactional_ids=_kind() == "embedded", **options)
+    return KafkaBus(bootstrap, new_transactional_ids=kind() == "embedded", **options)
 
 
-def _kind() -> str:
+def kind() -> str:
+    """Which broker `broker` starts."""
     return os.environ.get("TEST_BROKER") or "embedded"
 
 
