@@ -61,9 +61,9 @@ def _section(data: dict[str, Any]) -> str:
     lines += [
         "",
         f"Taken on {max((e['taken'] for e in data['servers'].values()), default='')}, Python"
-        f" {data['python']}, two shared cores, the {data['broker']} broker; medians of {min(counts, default=0)} rounds of"
-        f" {data['seconds_a_point']:g} seconds a point. Memory is PSS of all processes of a"
-        " server.",
+        f" {data['python']}, two shared cores, the {data['broker']} broker; medians of"
+        f" {min(counts, default=0)} rounds of {data['seconds_a_point']:g} seconds a point."
+        " Memory is PSS of all processes of a server.",
     ]
     return "\n".join(lines)
 
