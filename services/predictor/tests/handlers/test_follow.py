@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import threading
 import time
 import weakref
@@ -8,7 +10,9 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from servicekit.bus import Record
+from predictor.handlers.follow import RolloutFollower
+from servicekit.bus import Record, TopicView
+from servicekit.errors import UnavailableError
 
 
 def failures_counted(reason: str, model: str = "flight_delay") -> float:
@@ -254,3 +258,21 @@ def test_swaps_under_load_fail_no_request_and_each_answer_was_in_force(lab: Any)
         assert given["version"] == arm.version == event.version
     assert sorted(event.sequence for event in logged.values()) == list(range(len(answers)))
     assert {before for before, _, _ in answers} == set(range(21))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the priority of a thread is its own on Linux")
+def test_what_opens_models_stands_back_behind_the_requests(lab: Any) -> None:
+    stop = threading.Event()
+    found: list[int] = []
+
+    def view() -> TopicView:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        stop.set()
+        raise UnavailableError("no broker")
+
+    follower = RolloutFollower(view, lab.follower._loader)
+    thread = threading.Thread(target=follower.run, args=(stop,))
+    thread.start()
+    thread.join(30)
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert found == [min(19, here + 10)]
