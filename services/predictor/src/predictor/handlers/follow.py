@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from event_schemas import RolloutStep
@@ -245,8 +246,10 @@ def _stand_back() -> None:
     To open a model takes milliseconds, which requests would wait for. It still gets a tenth of the
     core when the loop takes all that it can get.
     """
-    if sys.platform == "linux":  # where the priority of a thread is its own
-        thread = threading.get_native_id()
+    if sys.platform != "linux":  # elsewhere the priority of a thread is not its own
+        return
+    thread = threading.get_native_id()
+    with suppress(PermissionError):  # a sandbox may keep it; then requests wait, and are answered
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 10)
 
 
