@@ -16,10 +16,6 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     if not values:
         return
     bounds, buckets = histogram._upper_bounds, histogram._buckets  # pyright: ignore[reportAttributeAccessIssue]
-    if len(values) == 1:
-        histogram._sum.inc(values[0])  # pyright: ignore[reportAttributeAccessIssue]
-        buckets[bisect_left(bounds, values[0])].inc(1)
-        return
     found: dict[int, int] = {}
     for value in values:
         at = bisect_left(bounds, value)

@@ -1,10 +1,7 @@
 """Parts a batch into what is logged and what is not."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol, TypeVar
-
-from prometheus_client import Counter
 
 from predictor.domain.batching import grouped
 from predictor.domain.sampling import logged
@@ -36,10 +33,4 @@ def sampled(batch: Sequence[S]) -> tuple[list[S], list[S]]:
 def count_unsampled(batch: Sequence[Scored]) -> None:
     """Count predictions that are not logged."""
     for model, of_model in grouped((each.version.model, each) for each in batch).items():
-        _unsampled(model).inc(len(of_model))
-
-
-@lru_cache(maxsize=256)
-def _unsampled(model: str) -> Counter:
-    """The counter of a model: finding it by its label costs more than counting."""
-    return UNSAMPLED.labels(model)
+        UNSAMPLED.labels(model).inc(len(of_model))
