@@ -91,7 +91,7 @@ def _plot(data: dict[str, Any]) -> None:
     for axes in rows:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, loc="center right")
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.tight_layout()
     PLOT.parent.mkdir(exist_ok=True)
     figure.savefig(PLOT, dpi=110)
