@@ -278,9 +278,11 @@ class _Sent:
     def settle(self, error: ServicekitError | None) -> None:
         """One record has come to its end."""
         self.left -= 1
+        if error is None:
+            return
         if isinstance(error, UnavailableError):
             self.failed = True
-        elif error is not None:
+        else:
             # Too large for any topic: sending it again would stop all that follow.
             log.error("a prediction can never be logged: %s", error)
             DROPPED.labels("refused").inc()

@@ -38,7 +38,7 @@ from predictor.handlers.metrics import (
     PREDICTIONS,
     UNLOGGED,
 )
-from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
+from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry, shared
 from predictor.handlers.remote import score_remotely
 from predictor.handlers.sampling import count_unsampled, sampled
 from predictor.handlers.scoring import fill, score
@@ -135,10 +135,6 @@ class Prediction:
     def trouble(self) -> Exception | None:
         """Why it has no answer; None when it has one."""
         return self.failure or self.error
-
-    def features(self) -> dict[str, Value]:
-        """The features as the model saw them; without a row, none."""
-        return dict(zip(self.version.signature.names, self.row, strict=False))
 
 
 class Answering:
@@ -505,17 +501,20 @@ class Answering:
         now = time.perf_counter()
         entries = []
         for sequence, prediction in enumerate(batch, self.sequence):
-            route, error = prediction.route, prediction.error
+            route, arm, error = prediction.route, prediction.arm, prediction.error
+            version = prediction.version
+            of_arm = shared(
+                route.model,
+                version.version,
+                arm.name,
+                route.weight,
+                route.salt,
+                route.rollout_id,
+            )
             logged = Logged(
                 prediction_id=prediction.prediction_id,
-                model=route.model,
-                version=prediction.version.version,
-                arm=prediction.arm.name,
-                weight=route.weight,
-                salt=route.salt,
-                rollout_id=route.rollout_id,
                 entity=prediction.entity,
-                features=prediction.features(),
+                features=version.named(prediction.row),
                 score=prediction.score,
                 event_time=prediction.event_time,
                 latency=Latency(
@@ -530,7 +529,7 @@ class Answering:
                 sampling_rate=prediction.sampling_rate,
                 cache_hit=prediction.cached,
             )
-            entries.append(entry(logged, prediction.traceparent))
+            entries.append(entry(of_arm, logged, prediction.traceparent))
         self.sequence += len(batch)
         return entries
 

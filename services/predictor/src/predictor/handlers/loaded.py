@@ -1,12 +1,15 @@
 """A model version in memory."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from event_schemas.model import ModelVersion
 from event_schemas.policy import Feature
 from predictor.domain.errors import UnknownModelError, shown
-from predictor.domain.features import Input, Signature
+from predictor.domain.features import Input, Signature, Value
 from predictor.domain.routing import Arm, Route, Routes
+from predictor.handlers.record import naming
 from predictor.ports import Model, RemoteModel
 
 
@@ -28,6 +31,8 @@ class LoadedVersion:
     """The scorer, when it runs elsewhere."""
     asks: bool = field(init=False)
     """Whether a prediction asks another process for something first: features, or a score."""
+    named: Callable[[Sequence[Value]], Any] = field(init=False)
+    """Gives a row the names of the features, for the log."""
 
     def __post_init__(self) -> None:
         """Look once: each request asks."""
@@ -35,6 +40,7 @@ class LoadedVersion:
         object.__setattr__(self, "remote", remote)
         asks = bool(self.signature.lookups) or self.cache_seconds is not None
         object.__setattr__(self, "asks", asks)
+        object.__setattr__(self, "named", naming(self.signature.names))
 
     def is_of(self, version: ModelVersion) -> bool:
         """Whether this is the announced version: same file, same features."""

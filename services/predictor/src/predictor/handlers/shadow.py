@@ -21,7 +21,7 @@ from predictor.domain.routing import Arm
 from predictor.domain.shadowing import rest_after, shadowed
 from predictor.handlers.loaded import LoadedRoute, LoadedVersion
 from predictor.handlers.metrics import SHADOW_DROPPED, SHADOWED
-from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry
+from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry, shared
 from predictor.handlers.remote import score_remotely
 from predictor.handlers.scoring import fill, score
 from predictor.handlers.stored import StoredFeatures
@@ -233,16 +233,18 @@ class Shadow:
     def _entry(self, trial: Trial, number: int) -> Entry:
         answered, version, error = trial.answered, trial.version, trial.error
         route = answered.route
+        of_arm = shared(
+            route.model,
+            version.version,
+            "shadow",
+            route.weight,
+            route.salt,
+            route.rollout_id,
+        )
         logged = Logged(
             prediction_id=answered.prediction_id,
-            model=route.model,
-            version=version.version,
-            arm="shadow",
-            weight=route.weight,
-            salt=route.salt,
-            rollout_id=route.rollout_id,
             entity=answered.entity,
-            features=dict(zip(version.signature.names, trial.row, strict=False)),
+            features=version.named(trial.row),
             score=trial.score,
             event_time=answered.event_time,
             latency=Latency(
@@ -252,7 +254,7 @@ class Shadow:
             replica=self.replica,
             sequence=number,
         )
-        return entry(logged, answered.traceparent, index=1)
+        return entry(of_arm, logged, answered.traceparent, index=1)
 
 
 def _drop(batch: Iterable[Trial], reason: str) -> None:
