@@ -55,11 +55,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-overload-")))
         write_model(folder)
+        os.sched_setaffinity(0, {LOAD_CORE})  # the stores are started there as well
         servers = {each.key: each for each in ours(stack, folder)}
         if options.server not in servers:
             sys.exit(f"--server {options.server}: there are {', '.join(servers)}")
         server = servers[options.server]
-        os.sched_setaffinity(0, {LOAD_CORE})
         runs: dict[str, Any] = {}
         for name, seconds, env in (
             ("as it comes", options.seconds, {}),

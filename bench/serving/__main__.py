@@ -46,10 +46,10 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-serving-")))
         write_model(folder)
+        os.sched_setaffinity(0, {LOAD_CORE})  # the stores are started there as well
         servers = [*ours(stack, folder), *peers(), *peers("onnx"), echo()]
         servers = [each for each in servers if each.key in chosen]
         servers = [each for each in servers if _prepared(each, folder, results)]
-        os.sched_setaffinity(0, {LOAD_CORE})
         for turn in range(options.rounds):
             if ALONE in chosen:
                 alone = scores_per_second(folder / "model.onnx", options.seconds / 2)

@@ -2,12 +2,14 @@
 
 Callers ask at a fixed rate, whether they are answered or not; meanwhile a new version is put into
 force again and again. No request may fail, none may be answered by a version that was not in force
-between its sending and its answer, and the p99 of requests that were under way during a switch is
-held against that of the others. Writes bench/results/hot_swap.json.
+between its sending and its answer (a version is over once the next has answered anybody), and the
+p99 of requests that were under way during a switch is held against that of the others. Writes
+bench/results/hot_swap.json.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import re
@@ -38,6 +40,9 @@ CONNECTIONS = 32
 VERSION = re.compile(rb'"version":"(\d+)"')
 TOOK = re.compile(rb'"latency_ms":([\d.]+)')
 STEP_TIMEOUT = 60.0
+AFTERMATH = 0.02
+"""Seconds after the first answer of a new version that still count as its switch: the old one is
+freed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,10 @@ class Load:
         """Seconds between two requests of a connection."""
         self._requests = [post("/predict", body) for body in bodies(MODEL)]
         self.answers: list[Answer] = []
+        self.newest = 0
+        """Highest version that has answered."""
+        self.newest_heard = 0.0
+        """When its first answer came."""
         self.late = 0
         """Requests that were sent later than the rate asks for, as the last was not answered."""
         self.stop = False
@@ -129,16 +138,10 @@ class _Caller(Connection):
         self.done.set_result(None)
 
     def _tell(self, status: int, version: int, took: float) -> None:
-        self._load.answers.append(Answer(self._sent, time.perf_counter(), status, version, took))
-
-
-async def in_force(port: int) -> int:
-    """The sequence of the step that is in force."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /v1/models HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
-    page = json.loads((await reader.read()).split(b"\r\n\r\n", 1)[1])
-    writer.close()
-    return next(each["sequence"] for each in page["models"] if each["model"] == MODEL)
+        now = time.perf_counter()
+        self._load.answers.append(Answer(self._sent, now, status, version, took))
+        if version > self._load.newest:
+            self._load.newest, self._load.newest_heard = version, now
 
 
 async def measure(
@@ -159,11 +162,11 @@ async def measure(
         published.append(time.perf_counter())
         sender.send(step)
         until = time.monotonic() + STEP_TIMEOUT
-        while await in_force(port) < number:
+        while load.newest < number:
             if time.monotonic() > until:
                 sys.exit(f"step {number} is not in force after {STEP_TIMEOUT:g} s")
-            await asyncio.sleep(0.025)  # the page takes the server a millisecond
-        certain.append(time.perf_counter())
+            await asyncio.sleep(0.005)
+        certain.append(load.newest_heard)
         if number % 10 == 0:
             print(f"{number} switches, {len(load.answers)} answers", flush=True)
         await asyncio.sleep(0.2)
@@ -187,7 +190,7 @@ def verdict(load: Load, published: list[float], certain: list[float]) -> dict[st
         over = certain[step + 1] if step + 1 < len(certain) else float("inf")
         wrong += not (published[step] <= answer.heard and answer.sent <= over)
         last = bisect_right(published, answer.heard) - 1
-        switching = last > 0 and answer.sent <= certain[last]
+        switching = last > 0 and answer.sent <= certain[last] + AFTERMATH
         (during if switching else besides).append(answer)
 
     def heard(of: list[Answer]) -> float:
@@ -224,11 +227,12 @@ def main() -> None:
     parser.add_argument("--switches", type=int, default=100, help="of version (100)")
     parser.add_argument("--rate", type=float, default=3000.0, help="requests a second (3000)")
     options = parser.parse_args()
+    gc.disable()  # a collection over all the answers stops the clients for a tenth of a second
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-swap-")))
         write_model(folder)
+        os.sched_setaffinity(0, {LOAD_CORE})  # the stores are started there as well
         server = next(each for each in ours(stack, folder) if each.key == MODEL)
-        os.sched_setaffinity(0, {LOAD_CORE})
         with running(server, folder) as (url, _):
             port = int(url.rsplit(":", 1)[1])
             bootstrap = server.env["KAFKA_BOOTSTRAP_SERVERS"]

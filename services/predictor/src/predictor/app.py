@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from event_schemas import RolloutStep
+from predictor.adapters.aside import aside
 from predictor.adapters.bus_journal import BusJournal
 from predictor.adapters.feast_config import redis_online_store
 from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
@@ -92,7 +93,11 @@ def build(
     )
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()),
-        Loader(artifacts, features, {"onnx": OnnxModel, "skops": skops.open}),
+        Loader(
+            artifacts,
+            features,
+            {"onnx": aside(OnnxModel, settings.open_patience_seconds), "skops": skops.open},
+        ),
     )
     journal = _journal(settings, bus)
     shadow: Shadow | None = None

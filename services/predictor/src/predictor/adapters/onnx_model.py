@@ -40,7 +40,7 @@ class OnnxModel:
         options.log_severity_level = 4
         try:
             session: Any = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise LoadError("unreadable", f"no ONNX file that can be run: {error}") from error

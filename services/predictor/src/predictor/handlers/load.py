@@ -1,6 +1,5 @@
 """Makes a loaded version of an announced one."""
 
-import ctypes
 import gc
 import logging
 import time
@@ -72,16 +71,10 @@ class Loader:
 
 
 def settle_memory() -> None:
-    """Keep what is in memory now, and give back to the system what loading it took.
+    """Keep what is in memory now out of later collections.
 
     Feast and MLflow leave a million objects; a full collection over them is a pause of tens of
-    milliseconds in somebody's request. A model is parsed in several times the memory that it then
-    takes, which glibc keeps; other allocators have no `malloc_trim`.
+    milliseconds in somebody's request.
     """
     gc.collect()
     gc.freeze()
-    if _malloc_trim is not None:
-        _malloc_trim(0)
-
-
-_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
