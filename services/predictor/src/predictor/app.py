@@ -18,7 +18,7 @@ from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
 from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.metrics import DROPPED
 from predictor.adapters.mlflow_artifacts import MlflowArtifacts
-from predictor.adapters.onnx_model import OnnxModel
+from predictor.adapters.onnx_model import OnnxModel, import_runtime
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.adapters.redis_scores import RedisScores
 from predictor.adapters.skops_model import SkopsPool
@@ -91,13 +91,10 @@ def build(
         max_batches=settings.skops_max_batches,
         trusted_types=settings.skops_trusted_types,
     )
+    open_onnx = aside(OnnxModel, settings.open_patience_seconds, import_runtime)
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()),
-        Loader(
-            artifacts,
-            features,
-            {"onnx": aside(OnnxModel, settings.open_patience_seconds), "skops": skops.open},
-        ),
+        Loader(artifacts, features, {"onnx": open_onnx, "skops": skops.open}),
     )
     journal = _journal(settings, bus)
     shadow: Shadow | None = None

@@ -32,7 +32,7 @@ class Opened:
 
 
 def opened(patience: float = 60.0) -> Any:
-    return aside(Opened, patience)(FILE, INPUTS)
+    return aside(Opened, patience, bool)(FILE, INPUTS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
@@ -44,12 +44,18 @@ def test_a_model_is_opened_in_what_others_leave_of_the_core() -> None:
     assert os.sched_getscheduler(0) == before
 
 
+def test_what_has_to_be_prepared_is_so_by_the_caller() -> None:
+    threads: list[threading.Thread] = []
+    aside(Opened, 60.0, lambda: threads.append(threading.current_thread()))(FILE, INPUTS)
+    assert threads == [threading.main_thread()]
+
+
 def test_why_a_model_cannot_be_opened_reaches_the_caller() -> None:
     def refused(path: Path, inputs: Sequence[Input]) -> Any:
         raise LoadError("unreadable", f"{path} is no model")
 
     with pytest.raises(LoadError, match="is no model") as caught:
-        aside(refused, 60.0)(FILE, INPUTS)
+        aside(refused, 60.0, bool)(FILE, INPUTS)
     assert caught.value.reason == "unreadable"
 
 
@@ -72,7 +78,7 @@ def test_where_nothing_is_left_of_the_core_the_caller_opens_the_model() -> None:
             assert over.wait(60)
         return Opened(path, inputs)
 
-    model: Any = aside(busy, 0.01)(FILE, INPUTS)
+    model: Any = aside(busy, 0.01, bool)(FILE, INPUTS)
     assert starved.wait(60)
     assert model.thread is threading.main_thread()
     over.set()

@@ -4,7 +4,7 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,7 @@ from predictor.ports import Model, OpenModel
 log = logging.getLogger(__name__)
 
 
-def aside(open_model: OpenModel, patience: float) -> OpenModel:
+def aside(open_model: OpenModel, patience: float, prepare: Callable[[], object]) -> OpenModel:
     """Open models on a thread that gives the core back whenever another wants it.
 
     Requests that come meanwhile would else wait: a low priority is not enough, since Linux lets a
@@ -25,6 +25,7 @@ def aside(open_model: OpenModel, patience: float) -> OpenModel:
     Args:
         open_model: mostly at work outside of Python, whose lock would stop the event loop.
         patience: seconds after which the caller does it.
+        prepare: done by the caller each time before: what is Python's work, such as imports.
     """
 
     def opened(path: Path, inputs: Sequence[Input]) -> Model:
@@ -34,6 +35,7 @@ def aside(open_model: OpenModel, patience: float) -> OpenModel:
         return model
 
     def opened_aside(path: Path, inputs: Sequence[Input]) -> Model:
+        prepare()
         first: Future[Model] = Future()
 
         def work() -> None:

@@ -15,6 +15,11 @@ BOUND_ROWS = 32
 """Rows of the largest batch whose arrays are bound once; beyond, the model's own time counts."""
 
 
+def import_runtime() -> None:
+    """Import ONNX Runtime, for a third of a second; only whoever loads a model needs it."""
+    import onnxruntime  # noqa: F401
+
+
 class OnnxModel:
     """One session, for batches of any size.
 
@@ -30,8 +35,7 @@ class OnnxModel:
         Raises:
             LoadError: it cannot be read, or takes other inputs.
         """
-        # A third of a second to import; only whoever loads a model needs it.
-        import onnxruntime
+        import onnxruntime  # see `import_runtime`
 
         options = onnxruntime.SessionOptions()
         # One core answers the requests: threads of the session would only wait for each other.
