@@ -31,8 +31,8 @@ class Opened:
         return [0.5] * len(rows)
 
 
-def opened(patience: float = 60.0) -> Any:
-    return aside(Opened, patience, bool)(FILE, INPUTS)
+def opened() -> Any:
+    return aside(Opened, 60.0, bool)(FILE, INPUTS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
