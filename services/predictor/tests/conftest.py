@@ -137,7 +137,7 @@ class TableFeatures:
         """Set once somebody waits for the store."""
 
     def put(self, join_key: str, value: Any, ref: Ref, cell: Any, at: datetime) -> None:
-        self.rows.setdefault((join_key, value), {})[ref] = Cell(cell, at.timestamp())
+        self.rows.setdefault((join_key, value), {})[ref] = cell, at.timestamp()
 
     def warm_up(self) -> None: ...
 

@@ -13,7 +13,7 @@ from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
 from predictor.adapters.redis_features import RedisFeatures
 from predictor.domain.batching import Lookup
-from predictor.domain.features import Ref
+from predictor.domain.features import Cell, Ref
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
@@ -76,9 +76,13 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
     for row, expected in through_feast.items():
         given = directly[row]
         assert given == expected, row
-        assert [type(c.value) for c in given.values()] == [type(c.value) for c in expected.values()]
+        assert _types(given) == _types(expected), row
         cells += len(given)
     assert cells > 0.8 * count * len(refs), "nearly all values were there to compare"
+
+
+def _types(cells: dict[Ref, Cell]) -> dict[Ref, type]:
+    return {ref: type(value) for ref, (value, _) in cells.items()}
 
 
 def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any]) -> list[Ref]:

@@ -274,7 +274,7 @@ def test_the_lake_gives_features_of_a_moment_by_the_same_registry(
     features.read((AT + timedelta(hours=1.5)).timestamp())
     for hours, known in ((0, 0.0), (0.9, 0.0), (1, 1.0), (1.5, 1.0)):
         found = features.as_of("origin", "EWR", (AT + timedelta(hours=hours)).timestamp())
-        assert found["weather", "temperature"].value == known
+        assert found["weather", "temperature"][0] == known
     features.prepare({"origin": [("weather", "wind")]})
     with pytest.raises(LoadError, match="no column wind"):
         features.read(AT.timestamp())

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError
-from predictor.domain.features import FLOAT32_MAX, Cell, Gap, Input, Signature
+from predictor.domain.features import FLOAT32_MAX, Gap, Input, Signature
 
 CARRIER = Input("carrier", "category")
 HOUR = Input("hour", "number")
@@ -27,7 +27,7 @@ NEEDED = Input(
 
 
 def stored(ref: tuple[str, str], value: Any, at: float = 1000.0) -> dict:
-    return {("carrier", "UA"): {ref: Cell(value, at)}}
+    return {("carrier", "UA"): {ref: (value, at)}}
 
 
 def test_a_row_follows_the_models_order_with_defaults_filled_in() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.domain.errors import CannotAnswerError
-from predictor.domain.features import Cell, Gap, Input, Signature
+from predictor.domain.features import Gap, Input, Signature
 from predictor.domain.last_known import Known, LastKnown
 
 CARRIER = Input("carrier", "category")
@@ -25,7 +25,7 @@ SIGNATURE = Signature([CARRIER, TEMP])
 
 
 def stored(value: Any, at: float = 1000.0) -> Any:
-    return {("carrier", "UA"): {("weather", "t"): Cell(value, at)}}
+    return {("carrier", "UA"): {("weather", "t"): (value, at)}}
 
 
 def filled(known: LastKnown, table: Any, now: float, signature: Signature = SIGNATURE) -> Any:

@@ -12,7 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 from event_schemas import ModelTrained
 from predictor.adapters.feast_registry import Column, Source
 from predictor.domain.errors import LoadError
-from predictor.domain.features import Cell, Ref
+from predictor.domain.features import Ref
 from predictor.score import __main__ as command
 from predictor.score.errors import ScoreError
 from predictor.score.settings import ScoreSettings
@@ -267,7 +267,7 @@ def test_a_cell_is_the_newest_that_was_known(bench: Bench) -> None:
     ref = ("weather", "temperature")
     for hours, value, written in ((-2, None, None), (-1, 1.0, -1), (2.9, 1.0, -1), (3, 3.0, 3)):
         found = features.as_of("origin", "EWR", (AT + timedelta(hours=hours)).timestamp())
-        expected = {} if value is None else {ref: Cell(value, (AT.timestamp() + written * 3600))}
+        expected = {} if value is None else {ref: (value, AT.timestamp() + written * 3600)}
         assert found == expected
     assert features.as_of("origin", None, AT.timestamp()) == {}
     assert features.as_of("origin", "XXX", AT.timestamp()) == {}
@@ -286,6 +286,6 @@ def test_versions_with_other_features_of_the_same_key_each_have_theirs(bench: Be
     features.read(AT.timestamp())
     written = AT.timestamp()
     assert features.as_of("origin", "EWR", written) == {
-        temperature: Cell(1.0, written),
-        wind: Cell(5.0, written),
+        temperature: (1.0, written),
+        wind: (5.0, written),
     }

@@ -82,7 +82,7 @@ class FeastOnlineFeatures:
             ):
                 # Feast calls a row that it does not have PRESENT, with no value and time 0.
                 if cell is not None and written_at:
-                    found[join_key, value][view, field] = Cell(cell, written_at)
+                    found[join_key, value][view, field] = cell, written_at
         return found
 
     async def close(self) -> None:

@@ -85,7 +85,7 @@ class LakeFeatures:
             if at >= begin:
                 written = history.times[at]
                 for field in fields:
-                    found[view, field] = Cell(history.columns[field][at].as_py(), written)
+                    found[view, field] = history.columns[field][at].as_py(), written
         return found
 
     def _history(self, view: str, key: str, fields: Sequence[str], last: float) -> _History:

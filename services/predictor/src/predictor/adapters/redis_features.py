@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from predictor.adapters.feast_layout import (
@@ -12,10 +11,11 @@ from predictor.adapters.feast_layout import (
     field_key,
     row_key,
     seconds,
-    stored_value,
+    stored_values,
     time_key,
 )
 from predictor.adapters.feast_registry import Column, FeastRegistry
+from predictor.adapters.redis_connections import RedisConnections
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored, Value
@@ -34,12 +34,10 @@ class RedisFeatures:
 
         Args:
             registry: of the Feast repository that ingest writes.
-            redis_url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
+            redis_url: see `RedisConnections`.
         """
         self._registry = registry
-        # No time limit for the socket: redis-py would start a task and a timer for each command,
-        # and whoever reads for requests has a limit of their own.
-        self._redis = Redis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=1)
+        self._connections = RedisConnections(redis_url)
         self._keys: dict[str, tuple[Column, KeyOf]] = {}
 
     def warm_up(self) -> None:
@@ -63,59 +61,45 @@ class RedisFeatures:
         """See `OnlineFeatures.read`."""
         commands: list[bytes] = []
         asked: list[tuple[tuple[str, Value], _Layout]] = []
-        found: dict[tuple[str, Value], dict[Ref, Cell]] = {}
+        found: dict[tuple[str, Value], Mapping[Ref, Cell]] = {}
         for join_key, lookup in wanted.items():
             layout = _layout(tuple(lookup.refs))
             column, key_of = self._keys[join_key]
             for value in lookup.values:
-                found[join_key, value] = {}
+                row = join_key, value
+                found[row] = {}
                 key = column.key(value)
                 if key is not None:
-                    asked.append(((join_key, value), layout))
+                    asked.append((row, layout))
                     commands.append(layout.command(key_of(key)))
         if not asked:
             return found
         try:
-            answers = await self._ask(b"".join(commands), len(asked))
+            answers = await self._connections.ask(b"".join(commands), len(asked))
         except (RedisError, OSError) as error:
             raise UnavailableError(f"reading the feature store: {error}") from error
         for (row, layout), answer in zip(asked, answers, strict=True):
             found[row] = layout.cells(answer)
         return found
 
-    async def _ask(self, commands: bytes, count: int) -> list[Any]:
-        """Send packed commands, and read as many answers.
-
-        redis-py's own pipeline packs and checks each command anew, which costs more than all the
-        rest of a read.
-        """
-        pool = self._redis.connection_pool
-        connection = await pool.get_connection()
-        try:
-            await connection.send_packed_command(commands)
-            answers = [await connection.read_response() for _ in range(count)]
-        except BaseException:
-            # Answers that nobody waits for any more must not become the next batch's.
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
-        return answers
-
     async def close(self) -> None:
         """See `OnlineFeatures.close`."""
-        await self._redis.aclose()
+        await self._connections.close()
 
 
 class _Layout:
     """What to ask of each row of a lookup, and what the answer means."""
 
-    __slots__ = ("_head", "_refs", "_tail", "_views")
+    __slots__ = ("_head", "_tail", "_views")
 
     def __init__(self, refs: tuple[Ref, ...]) -> None:
-        self._refs = refs
-        self._views = tuple(dict.fromkeys(view for view, _ in refs))
-        names = [*(field_key(*ref) for ref in refs), *(time_key(view) for view in self._views)]
+        names: list[bytes] = []
+        self._views: list[tuple[list[Ref], int, int]] = []
+        """The fields of a view, where they begin in the answer, and where its time is."""
+        for view in dict.fromkeys(view for view, _ in refs):
+            fields = [ref for ref in refs if ref[0] == view]
+            self._views.append((fields, len(names), len(names) + len(fields)))
+            names += [*(field_key(*ref) for ref in fields), time_key(view)]
         self._head = b"*%d\r\n$5\r\nHMGET\r\n" % (len(names) + 2)
         self._tail = b"".join(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
 
@@ -124,13 +108,13 @@ class _Layout:
         return b"%b$%d\r\n%b\r\n%b" % (self._head, len(key), key, self._tail)
 
     def cells(self, answer: Sequence[Any]) -> dict[Ref, Cell]:
-        refs = self._refs
-        times = dict(zip(self._views, map(seconds, answer[len(refs) :]), strict=True))
         found: dict[Ref, Cell] = {}
-        for ref, data in zip(refs, answer, strict=False):
-            stored = stored_value(data)
-            if stored is not None and (written_at := times[ref[0]]):
-                found[ref] = Cell(stored, written_at)
+        for refs, begin, end in self._views:
+            if written_at := seconds(answer[end]):
+                values = stored_values(answer[begin:end])
+                for ref, value in zip(refs, values, strict=True):
+                    if value is not None:
+                        found[ref] = value, written_at
         return found
 
 

@@ -34,13 +34,9 @@ class Input:
     """Up to which age the last known value stands in for a missing one; None: none does."""
 
 
-class Cell(NamedTuple):
-    """A stored value; `written_at` is its event time in seconds since 1970."""
-
-    value: Any
-    written_at: float
-
-
+Cell = tuple[Any, float]
+"""A stored value, and its event time in seconds since 1970: a plain pair, since there is one for
+every stored feature of every request."""
 Ref = tuple[str, str]
 """View and field of a stored value."""
 Stored = Mapping[tuple[str, Value], Mapping[Ref, Cell]]
@@ -71,11 +67,12 @@ class Signature:
         self.requested = frozenset(each.name for _, each in self._requested)
         self._position = {name: i for i, name in enumerate(self.names)}
         self._check()
-        by_key: dict[str, list[tuple[int, Input, Ref]]] = {}
+        by_key: dict[str, list[tuple[int, Input, Ref, float]]] = {}
         for i, each in self._stored:
-            by_key.setdefault(each.join_key, []).append((i, each, (each.view, each.field)))
+            wanted = i, each, (each.view, each.field), _plain_seconds(each)
+            by_key.setdefault(each.join_key, []).append(wanted)
         self._by_key = tuple(by_key.items())
-        lookups = {key: [ref for _, _, ref in found] for key, found in by_key.items()}
+        lookups = {key: [ref for _, _, ref, _ in found] for key, found in by_key.items()}
         self.lookups = {key: tuple(dict.fromkeys(refs)) for key, refs in lookups.items()}
         """What to read from the store, by the request feature that finds it."""
         self.remembers = any(each.last_known_seconds is not None for _, each in self._stored)
@@ -183,8 +180,16 @@ class Signature:
         for join_key, inputs in self._by_key:
             key = row[self._position[join_key]]
             cells = None if stored is None else stored.get((join_key, key), _NO_CELLS)
-            for i, each, ref in inputs:
+            for i, each, ref, plain_seconds in inputs:
                 cell = None if cells is None else cells.get(ref)
+                if (
+                    cell is not None
+                    and event_time - cell[1] <= plain_seconds
+                    and type(cell[0]) is float
+                    and -FLOAT32_MAX <= cell[0] <= FLOAT32_MAX
+                ):
+                    row[i] = cell[0]  # nearly all: the calls would cost more than the look
+                    continue
                 value, why = _look_up(each, cell, event_time)
                 reason = "store_away" if cells is None else why
                 if last_known is not None and each.last_known_seconds is not None:
@@ -207,15 +212,25 @@ class Signature:
 _NO_CELLS: Mapping[Ref, Cell] = {}
 
 
+def _plain_seconds(each: Input) -> float:
+    """Up to which age a number in the model's range is taken without another look."""
+    if each.kind != "number" or each.last_known_seconds is not None:
+        return -math.inf
+    return math.inf if each.max_age_seconds is None else each.max_age_seconds
+
+
 def _look_up(
     each: Input, cell: Cell | None, event_time: float
 ) -> tuple[Value, Literal["absent", "stale", "wrong_type"] | None]:
     """The value of a cell, or why there is none."""
-    if cell is None or cell.value is None:
+    if cell is None:
         return None, "absent"
-    if each.max_age_seconds is not None and event_time - cell.written_at > each.max_age_seconds:
+    value, written_at = cell
+    if value is None:
+        return None, "absent"
+    if each.max_age_seconds is not None and event_time - written_at > each.max_age_seconds:
         return None, "stale"
-    return _taken(each, cell.value)
+    return _taken(each, value)
 
 
 def _taken(
@@ -234,10 +249,10 @@ def _taken(
 
 def _remember(each: Input, key: Key, cell: Cell | None, last_known: LastKnown) -> None:
     """Keep what the store has, however old it is."""
-    if cell is not None and cell.value is not None:
-        value, _ = _taken(each, cell.value)
+    if cell is not None and cell[0] is not None:
+        value, _ = _taken(each, cell[0])
         if value is not None:
-            last_known.keep(key, Known(value, cell.written_at))
+            last_known.keep(key, Known(value, cell[1]))
 
 
 def _number(name: str, value: object) -> float:

@@ -543,7 +543,8 @@ def _note_age(stored: Stored, event_time: datetime) -> None:
     """How old the first stored row was: one a batch, since each would cost every request."""
     cell = next(iter(next(iter(stored.values())).values()), None)
     if cell is not None:
-        FEATURE_AGE.observe(max(0.0, event_time.timestamp() - cell.written_at))
+        _, written_at = cell
+        FEATURE_AGE.observe(max(0.0, event_time.timestamp() - written_at))
 
 
 @lru_cache(maxsize=256)

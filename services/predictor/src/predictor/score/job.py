@@ -317,7 +317,7 @@ class TableScorer:
             if each.stored and (column := self._inputs[each.name]) in columns:
                 key = each.join_key, signature.key(row, each.join_key)
                 value = _value(columns[column][at])
-                cells.setdefault(key, {})[each.view, each.field] = Cell(value, moment)
+                cells.setdefault(key, {})[each.view, each.field] = value, moment
         return cells
 
     def _id(self, value: Any) -> str:
