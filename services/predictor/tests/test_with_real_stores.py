@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
+from predictor.adapters.aside import Aside
 from predictor.adapters.feast_config import redis_online_store, repo_config
 from predictor.adapters.feast_features import FeastOnlineFeatures
 from predictor.adapters.feast_registry import FeastRegistry
@@ -227,11 +228,35 @@ def test_a_store_that_refuses_connections_is_away(reader: Reader, feast_repo: Pa
         asyncio.run(read())
 
 
-def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path) -> None:
+class Noting(Aside):
+    """Tells what was done aside."""
+
+    def __init__(self) -> None:
+        super().__init__(60.0)
+        self.done: list[str] = []
+
+    def run(self, work: Callable[[], Any], doing: str) -> Any:
+        self.done.append(doing)
+        return super().run(work, doing)
+
+
+def test_files_are_checked_aside(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    digest, aside = hashlib.sha256(b"weights").hexdigest(), Noting()
+    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache", aside)
+    kept = artifacts.fetch(str(tmp_path / "model.onnx"), digest)
+    assert artifacts.fetch(str(tmp_path / "model.onnx"), digest) == kept
+    (downloaded, again) = aside.done
+    assert downloaded.startswith("checking ")
+    assert again == f"checking {kept}"
+
+
+@pytest.mark.parametrize("aside", [None, Aside(60.0)], ids=["", "aside"])
+def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path, aside: Aside | None) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
-    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache")
+    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache", aside)
     with pytest.raises(LoadError, match=f"has sha256 {digest}, announced was 0000") as caught:
         artifacts.fetch(str(file), "0" * 64)
     assert caught.value.reason == "sha256"

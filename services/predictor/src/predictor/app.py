@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from event_schemas import RolloutStep
-from predictor.adapters.aside import aside
+from predictor.adapters.aside import Aside, opened_aside
 from predictor.adapters.bus_journal import BusJournal
 from predictor.adapters.feast_config import redis_online_store
 from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
@@ -83,7 +83,8 @@ def build(
         SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
-    artifacts = artifacts or artifacts_of(settings)
+    aside = Aside(settings.open_patience_seconds)
+    artifacts = artifacts or artifacts_of(settings, aside)
     features = features or _features(settings)
     skops = SkopsPool(
         workers=settings.skops_workers,
@@ -91,7 +92,7 @@ def build(
         max_batches=settings.skops_max_batches,
         trusted_types=settings.skops_trusted_types,
     )
-    open_onnx = aside(OnnxModel, settings.open_patience_seconds, import_runtime)
+    open_onnx = opened_aside(OnnxModel, aside, import_runtime)
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()),
         Loader(artifacts, features, {"onnx": open_onnx, "skops": skops.open}),
@@ -221,11 +222,12 @@ def preload(settings: PredictorSettings) -> None:
     _features(settings).warm_up()
 
 
-def artifacts_of(settings: PredictorSettings) -> Artifacts:
-    """Where the files of versions come from."""
+def artifacts_of(settings: PredictorSettings, aside: Aside | None = None) -> Artifacts:
+    """Where the files of versions come from; `aside` is where they are checked."""
     return MlflowArtifacts(
         settings.mlflow_tracking_uri,
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
+        aside,
     )
 
 

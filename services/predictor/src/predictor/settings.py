@@ -27,8 +27,8 @@ class PredictorSettings(ServiceSettings):
     model_cache: Path | None = None
     """Folder that keeps model files over restarts, by digest; unset: a temporary one."""
     open_patience_seconds: float = Field(default=5.0, gt=0)
-    """How long a model may take to open while the requests leave it nothing of the core; then it
-    gets a share of it, and they wait at times."""
+    """How long checking a model's file, and then opening it, may take while the requests leave them
+    nothing of the core; then they get a share of it, and requests wait at times."""
     feast_repo: Place | None = None
     """Folder or s3:// prefix of the Feast registry; unset: only models without stored features
     are served."""

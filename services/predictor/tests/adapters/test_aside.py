@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from predictor.adapters.aside import aside
+from predictor.adapters.aside import Aside, opened_aside
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Input
 
@@ -32,7 +32,7 @@ class Opened:
 
 
 def opened() -> Any:
-    return aside(Opened, 60.0, bool)(FILE, INPUTS)
+    return opened_aside(Opened, Aside(60.0), bool)(FILE, INPUTS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
@@ -46,7 +46,9 @@ def test_a_model_is_opened_in_what_others_leave_of_the_core() -> None:
 
 def test_what_has_to_be_prepared_is_so_by_the_caller() -> None:
     threads: list[threading.Thread] = []
-    aside(Opened, 60.0, lambda: threads.append(threading.current_thread()))(FILE, INPUTS)
+    opened_aside(Opened, Aside(60.0), lambda: threads.append(threading.current_thread()))(
+        FILE, INPUTS
+    )
     assert threads == [threading.main_thread()]
 
 
@@ -55,7 +57,7 @@ def test_why_a_model_cannot_be_opened_reaches_the_caller() -> None:
         raise LoadError("unreadable", f"{path} is no model")
 
     with pytest.raises(LoadError, match="is no model") as caught:
-        aside(refused, 60.0, bool)(FILE, INPUTS)
+        opened_aside(refused, Aside(60.0), bool)(FILE, INPUTS)
     assert caught.value.reason == "unreadable"
 
 
@@ -78,7 +80,7 @@ def test_where_nothing_is_left_of_the_core_the_caller_opens_the_model() -> None:
             assert over.wait(60)
         return Opened(path, inputs)
 
-    model: Any = aside(busy, 0.01, bool)(FILE, INPUTS)
+    model: Any = opened_aside(busy, Aside(0.01), bool)(FILE, INPUTS)
     assert starved.wait(60)
     assert model.thread is threading.main_thread()
     over.set()

@@ -1,4 +1,4 @@
-"""Opens models in what the event loop leaves of its core."""
+"""Does work in what the event loop leaves of its core."""
 
 import ctypes
 import logging
@@ -8,23 +8,65 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from predictor.domain.features import Input
 from predictor.ports import Model, OpenModel
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-def aside(open_model: OpenModel, patience: float, prepare: Callable[[], object]) -> OpenModel:
-    """Open models on a thread that gives the core back whenever another wants it.
+
+class Aside:
+    """Work on threads that give the core back whenever another wants it.
 
     Requests that come meanwhile would else wait: a low priority is not enough, since Linux lets a
     thread that has just begun go on for some milliseconds. A core that is never idle would leave
-    such a thread nothing, so after a while the caller opens the model as well.
+    such a thread nothing, so after a while the caller does the work as well.
+    """
+
+    def __init__(self, patience: float) -> None:
+        """Nothing to do yet.
+
+        Args:
+            patience: seconds after which the caller does a piece of work.
+        """
+        self._patience = patience
+
+    def run(self, work: Callable[[], T], doing: str) -> T:
+        """What comes of the work; blocks.
+
+        Args:
+            work: mostly outside of Python, whose lock would stop the event loop; it may be done
+                twice at a time.
+            doing: what it is, for the log.
+        """
+        first: Future[T] = Future()
+
+        def done_aside() -> None:
+            _stand_aside()
+            try:
+                first.set_result(work())
+            except BaseException as error:
+                first.set_exception(error)
+
+        threading.Thread(target=done_aside, name="aside", daemon=True).start()
+        wait([first], self._patience)
+        if first.done():
+            return first.result()
+        log.info(
+            "%s is not done after %g s: the requests take all of the core", doing, self._patience
+        )
+        return work()
+
+
+def opened_aside(open_model: OpenModel, aside: Aside, prepare: Callable[[], object]) -> OpenModel:
+    """Open models aside.
 
     Args:
-        open_model: mostly at work outside of Python, whose lock would stop the event loop.
-        patience: seconds after which the caller does it.
+        open_model: opens one.
+        aside: where.
         prepare: done by the caller each time before: what is Python's work, such as imports.
     """
 
@@ -34,25 +76,11 @@ def aside(open_model: OpenModel, patience: float, prepare: Callable[[], object])
             _malloc_trim(0)
         return model
 
-    def opened_aside(path: Path, inputs: Sequence[Input]) -> Model:
+    def open_aside(path: Path, inputs: Sequence[Input]) -> Model:
         prepare()
-        first: Future[Model] = Future()
+        return aside.run(lambda: opened(path, inputs), f"opening {path}")
 
-        def work() -> None:
-            _stand_aside()
-            try:
-                first.set_result(opened(path, inputs))
-            except BaseException as error:
-                first.set_exception(error)
-
-        threading.Thread(target=work, name="open-model", daemon=True).start()
-        wait([first], patience)
-        if first.done():
-            return first.result()
-        log.info("%s is not open after %g s: the requests take all of the core", path, patience)
-        return opened(path, inputs)
-
-    return opened_aside
+    return open_aside
 
 
 def _stand_aside() -> None:
