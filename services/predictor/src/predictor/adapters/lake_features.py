@@ -4,6 +4,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from predictor.adapters.delta_rows import open_table, outages, timestamps
 from predictor.adapters.feast_registry import Column, FeastRegistry
 from predictor.domain.errors import LoadError
@@ -23,6 +25,12 @@ class _History(NamedTuple):
     """Seconds since 1970."""
     columns: Mapping[str, Any]
     """An Arrow array a field."""
+
+    def newest(self, key: Any, moment: float) -> int | None:
+        """Which row of a key is the newest at or before a moment; None where none is."""
+        begin, end = self.spans.get(key, (0, 0))
+        at = bisect_right(self.times, moment, begin, end) - 1
+        return at if at >= begin else None
 
 
 class LakeFeatures:
@@ -80,12 +88,36 @@ class LakeFeatures:
         key = self._columns[join_key].key(value)
         for view, fields in self._fields[join_key].items():
             history = self._histories[view]
-            begin, end = history.spans.get(key, (0, 0))
-            at = bisect_right(history.times, moment, begin, end) - 1
-            if at >= begin:
+            at = history.newest(key, moment)
+            if at is not None:
                 written = history.times[at]
                 for field in fields:
                     found[view, field] = history.columns[field][at].as_py(), written
+        return found
+
+    def columns_as_of(
+        self, join_key: str, values: Sequence[Value], moments: Sequence[float | None]
+    ) -> Mapping[Ref, tuple[Any, np.ndarray]]:
+        """The cells that `as_of` finds, for many values, each at its moment.
+
+        Returns:
+            An Arrow array of each field, null where nothing is known, and when its cells were
+            written, in seconds since 1970, NaN where nothing is known.
+        """
+        import pyarrow as pa
+
+        key_of = {value: self._columns[join_key].key(value) for value in set(values)}
+        found: dict[Ref, tuple[Any, np.ndarray]] = {}
+        for view, fields in self._fields[join_key].items():
+            history = self._histories[view]
+            places = [
+                None if moment is None else history.newest(key_of[value], moment)
+                for value, moment in zip(values, moments, strict=True)
+            ]
+            written = np.array([None if at is None else history.times[at] for at in places], float)
+            rows = pa.array(places, pa.int64())
+            for field in fields:
+                found[view, field] = history.columns[field].take(rows), written
         return found
 
     def _history(self, view: str, key: str, fields: Sequence[str], last: float) -> _History:

@@ -74,7 +74,7 @@ def settle_memory() -> None:
     """Keep what is in memory now out of later collections.
 
     Feast and MLflow leave a million objects; a full collection over them is a pause of tens of
-    milliseconds in somebody's request.
+    milliseconds in somebody's request, and of scoring a table they take a quarter of the time.
     """
     gc.collect()
     gc.freeze()

@@ -18,7 +18,7 @@ from predictor.adapters.skops_model import SkopsPool
 from predictor.app import artifacts_of
 from predictor.domain.errors import LoadError
 from predictor.domain.routing import challenger_answers
-from predictor.handlers.load import Loader
+from predictor.handlers.load import Loader, settle_memory
 from predictor.handlers.loaded import LoadedVersion
 from predictor.ports import Artifacts
 from predictor.score.errors import ScoreError
@@ -134,6 +134,7 @@ def _run(scorer: TableScorer, versions: Mapping[str, LoadedVersion], output: str
     _say(f"scoring with {who}")
     if scorer.defaulted:
         _say(f"the table has no {', '.join(scorer.defaulted)}: their defaults stand in")
+    settle_memory()
     line, began = ProgressLine(), time.monotonic()
     done = scorer.run(line.tell)
     for (feature, reason), count in sorted(done.gaps.items()):

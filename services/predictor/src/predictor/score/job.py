@@ -1,18 +1,20 @@
 """Scores a table: rows in, one row a prediction out, a batch at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Literal
 
 from predictor.adapters.delta_rows import DeltaRows, holds, timestamps, write_rows
 from predictor.adapters.lake_features import LakeFeatures
 from predictor.domain.answer import predicted_class
+from predictor.domain.batching import grouped
 from predictor.domain.errors import RefusalError
-from predictor.domain.features import Cell, Gap, Ref, Signature, Stored, Value
 from predictor.handlers.loaded import LoadedVersion
 from predictor.handlers.scoring import outcomes
 from predictor.score.errors import ScoreError
+from predictor.score.rows import Row, TableRows
 from servicekit.event import derived_id
 
 RUN = "score_run"
@@ -50,7 +52,7 @@ class Progress:
     total: int
     done: int = 0
     failed: int = 0
-    gaps: dict[tuple[str, str], int] = field(default_factory=dict)
+    gaps: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Stored values that a model did not get, by feature and reason."""
 
 
@@ -104,6 +106,7 @@ class TableScorer:
             str(job.input.range),
         ]
         self.run_id = blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
+        self._rows = TableRows(self._inputs, job.time_column, features)
         self.progress = Progress(0)
 
     def is_done(self) -> bool:
@@ -139,7 +142,7 @@ class TableScorer:
             UnavailableError: the lake is away.
         """
         job = self._job
-        self.progress = Progress(job.input.count())
+        self.progress = Progress(job.input.count(), gaps=self._rows.gaps)
         if self._features is not None:
             last = job.input.last()
             self._features.read(last if last is not None else 0.0)
@@ -223,29 +226,20 @@ class TableScorer:
         import pyarrow as pa
 
         job = self._job
-        columns = {name: batch.column(name).to_pylist() for name in self._wanted()}
-        ids = [self._id(value) for value in columns[job.id_column]]
+        ids = [self._id(value) for value in batch.column(job.id_column).to_pylist()]
         entities = ids
         if job.entity_column is not None:
-            entities = ["" if v is None else str(v) for v in columns[job.entity_column]]
+            given = batch.column(job.entity_column).to_pylist()
+            entities = ["" if value is None else str(value) for value in given]
         moments = _moments(batch.column(job.time_column))
         chosen = [self._choose(entity) for entity in entities]
         found: list[float | RefusalError] = [0.0] * len(ids)
-        groups: dict[LoadedVersion, tuple[list[int], list[list[Value]]]] = {}
-        for at, (_, version) in enumerate(chosen):
-            try:
-                row = self._row(version.signature, columns, at, moments[at])
-            except RefusalError as refusal:
-                found[at] = refusal
-                continue
-            places, rows = groups.setdefault(version, ([], []))
-            places.append(at)
-            rows.append(row)
-        for version, (places, rows) in groups.items():
-            for start in range(0, len(rows), job.max_rows):
-                run = slice(start, start + job.max_rows)
-                for at, outcome in zip(places[run], outcomes(version, rows[run]), strict=True):
-                    found[at] = outcome
+        by_version = grouped((version, at) for at, (_, version) in enumerate(chosen))
+        for version, places in by_version.items():
+            part = batch if len(places) == len(ids) else batch.take(pa.array(places))
+            made = self._rows.of(version.signature, part, [moments[at] for at in places])
+            for at, outcome in zip(places, self._outcomes(version, made), strict=True):
+                found[at] = outcome
         self._count(ids, found)
         scores = [None if isinstance(o, RefusalError) else o for o in found]
         own = {
@@ -270,55 +264,15 @@ class TableScorer:
         arrays += [batch.column(name) for name in job.keep]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _row(
-        self,
-        signature: Signature,
-        columns: Mapping[str, list[Any]],
-        at: int,
-        moment: float | None,
-    ) -> list[Value]:
-        """The row of the model, as a request with these values would have it."""
-        if moment is None:
-            raise RefusalError("no_time", f"{self._job.time_column} is null", "event_time")
-        given = {
-            name: _value(columns[self._inputs[name]][at])
-            for name in signature.requested
-            if self._inputs[name] in columns
-        }
-        row = signature.request_values(given)
-        if not signature.lookups:
-            return row
-        gaps: list[Gap] = []
-        try:
-            signature.fill(row, self._stored(signature, row, columns, at, moment), moment, gaps)
-        finally:
-            for gap in gaps:
-                key = gap.feature, gap.reason
-                self.progress.gaps[key] = self.progress.gaps.get(key, 0) + 1
-        return row
-
-    def _stored(
-        self,
-        signature: Signature,
-        row: list[Value],
-        columns: Mapping[str, list[Any]],
-        at: int,
-        moment: float,
-    ) -> Stored:
-        """What the store would have given at that moment."""
-        if self._features is not None:
-            return {
-                (join_key, key): self._features.as_of(join_key, key, moment)
-                for join_key in signature.lookups
-                for key in (signature.key(row, join_key),)
-            }
-        cells: dict[tuple[str, Value], dict[Ref, Cell]] = {}
-        for each in signature.inputs:
-            if each.stored and (column := self._inputs[each.name]) in columns:
-                key = each.join_key, signature.key(row, each.join_key)
-                value = _value(columns[column][at])
-                cells.setdefault(key, {})[each.view, each.field] = value, moment
-        return cells
+    def _outcomes(
+        self, version: LoadedVersion, made: Sequence[Row | RefusalError]
+    ) -> list[float | RefusalError]:
+        """What a version says of each row, or why there is no row."""
+        rows = [row for row in made if not isinstance(row, RefusalError)]
+        most = self._job.max_rows
+        runs = (outcomes(version, rows[at : at + most]) for at in range(0, len(rows), most))
+        given = chain.from_iterable(runs)
+        return [row if isinstance(row, RefusalError) else next(given) for row in made]
 
     def _id(self, value: Any) -> str:
         if value is None:
@@ -339,11 +293,6 @@ class TableScorer:
                 f" e.g. {self._job.id_column}={row}: {error.message}. Nothing was written. Mend the"
                 " rows, or let --max-errors N of them be written with their `error` and no score"
             )
-
-
-def _value(value: Any) -> Any:
-    """A cell as JSON would bring it: no NaN, since a missing number is null."""
-    return None if isinstance(value, float) and value != value else value
 
 
 def _moments(column: Any) -> list[float | None]:
