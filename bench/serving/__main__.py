@@ -1,4 +1,4 @@
-"""The predictor beside MLServer, LitServe, BentoML and `mlflow models serve`, and two floors.
+"""The predictor beside MLServer, LitServe, BentoML and `mlflow models serve`, and the floors.
 
 The server has one core, wrk and the stores have the other. All serve the same model and are asked
 about the same rows; an answer that is not scikit-learn's keeps a server out. Each is measured in
@@ -20,9 +20,10 @@ from pathlib import Path
 
 from bench.serving import report
 from bench.serving.environment import make_environment
+from bench.serving.floors import floors, scores_per_second
 from bench.serving.load import CONNECTIONS, LOAD_CORE, load, write_script
 from bench.serving.model import bodies, write_model
-from bench.serving.ours import echo, ours, scores_per_second
+from bench.serving.ours import ours
 from bench.serving.results import Results
 from bench.serving.running import StartError, running
 from bench.serving.servers import Server, peers, prepare
@@ -32,7 +33,7 @@ WARM_SECONDS = 2.0
 
 
 def main() -> None:
-    keys = [each.key for each in (*peers(), *peers("onnx"), echo())]
+    keys = [each.key for each in (*peers(), *peers("onnx"), *floors())]
     keys = ["full", "full-brokers", "full-unlogged", "bare", "bare-logged", *keys, ALONE]
     options = _options(keys)
     if shutil.which("wrk") is None:
@@ -47,7 +48,8 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-serving-")))
         write_model(folder)
         os.sched_setaffinity(0, {LOAD_CORE})  # the stores are started there as well
-        servers = [*ours(stack, folder), *peers(), *peers("onnx"), echo()]
+        mine = ours(stack, folder)
+        servers = [*mine, *peers(), *peers("onnx"), *floors(mine[0].env)]
         servers = [each for each in servers if each.key in chosen]
         servers = [each for each in servers if _prepared(each, folder, results)]
         for turn in range(options.rounds):

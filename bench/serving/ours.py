@@ -1,8 +1,6 @@
-"""The predictor with what it needs around it, and the two floors."""
+"""The predictor with what it needs around it."""
 
 import hashlib
-import os
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bench.serving.load import LOAD_CORE, SERVER_CORE
 from bench.serving.model import ENTITIES, NUMBERS, STORED, stored
 from bench.serving.servers import Server
 
@@ -44,34 +41,6 @@ MODELS = {
     "bare": Served(from_store=False, sampling_rate=RARELY),
     "bare-logged": Served(from_store=False, sampling_rate=1.0),
 }
-
-ECHO = """
-import sys, uvicorn
-
-async def echo(scope, receive, send):
-    body = (await receive())["body"] or b"{}"
-    length = str(len(body)).encode()
-    await send({"type": "http.response.start", "status": 200, "headers":
-        [(b"content-type", b"application/json"), (b"content-length", length)]})
-    await send({"type": "http.response.body", "body": body})
-
-uvicorn.run(echo, port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespan="off",
-    log_config=None, access_log=False)
-"""
-
-
-def echo() -> Server:
-    """The floor of HTTP: an ASGI function that sends the body back."""
-    return Server(
-        key="echo",
-        name="ASGI echo",
-        role="floor",
-        settings="uvicorn (uvloop, httptools) and a function that sends the body back",
-        command=("-c", ECHO, "{port}"),
-        bodies="full",
-        path="/",
-        ready="/",
-    )
 
 
 def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) -> list[Server]:
@@ -139,24 +108,6 @@ def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) 
             "bare-logged",
         ),
     ]
-
-
-def scores_per_second(model: Path, seconds: float) -> float:
-    """The floor of scoring: single rows through ONNX Runtime, with nothing around it."""
-    import onnxruntime
-
-    os.sched_setaffinity(0, {SERVER_CORE})
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(model.read_bytes(), options)
-    output = [session.get_outputs()[-1].name]
-    feed = {name: np.zeros((1, 1), np.float32) for name in NUMBERS}
-    begun, count = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
-        session.run(output, feed)
-        count += 1
-    os.sched_setaffinity(0, {LOAD_CORE})
-    return count / seconds
 
 
 def _write_features(folder: Path, redis_url: str) -> None:
