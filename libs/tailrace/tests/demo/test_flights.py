@@ -1,3 +1,4 @@
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,9 @@ import pandas as pd
 import pytest
 
 from tailrace.demo.flights import load
+from tailrace.demo.replay import Script
+
+SCORING = Path(__file__).parents[4] / "docs" / "batch-scoring.md"
 
 FLIGHTS = """\
 year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,\
@@ -143,3 +147,17 @@ def test_times_are_microseconds_in_utc(source):
     for column in ("scheduled_departure", "landed_at"):
         assert str(loaded.flights[column].dtype) == "datetime64[us, UTC]"
     assert str(loaded.weather["observed_at"].dtype) == "datetime64[us, UTC]"
+
+
+def test_the_documented_scoring_command_names_columns_that_flights_have(source):
+    _, command = SCORING.read_text().split("tailrace score ", 1)
+    words = shlex.split(command.split("\n\n", 1)[0].replace("\\\n", ""))
+    named = {
+        value
+        for option, value in zip(words[::2], words[1::2], strict=True)
+        if option.endswith("-column") or option == "--keep"
+    }
+    year = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
+    landing = Script(load(source), "run").landings(*year)[0]
+    assert named
+    assert named <= landing["record"].keys()
