@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from hiredis import pack_command
 from redis.asyncio import Redis
 
 from predictor.adapters.redis_connections import RedisConnections
@@ -61,12 +62,8 @@ async def reader() -> Callable[[], Awaitable[object]]:
     async with Redis.from_url(url) as redis:
         keys = [key async for key in redis.scan_iter(count=10_000, _type="hash")]
         fields = list(await redis.hgetall(keys[0]))
-    commands = cycle([_packed(b"HMGET", key, *fields) for key in keys])
+    commands = cycle([pack_command((b"HMGET", key, *fields)) for key in keys])
     return lambda: connections.ask(next(commands), 1)
-
-
-def _packed(*words: bytes) -> bytes:
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
 
 
 async def pump(waiting: list[Entry]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -13,9 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 def packed(*words: str) -> bytes:
-    return b"*%d\r\n" % len(words) + b"".join(
-        b"$%d\r\n%b\r\n" % (len(word), word.encode()) for word in words
-    )
+    return pack_command(words)
 
 
 PING = packed("PING")

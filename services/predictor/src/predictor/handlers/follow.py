@@ -243,7 +243,7 @@ class RolloutFollower:
 def _stand_back() -> None:
     """Let this thread wait for the event loop where both have one core.
 
-    To fetch and to check a file takes milliseconds, which requests would wait for. It still gets a
+    To fetch a file takes milliseconds, which requests would wait for. It still gets a
     tenth of the core when the loop takes all that it can get.
     """
     if sys.platform != "linux":  # elsewhere the priority of a thread is not its own

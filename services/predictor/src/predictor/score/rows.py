@@ -57,7 +57,7 @@ class TableRows:
             moments: the time of each row, in seconds since 1970; None where it is null.
         """
         whole, rows = self._at_once(signature, batch, moments)
-        made: list[Row | RefusalError] = list(rows) or [()] * batch.num_rows
+        made: list[Row | RefusalError] = list(rows)
         others = np.flatnonzero(~whole)
         if len(others):
             rest = batch.take(others)
@@ -81,22 +81,20 @@ class TableRows:
             if column in batch.schema.names:
                 values[each.name], fine = _looked_at(each, batch.column(column))
                 whole &= fine
-            elif each.stored:
-                whole[:] = False  # a gap, which is counted
             else:
                 values[each.name] = [each.default] * batch.num_rows
+                whole &= not each.stored  # whose gaps are counted
+        known = {}
         if self._features is not None:
             for join_key in signature.lookups:
-                known = self._features.columns_as_of(join_key, values[join_key], moments)
-                for each in signature.inputs:
-                    if each.stored and each.join_key == join_key:
-                        column, written = known[each.view, each.field]
-                        values[each.name], fine = _looked_at(each, column)
-                        whole &= fine
-                        if each.max_age_seconds is not None:
-                            whole &= asked - written <= each.max_age_seconds
-        if len(values) < len(signature.inputs):
-            return whole, iter(())
+                known[join_key] = self._features.columns_as_of(join_key, values[join_key], moments)
+        for each in signature.inputs:
+            if each.stored and each.join_key in known:
+                column, written = known[each.join_key][each.view, each.field]
+                values[each.name], fine = _looked_at(each, column)
+                whole &= fine
+                if each.max_age_seconds is not None:
+                    whole &= asked - written <= each.max_age_seconds
         return whole, zip(*(values[name] for name in signature.names), strict=True)
 
     def _one_by_one(
