@@ -10,11 +10,11 @@ COMPOSE := docker compose --env-file compose/.env --env-file compose/secrets.env
            $(foreach f,compose $(LAYERS),-f compose/$(f).yaml)
 READY  := $(VENV)/.ready
 
-MEMBERS  := schemas libs/servicekit libs/tailrace services/ingest services/trainer services/predictor services/drift-monitor services/deployer
+MEMBERS  := schemas libs/servicekit libs/stores libs/local libs/tailrace services/ingest services/trainer services/predictor services/drift-monitor services/deployer
 LOCKED   := ingest trainer predictor drift-monitor deployer
 EDITABLE := $(foreach m,$(MEMBERS),-e $(m))
 PYPROJECTS := pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
-NAMES    := event-schemas servicekit tailrace $(LOCKED)
+NAMES    := event-schemas servicekit stores local tailrace $(LOCKED)
 COMPILE  := pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(foreach n,$(NAMES),--no-emit-package $(n))
 
 .DEFAULT_GOAL := help

@@ -1,3 +1,3 @@
 """Fixtures for every suite: one broker and one Valkey a session, started when first asked for."""
 
-pytest_plugins = ["servicekit.testing.fixtures"]
+pytest_plugins = ["local.fixtures"]

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predictor.adapters.onnx_model import OnnxModel
-from predictor.handlers.loaded import inputs
+from predictor.adapters.models.onnx_model import OnnxModel
+from predictor.serving.routes.loaded import inputs
 from tailrace.demo.flights import Flights, load
 from trainer.adapters.model_folder import load_model
 from trainer.adapters.onnx_artifact import export

@@ -24,22 +24,22 @@ from serving.model import NUMBERS, rows, write_model
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from predictor.adapters.feast_features import NoFeatures
-from predictor.adapters.onnx_model import OnnxModel
-from predictor.adapters.redis_scores import RedisScores
-from predictor.adapters.skops_model import SkopsPool
+from local.valkey import embedded_valkey
+from predictor.adapters.features.feast_features import NoFeatures
+from predictor.adapters.models.onnx_model import OnnxModel
+from predictor.adapters.models.skops_model import SkopsPool
+from predictor.adapters.redis_cache import RedisCache
 from predictor.domain.features import Input, Signature
 from predictor.domain.routing import Arm
-from predictor.handlers.admission import Admission, Room
-from predictor.handlers.answering import Answering
-from predictor.handlers.cache import PredictionCache
-from predictor.handlers.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
-from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Model
+from predictor.serving.admission import Admission, Room
+from predictor.serving.answering import Answering
+from predictor.serving.cache import PredictionCache
+from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
+from predictor.serving.stored import StoredFeatures
 from servicekit.bus import Batch
 from servicekit.clock import SystemClock
 from servicekit.errors import ServicekitError
-from servicekit.testing.valkey import embedded_valkey
 
 SHARES = (None, 0.0, 0.5, 0.9, 1.0)
 """Of questions that were asked before; None: no cache."""
@@ -128,7 +128,7 @@ async def measure(models: dict[str, Model], url: str, rounds: int, seconds: floa
         SystemClock(),
         Admission(Room(1000)),
         max_batch=256,
-        cache=PredictionCache(RedisScores(url), timeout=5.0, pause=0.0),
+        cache=PredictionCache(RedisCache(url), timeout=5.0, pause=0.0),
     )
     load = Load(answering)
     for kind in models:

@@ -25,14 +25,14 @@ from bench.capacity import report
 from bench.capacity.load import Load
 from bench.capacity.meter import Meter
 
+from local.stack import local
+from local.stack.layout import Layout
+from local.stack.record import Record
+from local.stack.settings import StackSettings, stack_settings
 from servicekit.kafka import KafkaBus
 from tailrace.commands.up import bring_up
 from tailrace.demo.client import Platform
 from tailrace.drill import place
-from tailrace.stack import local
-from tailrace.stack.layout import Layout
-from tailrace.stack.record import Record
-from tailrace.stack.settings import StackSettings, stack_settings
 
 RESULT = Path(__file__).parents[1] / "results" / "capacity.json"
 IDLE_SECONDS = 20.0

@@ -11,9 +11,9 @@ import psutil
 from bench.capacity.costs import Phase
 from prometheus_client.parser import text_string_to_metric_families
 
-from tailrace.stack import supervisor
-from tailrace.stack.layout import Layout
-from tailrace.stack.record import Record
+from local.stack import supervisor
+from local.stack.layout import Layout
+from local.stack.record import Record
 
 PATIENCE_SECONDS = 120.0
 QUIET_CORES = 0.10

@@ -21,10 +21,10 @@ from uuid import uuid4
 
 from bench.kit import loops
 
+from local.broker import KINDS
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import KINDS
 
 ROOT = Path(__file__).parents[2]
 LOOP_CORE, BROKER_CORE = 0, 1

@@ -28,10 +28,10 @@ from bench.memory.services import Service, beginnings, environment, services
 from bench.memory.streams import Asking, arrivals, labels, measurements, records
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from local.broker import KINDS
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import KINDS
 
 AHEAD = 40_000
 """Events of a topic that its reader has yet to take, at most."""

@@ -18,7 +18,7 @@ from bench.serving.model import NUMBERS, write_model
 from event_schemas import EventBody, ModelApproved, ModelTrained, RolloutStep
 from event_schemas.model import Artifact, ModelVersion
 from event_schemas.policy import DriftPolicy, Feature, Policies, RolloutPolicy
-from servicekit.testing.process import free_port
+from local.process import free_port
 
 
 @dataclass

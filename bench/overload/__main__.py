@@ -35,7 +35,7 @@ from bench.serving.ours import ours
 from bench.serving.running import running
 from bench.serving.servers import Server
 
-from servicekit.testing.broker import kind
+from local.broker import kind
 
 FILE = Path(__file__).parents[1] / "results" / "overload.json"
 BEFORE_SECONDS, AFTER_SECONDS = 2.5, 4.5

@@ -34,7 +34,7 @@ TIMES = 4
 """Rows of the larger table by those of the smaller one."""
 MOST_GROWTH = 1.1
 """Of memory, from the smaller table to the larger one: beyond it, it goes with the rows."""
-_SCORE = ("-m", "predictor.score", "--input", "{input}", "--output", "{output}", "--model")
+_SCORE = ("-m", "predictor.batch", "--input", "{input}", "--output", "{output}", "--model")
 _BY_HAND = (str(Path(__file__).with_name("by_hand.py")),)
 WAYS = {
     "table": ("`tailrace score`, all features in the table", (*_SCORE, "bare")),

@@ -12,7 +12,7 @@ from bench.serving.model import ENTITIES, NUMBERS, STORED, stored, write_model
 from bench.serving.ours import announce_all, write_registry
 from deltalake import write_deltalake
 
-from servicekit.testing.broker import embedded_broker
+from local.broker import embedded_broker
 
 BEGAN = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 DAYS = 30

@@ -20,9 +20,9 @@ import uvloop
 from hiredis import pack_command
 from redis.asyncio import Redis
 
-from predictor.adapters.redis_connections import RedisConnections
-from predictor.handlers.record import Entry, Latency, Logged, batch_of, entry, naming, shared
-from servicekit.ids import new_id
+from predictor.adapters.features.redis_connections import RedisConnections
+from predictor.serving.ids import new_id
+from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, naming, shared
 from servicekit.kafka import KafkaBus
 
 RECORDS = 1000

@@ -16,12 +16,12 @@ from bench.serving.servers import Server
 from event_schemas import RolloutStep
 from event_schemas.model import Artifact, ModelVersion
 from event_schemas.policy import Feature, Policies, ServingPolicy
+from local.broker import broker
+from local.valkey import embedded_valkey
 from servicekit.bus import Record
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
-from servicekit.testing.valkey import embedded_valkey
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def write_registry(folder: Path, file: Path, rows: pd.DataFrame, redis_url: str)
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.types import Float64, Int64
 
-    from predictor.adapters.feast_config import redis_online_store, repo_config
+    from predictor.adapters.features.feast_config import redis_online_store, repo_config
 
     source = FileSource(path=str(file), timestamp_field="event_time")
     rows.head(1).to_parquet(file)

@@ -10,7 +10,7 @@ from typing import Any
 from bench.serving.load import CONNECTIONS, Sample, as_json
 from bench.serving.servers import Server
 
-from servicekit.testing.broker import kind
+from local.broker import kind
 
 FILE = Path(__file__).parents[1] / "results" / "serving.json"
 MEASURES = ("rps", "p50_ms", "p99_ms", "p999_ms", "cpu_us", "pss_mb")

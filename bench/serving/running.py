@@ -13,7 +13,7 @@ from bench.serving.load import SERVER_CORE
 from bench.serving.model import answered, bodies, expected
 from bench.serving.servers import Server
 
-from servicekit.testing.process import free_port
+from local.process import free_port
 
 START_SECONDS = 180.0
 CHECKED = 20

@@ -31,8 +31,8 @@ from bench.serving.model import bodies, write_model
 from bench.serving.ours import MODELS, announce, ours
 from bench.serving.running import running
 
+from local.broker import kind
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import kind
 
 FILE = Path(__file__).parents[1] / "results" / "hot_swap.json"
 MODEL = "bare-logged"

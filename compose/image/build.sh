@@ -17,8 +17,9 @@ fi
 # Members of the workspace are built here; mlflow has none, and the command is a library.
 case $service in
     mlflow) members="" ;;
-    tailrace) members="schemas libs/servicekit libs/tailrace" ;;
-    *) members="schemas libs/servicekit services/$service" ;;
+    tailrace) members="schemas libs/servicekit libs/local libs/tailrace" ;;
+    deployer) members="schemas libs/servicekit services/deployer" ;;
+    *) members="schemas libs/servicekit libs/stores services/$service" ;;
 esac
 
 work=$(mktemp -d)

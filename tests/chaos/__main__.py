@@ -19,7 +19,7 @@ from tests.chaos.strike import Disk, skewed_clock
 from tests.chaos.turn import Result, Turn
 from tests.chaos.world import World, write_shared
 
-from tailrace.stack.layout import Layout
+from local.stack.layout import Layout
 
 LAKE_MEGABYTES, SPOOL_MEGABYTES, BROKER_MEGABYTES = 512, 64, 1024
 """Of the small file systems; a broker keeps the topics of all runs."""

@@ -15,14 +15,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from servicekit.kafka import apache
-from servicekit.testing.process import free_port
-from servicekit.testing.proxy import Proxies, Proxy, proxies
-from tailrace.stack import parts
-from tailrace.stack.endpoints import Endpoint
-from tailrace.stack.layout import Layout
-from tailrace.stack.parts import Part, Stage
-from tailrace.stack.settings import StackSettings
+from local import apache
+from local.process import free_port
+from local.proxy import Proxies, Proxy, proxies
+from local.stack import parts
+from local.stack.endpoints import Endpoint
+from local.stack.layout import Layout
+from local.stack.parts import Part, Stage
+from local.stack.settings import StackSettings
 
 ROOT = Path(__file__).parents[2]
 RESTART_SECONDS = 0.5

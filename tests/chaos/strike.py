@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos.machine import Machine
 from tests.chaos.schedule import Fault, Kind
 
-from servicekit.testing.proxy import Proxy
+from local.proxy import Proxy
 
 TWIN_SECONDS = 60.0
 """How long a second process of a slot may take to take over."""

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from servicekit.testing.process import free_port
-from tailrace.stack.parts import SERVICES, Service
-from tailrace.stack.settings import StackSettings
+from local.process import free_port
+from local.stack.parts import SERVICES, Service
+from local.stack.settings import StackSettings
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("tailrace")

@@ -13,8 +13,8 @@ from ingest.adapters.delta_lake import DeltaLake
 from ingest.adapters.feast_online import FeastOnline
 from ingest.domain.once import Held
 from ingest.domain.row import Origin, Row
-from predictor.adapters.feast_config import redis_online_store
-from predictor.adapters.feast_registry import Column, FeastRegistry
+from predictor.adapters.features.feast_config import redis_online_store
+from predictor.adapters.features.feast_registry import Column, FeastRegistry
 from servicekit.errors import UnavailableError
 from trainer.adapters.delta_table import pin
 

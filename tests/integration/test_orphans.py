@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from servicekit.testing.process import free_port
+from local.process import free_port
 
 WATCHED_SECONDS = 2.0
 GRACE_SECONDS = 15.0

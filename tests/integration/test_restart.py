@@ -18,15 +18,15 @@ from event_schemas import BY_TYPE
 from event_schemas.catalog import ROUTES
 from event_schemas.generate.examples import read_example
 from ingest.settings import IngestSettings
+from local.broker import broker, bus
 from servicekit.bus import Message
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import encode
 from servicekit.errors import RefusedMoveError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.loops.moving import Move
+from servicekit.loops.offset_reset import Move
 from servicekit.start import Start
-from servicekit.testing.broker import broker, bus
 from trainer.settings import TrainerSettings
 
 pytestmark = pytest.mark.integration

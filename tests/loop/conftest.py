@@ -45,8 +45,8 @@ from ingest.domain.once import Held
 from ingest.domain.row import Row
 from ingest.ports import Commit, TableState
 from ingest.settings import IngestSettings
-from predictor.adapters.feast_features import NoFeatures
-from predictor.adapters.onnx_model import OnnxModel
+from predictor.adapters.features.feast_features import NoFeatures
+from predictor.adapters.models.onnx_model import OnnxModel
 from predictor.domain.features import Input
 from predictor.settings import PredictorSettings
 from servicekit.bus import Message

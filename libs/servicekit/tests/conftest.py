@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 
 from event_schemas import BY_TYPE, EventBody
+from local.broker import bus as bus_on
 from servicekit.bus import Bus, Message, Record
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
 from servicekit.memory import MemoryBus
-from servicekit.testing.broker import bus as bus_on
 
 WHEN = FakeClock().now()
 

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 from servicekit.bus import Place
 from servicekit.command import carry_out, read_command, settings_of_command
 from servicekit.errors import RefusedMoveError, UnavailableError
-from servicekit.loops.moving import Move, Moved
+from servicekit.loops.offset_reset import Move, Moved
 from servicekit.settings import ServiceSettings
 from servicekit.start import Start
 

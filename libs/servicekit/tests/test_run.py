@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.testing.process import free_port
+from local.process import free_port
 
 CHILD = Path(__file__).parent / "children" / "service.py"
 

@@ -19,8 +19,8 @@ from predictor.app import build, shortcut
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Stored
-from predictor.handlers.follow import RolloutFollower
 from predictor.ports import KeptScores
+from predictor.serving.routes.follow_rollout import RolloutFollower
 from predictor.settings import PredictorSettings
 from servicekit.clock import FakeClock
 from servicekit.component import Component

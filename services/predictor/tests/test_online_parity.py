@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from predictor.adapters.feast_config import redis_online_store, repo_config
-from predictor.adapters.feast_features import FeastOnlineFeatures
-from predictor.adapters.feast_registry import FeastRegistry
-from predictor.adapters.redis_features import RedisFeatures
+from predictor.adapters.features.feast_config import redis_online_store, repo_config
+from predictor.adapters.features.feast_features import FeastOnlineFeatures
+from predictor.adapters.features.feast_registry import FeastRegistry
+from predictor.adapters.features.redis_features import RedisFeatures
 from predictor.domain.batching import Lookup
 from predictor.domain.features import Cell, Ref
 

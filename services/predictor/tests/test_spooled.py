@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from predictor.adapters.spool.spool import Spool
-from predictor.adapters.spool_journal import SpoolJournal
+from local.broker import broker
+from local.process import free_port
+from predictor.adapters.journal.spool.spool import Spool
+from predictor.adapters.journal.spool_journal import SpoolJournal
 from servicekit.bus import Batch
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
-from servicekit.testing.process import free_port
 
 
 class Brokers:
@@ -157,8 +157,8 @@ def test_a_folder_that_cannot_be_written_ends_the_process_with_what_to_do(tmp_pa
 CHILD = """
     import asyncio, sys, time
     from pathlib import Path
-    from predictor.adapters.spool.spool import Spool
-    from predictor.adapters.spool_journal import SpoolJournal
+    from predictor.adapters.journal.spool.spool import Spool
+    from predictor.adapters.journal.spool_journal import SpoolJournal
     from servicekit.bus import Batch
     from servicekit.kafka import KafkaBus
 

@@ -13,14 +13,15 @@ import httpx
 import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
-from predictor.adapters.aside import Aside
-from predictor.adapters.feast_config import redis_online_store, repo_config
-from predictor.adapters.feast_features import FeastOnlineFeatures
-from predictor.adapters.feast_registry import FeastRegistry
-from predictor.adapters.lake_features import LakeFeatures
-from predictor.adapters.mlflow_artifacts import MlflowArtifacts
-from predictor.adapters.redis_features import RedisFeatures
+from local.broker import broker
+from predictor.adapters.features.feast_config import redis_online_store, repo_config
+from predictor.adapters.features.feast_features import FeastOnlineFeatures
+from predictor.adapters.features.feast_registry import FeastRegistry
+from predictor.adapters.features.redis_features import RedisFeatures
+from predictor.adapters.models.idle_priority import IdlePriority
+from predictor.adapters.models.mlflow_artifacts import MlflowArtifacts
 from predictor.app import build
+from predictor.batch.lake_features import LakeFeatures
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import LoadError
 from predictor.ports import OnlineFeatures
@@ -30,7 +31,6 @@ from servicekit.cloudevents import decode, encode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
 
 pytestmark = [
     pytest.mark.integration,
@@ -228,7 +228,7 @@ def test_a_store_that_refuses_connections_is_away(reader: Reader, feast_repo: Pa
         asyncio.run(read())
 
 
-class Noting(Aside):
+class Noting(IdlePriority):
     """Tells what was done aside."""
 
     def __init__(self) -> None:
@@ -251,8 +251,8 @@ def test_files_are_checked_aside(tmp_path: Path) -> None:
     assert again == f"checking {kept}"
 
 
-@pytest.mark.parametrize("aside", [None, Aside(60.0)], ids=["", "aside"])
-def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path, aside: Aside | None) -> None:
+@pytest.mark.parametrize("aside", [None, IdlePriority(60.0)], ids=["", "aside"])
+def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path, aside: IdlePriority | None) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()

@@ -17,12 +17,12 @@ import httpx
 import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
+from local.broker import broker
+from local.process import free_port
 from predictor.api.oip.messages import SERVICE, message
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
-from servicekit.testing.process import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from servicekit.access import KafkaAccess
 from servicekit.component import Component
 from servicekit.errors import FatalBusError, RefusedMoveError, UnavailableError
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
-from servicekit.loops.moving import Movable, Move, Moved
+from servicekit.loops.offset_reset import Movable, Move, Moved
 from servicekit.settings import load_settings
 from servicekit.start import FORMS, Start
 

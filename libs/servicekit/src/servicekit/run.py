@@ -19,7 +19,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from servicekit.component import Component
-from servicekit.direct import Direct, protocol_of
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.http import add_ops_routes
 from servicekit.listening import listen
@@ -48,7 +47,7 @@ def run(
     api: FastAPI | None = None,
     *,
     before: Callable[[FastAPI], ASGIApp] = lambda api: api,
-    direct: Direct | None = None,
+    protocol: type[asyncio.Protocol] | None = None,
     worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
@@ -64,7 +63,7 @@ def run(
         api: the HTTP side.
         before: wraps the finished api: what it returns sees each request before any middleware,
             which is for a route whose requests must cost nothing but themselves.
-        direct: what is served past ASGI as well, where a request allows it.
+        protocol: of one connection, in place of uvicorn's own.
         worker: what this process is among those that share its port; None: it is alone.
 
     Raises:
@@ -77,7 +76,7 @@ def run(
     configure_tracing(service, settings.otel_exporter_otlp_endpoint, settings.trace_request_ratio)
     listener = worker.listener() if worker else listen(settings.http_host, settings.http_port)
     api = api or FastAPI(title=service, openapi_url=None)
-    code = _Process(service, settings, components, api, before, direct, worker).serve(listener)
+    code = _Process(service, settings, components, api, before, protocol, worker).serve(listener)
     flush_tracing(timeout=2.0)
     if code:
         sys.exit(code)
@@ -93,7 +92,7 @@ class _Process:
         components: Sequence[Component],
         api: FastAPI,
         before: Callable[[FastAPI], ASGIApp],
-        direct: Direct | None,
+        protocol: type[asyncio.Protocol] | None,
         worker: Worker | None,
     ) -> None:
         self._service = service
@@ -116,7 +115,7 @@ class _Process:
             uvicorn.Config(
                 before(api),
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
-                http="httptools" if direct is None else protocol_of(direct),
+                http=protocol or "httptools",
                 log_config=None,
                 access_log=False,
                 server_header=False,

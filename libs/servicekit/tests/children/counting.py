@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from event_schemas import BY_TYPE, EventBody
+from local.broker import bus
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.processor import Processor
 from servicekit.table import Table
-from servicekit.testing.broker import bus
 
 
 def contract(event_type: str) -> Any:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from local.broker import broker
+from local.broker import bus as bus_on
+from local.process import free_port
 from servicekit.bus import Record
 from servicekit.errors import OverloadedError
 from servicekit.kafka import KafkaBus
 from servicekit.kafka import client as module
 from servicekit.kafka.client import Bounds
 from servicekit.settings import ServiceSettings
-from servicekit.testing.broker import broker
-from servicekit.testing.broker import bus as bus_on
-from servicekit.testing.process import free_port
 
 apache_only = pytest.mark.skipif(
     os.environ.get("TEST_BROKER") != "apache",

@@ -13,6 +13,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from local.broker import broker
+from local.process import free_port
 from servicekit.bus import Record
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode, encode
@@ -23,8 +25,6 @@ from servicekit.loops.backoff import Backoff
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.processor import Processor
 from servicekit.table import Table
-from servicekit.testing.broker import broker
-from servicekit.testing.process import free_port
 
 pytestmark = pytest.mark.integration
 

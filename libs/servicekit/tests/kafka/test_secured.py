@@ -22,12 +22,12 @@ from confluent_kafka.admin import (
 from event_schemas import RetrainRequested
 from event_schemas.catalog import SERVICES
 from event_schemas.rights import rights_of
+from local.secured import ADMIN, SecuredBroker, issue, secured_broker
 from servicekit.bus import Record
 from servicekit.cloudevents import encode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.secured import ADMIN, SecuredBroker, issue, secured_broker
 
 pytestmark = [
     pytest.mark.integration,

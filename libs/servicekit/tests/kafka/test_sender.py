@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from local.broker import broker
+from local.process import free_port
 from servicekit.errors import UnavailableError
 from servicekit.kafka import sender as module
 from servicekit.kafka.client import Clients
 from servicekit.kafka.layout import TopicLayout
 from servicekit.kafka.sender import KafkaSender
 from servicekit.kafka.topics import Topics
-from servicekit.testing.broker import broker
-from servicekit.testing.process import free_port
 
 CHILD = Path(__file__).parents[1] / "children" / "orphan.py"
 IDLE_SECONDS = 2.0

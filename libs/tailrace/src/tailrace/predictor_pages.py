@@ -7,7 +7,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from tailrace.stack.errors import StackError
+from local.stack.errors import StackError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from local.stack import leftovers, local
+from local.stack.layout import Layout
+from local.stack.settings import StackSettings
 from tailrace.cli import app
 from tailrace.commands import up
-from tailrace.stack import leftovers, local
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import StackSettings
 
 
 @pytest.fixture

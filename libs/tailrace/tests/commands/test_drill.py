@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from local.stack import leftovers
+from local.stack.errors import StackError
+from local.stack.settings import StackSettings
 from tailrace.cli import app
 from tailrace.drill import rehearsal
 from tailrace.drill.checks import Check
 from tailrace.drill.rehearsal import Outcome, Step
-from tailrace.stack import leftovers
-from tailrace.stack.errors import StackError
-from tailrace.stack.settings import StackSettings
 
 KEPT = Check("the champion is the same", True, "version 1")
 BROKEN = Check("no event is there twice", False, "1 of model.trained")

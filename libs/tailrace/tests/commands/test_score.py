@@ -24,7 +24,7 @@ def test_options_exit_code_and_environment_go_through(monkeypatch: pytest.Monkey
     assert done.exit_code == 3
     ((command, environment),) = ran
     assert command == [
-        *(sys.executable, "-m", "predictor.score"),
+        *(sys.executable, "-m", "predictor.batch"),
         *("--model", "m", "--mode=append", "--help"),
     ]
     assert environment["LAKE_URI"].endswith("/lake")

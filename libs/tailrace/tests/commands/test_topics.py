@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from local.broker import broker
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
 from tailrace.cli import app
 
 pytestmark = pytest.mark.integration
@@ -82,7 +82,7 @@ def test_what_the_services_make_is_what_the_contracts_say(bootstrap: str) -> Non
 
 def test_a_broker_that_is_away_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setattr("servicekit.kafka.topic_admin.SECONDS", 0.3)
+    monkeypatch.setattr("tailrace.topics.admin.SECONDS", 0.3)
     code, output = run("plan")
     assert code == 1
     assert "tailrace up" in output

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from event_schemas import RetrainRequested
+from local.broker import broker
 from servicekit.bus import Message
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
 from tailrace.drill import inventory
 
 pytestmark = pytest.mark.integration

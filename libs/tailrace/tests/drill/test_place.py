@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from local.stack.errors import StackError
+from local.stack.settings import StackSettings
 from tailrace.drill import place
-from tailrace.stack.errors import StackError
-from tailrace.stack.settings import StackSettings
 
 
 def test_it_has_a_home_and_ports_of_its_own(tmp_path: Path) -> None:

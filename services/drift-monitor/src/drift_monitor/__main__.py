@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from drift_monitor.settings import WatchSettings, WindowsSettings
 from servicekit.command import add_move_arguments, carry_out, describe, move_of
-from servicekit.loops.moving import Move
+from servicekit.loops.offset_reset import Move
 
 WINDOWS = """\
 Joins predictions with late labels, measures every arm (arm.measured), and compares each window

@@ -14,12 +14,12 @@ from urllib.request import urlopen
 import pytest
 
 from event_schemas import DriftSuspected, PredictionLogged
+from local.broker import broker
+from local.process import free_port
 from servicekit.bus import Record
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.testing.broker import broker
-from servicekit.testing.process import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from servicekit.places import Place
 from servicekit.settings import ServiceSettings
+from stores.storage import StorageUri
 
 
 class IngestSettings(ServiceSettings):
@@ -13,11 +13,11 @@ class IngestSettings(ServiceSettings):
 
     http_port: int = Field(default=18081, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
-    lake_uri: Place = ".tailrace/lake"
+    lake_uri: StorageUri = ".tailrace/lake"
     """Folder or URL (s3://…) under which the Delta tables lie."""
     models_dir: Path = Path("models")
     """Folder of the models: `*/datasets/*.yaml` are the contracts, `*/features.py` the features."""
-    feast_repo: Place = ".tailrace/feast"
+    feast_repo: StorageUri = ".tailrace/feast"
     """Folder or s3:// prefix that holds Feast's `registry.db`."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:16379/0")
     """URL of the online store, redis:// or rediss://."""

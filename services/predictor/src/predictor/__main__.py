@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from predictor.adapters.spool.errors import SpoolUnusableError
+from predictor.adapters.journal.spool.errors import SpoolUnusableError
 from predictor.settings import PredictorSettings
 from servicekit.command import settings_of_command
 from servicekit.exits import EXIT_UNUSABLE
@@ -34,6 +34,7 @@ def main() -> None:
 
 def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
     """Be a process that answers, alone or as one of several."""
+    from predictor.api.direct import protocol_of
     from predictor.app import build, direct, shortcut
     from servicekit.kafka import KafkaBus
     from servicekit.run import run
@@ -53,7 +54,7 @@ def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
         components,
         api,
         before=shortcut,
-        direct=direct(api),
+        protocol=protocol_of(direct(api)),
         worker=worker,
     )
 

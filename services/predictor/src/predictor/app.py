@@ -11,26 +11,25 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from event_schemas import RolloutStep
-from predictor.adapters.aside import Aside, opened_aside
-from predictor.adapters.bus_journal import BusJournal
-from predictor.adapters.feast_config import redis_online_store
-from predictor.adapters.feast_features import FeastOnlineFeatures, NoFeatures
-from predictor.adapters.feast_registry import FeastRegistry
-from predictor.adapters.metrics import DROPPED
-from predictor.adapters.mlflow_artifacts import MlflowArtifacts
-from predictor.adapters.onnx_model import OnnxModel, import_runtime
-from predictor.adapters.redis_features import RedisFeatures
-from predictor.adapters.redis_scores import RedisScores
-from predictor.adapters.skops_model import SkopsPool
-from predictor.adapters.spool.spool import Spool
-from predictor.adapters.spool_journal import SpoolJournal
-from predictor.api.oip.grpc_server import GrpcServer
-from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
-from predictor.api.oip.inference import Inference
-from predictor.api.openapi import document
-from predictor.api.override import Override
-from predictor.api.pages import pages
-from predictor.api.predict import (
+from predictor.adapters.features.feast_config import redis_online_store
+from predictor.adapters.features.feast_features import FeastOnlineFeatures, NoFeatures
+from predictor.adapters.features.feast_registry import FeastRegistry
+from predictor.adapters.features.redis_features import RedisFeatures
+from predictor.adapters.journal.bus_journal import BusJournal
+from predictor.adapters.journal.metrics import DROPPED
+from predictor.adapters.journal.spool.spool import Spool
+from predictor.adapters.journal.spool_journal import SpoolJournal
+from predictor.adapters.models.idle_priority import IdlePriority, at_idle_priority
+from predictor.adapters.models.mlflow_artifacts import MlflowArtifacts
+from predictor.adapters.models.onnx_model import OnnxModel, import_runtime
+from predictor.adapters.models.skops_model import SkopsPool
+from predictor.adapters.redis_cache import RedisCache
+from predictor.api.direct import Direct
+from predictor.api.headers import Override
+from predictor.api.kafka import RequestedLoop, RequestedScores
+from predictor.api.native.openapi import document
+from predictor.api.native.pages import pages
+from predictor.api.native.predict import (
     PREDICT,
     PREDICT_MODEL,
     Limits,
@@ -38,23 +37,24 @@ from predictor.api.predict import (
     PredictModel,
     Shortcut,
 )
-from predictor.api.predict import direct as past_asgi
-from predictor.api.requested import RequestedLoop, RequestedScores
+from predictor.api.native.predict import direct as past_asgi
+from predictor.api.oip.grpc_server import GrpcServer
+from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
+from predictor.api.oip.inference import Inference
 from predictor.domain.deadlines import Timeouts
-from predictor.handlers.admission import Admission, Room
-from predictor.handlers.answering import Answering
-from predictor.handlers.cache import PredictionCache
-from predictor.handlers.follow import RolloutFollower
-from predictor.handlers.load import Loader
-from predictor.handlers.pace import Pace
-from predictor.handlers.shadow import Budget, Shadow
-from predictor.handlers.stored import StoredFeatures
 from predictor.ports import Artifacts, KeptScores, OnlineFeatures
+from predictor.serving.admission import Admission, Room
+from predictor.serving.answering import Answering
+from predictor.serving.cache import PredictionCache
+from predictor.serving.refusal_limiter import RefusalLimiter
+from predictor.serving.routes.follow_rollout import RolloutFollower
+from predictor.serving.routes.loader import Loader
+from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.stored import StoredFeatures
 from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
 from servicekit.component import Component
-from servicekit.direct import Direct
 
 SHORT = (PREDICT, PREDICT_MODEL, INFER, INFER_VERSION)
 """Paths that are served past the middleware."""
@@ -83,7 +83,7 @@ def build(
         SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
-    aside = Aside(settings.open_patience_seconds)
+    aside = IdlePriority(settings.open_patience_seconds)
     artifacts = artifacts or artifacts_of(settings, aside)
     features = features or _features(settings)
     skops = SkopsPool(
@@ -92,7 +92,7 @@ def build(
         max_batches=settings.skops_max_batches,
         trusted_types=settings.skops_trusted_types,
     )
-    open_onnx = opened_aside(OnnxModel, aside, import_runtime)
+    open_onnx = at_idle_priority(OnnxModel, aside, import_runtime)
     follower = RolloutFollower(
         lambda: bus.view(RolloutStep.topic()),
         Loader(artifacts, features, {"onnx": open_onnx, "skops": skops.open}),
@@ -105,7 +105,7 @@ def build(
         )
         shadow = Shadow(_stored(features, settings), journal, clock, budget)
     cache = PredictionCache(
-        scores or RedisScores(settings.cache_url or settings.redis_url),
+        scores or RedisCache(settings.cache_url or settings.redis_url),
         timeout=settings.cache_timeout_seconds,
         pause=settings.cache_pause_seconds,
     )
@@ -136,7 +136,7 @@ def build(
         instances=settings.max_instances,
         retry_after_seconds=settings.retry_after_seconds,
         timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
-        refusals=Pace(settings.max_refusals_per_second),
+        refusals=RefusalLimiter(settings.max_refusals_per_second),
     )
     components: list[Component] = [follower]
     requested: RequestedScores | None = None
@@ -222,7 +222,7 @@ def preload(settings: PredictorSettings) -> None:
     _features(settings).warm_up()
 
 
-def artifacts_of(settings: PredictorSettings, aside: Aside | None = None) -> Artifacts:
+def artifacts_of(settings: PredictorSettings, aside: IdlePriority | None = None) -> Artifacts:
     """Where the files of versions come from; `aside` is where they are checked."""
     return MlflowArtifacts(
         settings.mlflow_tracking_uri,

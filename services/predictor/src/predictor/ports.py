@@ -42,7 +42,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class RemoteModel(Protocol):
+class ChildModel(Protocol):
     """A model that runs elsewhere, and keeps nobody waiting meanwhile; it is a `Model` as well."""
 
     def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float | ModelFailedError]]":

@@ -5,8 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from servicekit.places import Place
 from servicekit.settings import ServiceSettings
+from stores.storage import StorageUri
 
 
 class PredictorSettings(ServiceSettings):
@@ -29,7 +29,7 @@ class PredictorSettings(ServiceSettings):
     open_patience_seconds: float = Field(default=5.0, gt=0)
     """How long checking a model's file, and then opening it, may take while the requests leave them
     nothing of the core; then they get a share of it, and requests wait at times."""
-    feast_repo: Place | None = None
+    feast_repo: StorageUri | None = None
     """Folder or s3:// prefix of the Feast registry; unset: only models without stored features
     are served."""
     redis_url: str = "redis://127.0.0.1:16379/0"

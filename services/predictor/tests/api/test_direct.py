@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 
 from event_schemas import PredictionLogged
+from predictor.api.direct import protocol_of
 from predictor.app import direct, shortcut
-from servicekit.direct import protocol_of
 
 GOOD = {"entity_id": "UA1", "features": {"carrier": "UA", "origin": "EWR", "hour": 0.5}}
 MODEL = "/v1/models/flight_delay/predict"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from servicekit.places import Place
 from servicekit.settings import ServiceSettings
+from stores.storage import StorageUri
 
 
 class TrainerSettings(ServiceSettings):
@@ -15,9 +15,9 @@ class TrainerSettings(ServiceSettings):
     """Port for health and metrics; 0 takes a free one."""
     models_dir: Path = Path("models")
     """Folder with one folder a model."""
-    lake_uri: Place = ".tailrace/lake"
+    lake_uri: StorageUri = ".tailrace/lake"
     """Folder or s3:// URI that holds the Delta tables."""
-    feast_repo: Place = ".tailrace/feast"
+    feast_repo: StorageUri = ".tailrace/feast"
     """Folder or s3:// prefix that holds Feast's registry.db."""
     mlflow_tracking_uri: str = "http://127.0.0.1:15000"
     """MLflow tracking server and model registry."""

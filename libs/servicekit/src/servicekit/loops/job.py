@@ -14,7 +14,7 @@ from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
-from servicekit.loops.moving import Move, Moved, move_group
+from servicekit.loops.offset_reset import Move, Moved, move_group
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler

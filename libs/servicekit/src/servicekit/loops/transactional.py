@@ -16,7 +16,7 @@ from servicekit.errors import (
 )
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.lag import LagGauge
-from servicekit.loops.moving import Move, Moved, move_slot
+from servicekit.loops.offset_reset import Move, Moved, move_slot
 from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor

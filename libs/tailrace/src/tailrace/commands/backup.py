@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from local.stack.errors import StackError
+from local.stack.layout import Layout
+from local.stack.settings import StackSettings, stack_settings
 from tailrace.commands.terminal import errors_end_the_command, out
 from tailrace.commands.transfer import mebibytes, progress
-from tailrace.stack.errors import StackError
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import StackSettings, stack_settings
 
 if TYPE_CHECKING:
-    from tailrace.stack.manifest import Manifest
+    from local.stack.manifest import Manifest
 
 
 def backup(
@@ -67,8 +67,8 @@ def _down(settings: StackSettings, *, allowed: bool) -> Iterator[None]:
     Raises:
         StackError: It is up, and to stop it was not allowed.
     """
+    from local.stack import leftovers, local
     from tailrace.commands.up import bring_up
-    from tailrace.stack import leftovers, local
 
     layout = Layout(settings.home)
     again: tuple[str, ...] | None = None
@@ -91,7 +91,7 @@ def _down(settings: StackSettings, *, allowed: bool) -> Iterator[None]:
 
 
 def _write(settings: StackSettings, target: Path) -> "Manifest":
-    from tailrace.stack import archive, state
+    from local.stack import archive, state
 
     layout = Layout(settings.home)
     total = sum(path.stat().st_size for path in state.files(layout))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrace.stack.errors import StackError
+from local.stack.errors import StackError
 
 if TYPE_CHECKING:
     from servicekit.kafka import KafkaBus
@@ -17,11 +17,11 @@ def broker() -> Iterator["KafkaBus"]:
     Raises:
         StackError: the broker does not answer.
     """
+    from local.stack.settings import stack_settings
     from servicekit.access import KafkaAccess
     from servicekit.errors import UnavailableError
     from servicekit.kafka import KafkaBus
     from servicekit.settings import load_settings
-    from tailrace.stack.settings import stack_settings
 
     settings = stack_settings()
     address = settings.kafka_bootstrap_servers or ",".join(settings.kafka_addresses)

@@ -16,8 +16,8 @@ import typer
 from tailrace.commands.terminal import err, errors_end_the_command, out
 
 if TYPE_CHECKING:
+    from local.stack.settings import StackSettings
     from tailrace.demo.options import DemoOptions
-    from tailrace.stack.settings import StackSettings
 
 
 def demo(
@@ -45,8 +45,8 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Leave the stack up afterwards.")] = False,
 ) -> None:
     """Replay the flights of 2013 and watch the loop turn."""
+    from local.stack.settings import stack_settings
     from tailrace.demo.options import DemoOptions, OptionsError
-    from tailrace.stack.settings import stack_settings
 
     begun = time.monotonic()
     # Told to stop by whatever means, it takes the stack down with it.
@@ -79,9 +79,9 @@ def _stack(settings: "StackSettings", *, keep: bool) -> Iterator[dict[str, str]]
     Yields:
         The address of each part, by name.
     """
+    from local.stack import local
+    from local.stack.layout import Layout
     from tailrace.commands.up import bring_up
-    from tailrace.stack import local
-    from tailrace.stack.layout import Layout
 
     layout = Layout(settings.home)
     with local.only_one(layout):
@@ -110,13 +110,13 @@ def _play(
 ) -> dict[str, Any]:
     # Its bars would be drawn through the picture.
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    from local.stack.errors import StackError
+    from local.stack.settings import stack_settings
     from servicekit.kafka import KafkaBus
     from tailrace.demo import report as reports
     from tailrace.demo.flights import load
     from tailrace.demo.options import RUN_OUT
     from tailrace.demo.play import DemoError, Doors, Play
-    from tailrace.stack.errors import StackError
-    from tailrace.stack.settings import stack_settings
 
     flights = load(end=options.end + RUN_OUT)
     play = Play(

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from local.stack.layout import Layout
+from local.stack.settings import stack_settings
 from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import stack_settings
 
 
 def down(
@@ -17,7 +17,7 @@ def down(
 ) -> None:
     """Stop the local stack; what it has stored stays unless --wipe is given."""
     with errors_end_the_command():
-        from tailrace.stack import local
+        from local.stack import local
 
         layout = Layout(stack_settings().home)
         if not layout.home.exists():

@@ -33,12 +33,12 @@ def drill(
     promise was kept, and 1 with the reason when one was not.
     """
     with errors_end_the_command():
+        from local.stack import local
+        from local.stack.layout import Layout
+        from local.stack.settings import stack_settings
         from tailrace.commands.up import bring_up
         from tailrace.drill import place
         from tailrace.drill.rehearsal import Rehearsal
-        from tailrace.stack import local
-        from tailrace.stack.layout import Layout
-        from tailrace.stack.settings import stack_settings
 
         # Told to stop by whatever means, it takes the stack down with it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
+from local.stack import logs as files
+from local.stack.errors import StackError
+from local.stack.layout import Layout
+from local.stack.settings import stack_settings
 from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.stack import logs as files
-from tailrace.stack.errors import StackError
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import stack_settings
 
 
 def logs(

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from local.stack.errors import StackError
+from local.stack.layout import Layout
+from local.stack.settings import StackSettings, stack_settings
 from tailrace.commands.terminal import errors_end_the_command, out
 from tailrace.commands.transfer import mebibytes, progress
-from tailrace.stack.errors import StackError
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import StackSettings, stack_settings
 
 if TYPE_CHECKING:
-    from tailrace.stack.manifest import Manifest
+    from local.stack.manifest import Manifest
 
 
 def restore(
@@ -22,7 +22,7 @@ def restore(
 ) -> None:
     """Put a backup in place, once all of it is found whole; there must be no state yet."""
     with errors_end_the_command():
-        from tailrace.stack import leftovers, local, unpack
+        from local.stack import leftovers, local, unpack
 
         settings = stack_settings()
         layout = Layout(settings.home)
@@ -42,7 +42,7 @@ def restore(
 
 
 def _lines(told: "Manifest", settings: StackSettings) -> list[str]:
-    from tailrace.stack import manifest, state
+    from local.stack import manifest, state
 
     here = manifest.installed()
     lines = [

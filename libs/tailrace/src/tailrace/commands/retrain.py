@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from local.stack.errors import StackError
 from tailrace.commands.broker import broker
 from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.stack.errors import StackError
 
 
 def retrain(

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 import typer
 
+from local.stack.errors import StackError
 from tailrace.commands.terminal import errors_end_the_command
-from tailrace.stack.errors import StackError
 
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 """All options are the entry's: it knows them, and tells of them."""
@@ -17,14 +17,14 @@ PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_opt
 
 def score(context: typer.Context) -> None:
     """Score a table of the lake with the version in force (--help lists the options)."""
-    from tailrace.stack.parts import plan
-    from tailrace.stack.settings import stack_settings
+    from local.stack.parts import plan
+    from local.stack.settings import stack_settings
 
     with errors_end_the_command():
         if find_spec("predictor") is None:
             raise StackError(
                 "tailrace score needs the package predictor: install it, or run"
-                " `python -m predictor.score` in its image"
+                " `python -m predictor.batch` in its image"
             )
         (part,) = plan(stack_settings(), ("predictor",)).parts
     # What the shell sets goes before what the local stack would have.
@@ -33,7 +33,7 @@ def score(context: typer.Context) -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "predictor.score", *context.args], env=environment, check=False
+            [sys.executable, "-m", "predictor.batch", *context.args], env=environment, check=False
         )
     finally:
         signal.signal(signal.SIGINT, before)

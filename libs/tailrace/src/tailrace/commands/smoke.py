@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from local.stack.errors import StackError
 from tailrace.commands.terminal import errors_end_the_command, out
 from tailrace.predictor_pages import PredictorPages
-from tailrace.stack.errors import StackError
 
 ANSWERED = ("prediction_id", "prediction", "confidence", "model_version", "arm", "latency_ms")
 

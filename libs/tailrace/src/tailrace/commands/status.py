@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from local.stack.errors import StackError
+from local.stack.layout import Layout
+from local.stack.settings import stack_settings
 from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.stack.errors import StackError
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import stack_settings
 
 if TYPE_CHECKING:
-    from tailrace.stack.status import PartStatus
+    from local.stack.status import PartStatus
 
 
 def status(
@@ -21,8 +21,8 @@ def status(
 ) -> None:
     """Show what runs and which versions answer; exit code 1 when a part is not ready."""
     with errors_end_the_command():
-        from tailrace.stack import leftovers, local
-        from tailrace.stack.status import of
+        from local.stack import leftovers, local
+        from local.stack.status import of
 
         layout = Layout(stack_settings().home)
         stack = local.running(layout)
@@ -45,7 +45,7 @@ def status(
 
 
 def _serving(parts: "list[PartStatus]") -> list[str]:
-    from tailrace.stack import serving
+    from local.stack import serving
 
     predictors = [part.address for part in parts if part.name == "predictor" and part.state.good]
     try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from tailrace.stack.errors import StackError
+from local.stack.errors import StackError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

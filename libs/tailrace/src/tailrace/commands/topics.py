@@ -8,13 +8,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from local.stack.errors import StackError
 from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.stack.errors import StackError
 
 if TYPE_CHECKING:
     from servicekit.kafka.layout import TopicLayout
-    from servicekit.kafka.topic_admin import TopicAdmin
-    from servicekit.kafka.topic_plan import Change
+    from tailrace.topics.admin import TopicAdmin
+    from tailrace.topics.plan import Change
 
 T = TypeVar("T")
 
@@ -134,7 +134,7 @@ def apply(
 
 def _plan(partitions: int | None, replication: int | None) -> "tuple[TopicAdmin, Sequence[Change]]":
     from event_schemas.topics import all_topics
-    from servicekit.kafka.topic_plan import plan
+    from tailrace.topics.plan import plan
 
     admin, layout = _cluster(partitions, replication)
     topics = all_topics()
@@ -144,11 +144,11 @@ def _plan(partitions: int | None, replication: int | None) -> "tuple[TopicAdmin,
 
 def _cluster(partitions: int | None, replication: int | None) -> "tuple[TopicAdmin, TopicLayout]":
     """The cluster of the local stack, or of `KAFKA_BOOTSTRAP_SERVERS`, and its layout."""
+    from local.stack.parts import EMBEDDED_TOPICS
+    from local.stack.settings import stack_settings
     from servicekit.kafka.layout import TopicLayout
-    from servicekit.kafka.topic_admin import TopicAdmin
     from servicekit.settings import TopicSettings, load_settings
-    from tailrace.stack.parts import EMBEDDED_TOPICS
-    from tailrace.stack.settings import stack_settings
+    from tailrace.topics.admin import TopicAdmin
 
     stack, settings = stack_settings(), load_settings(TopicSettings)
     address = stack.kafka_bootstrap_servers or ",".join(stack.kafka_addresses)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from local.stack.errors import StackError
+from local.stack.layout import Layout
+from local.stack.settings import StackSettings, stack_settings
 from tailrace.commands.terminal import err, errors_end_the_command, out, told_to_stop
-from tailrace.stack.errors import StackError
-from tailrace.stack.layout import Layout
-from tailrace.stack.settings import StackSettings, stack_settings
 
 if TYPE_CHECKING:
-    from tailrace.stack.record import Record
+    from local.stack.record import Record
 
 
 def up(
@@ -38,8 +38,8 @@ def bring_up(
         StackError: A part did not get ready, or somebody pressed Ctrl-C; what had been started was
             stopped again.
     """
-    from tailrace.stack import leftovers, local, preflight
-    from tailrace.stack.parts import plan
+    from local.stack import leftovers, local, preflight
+    from local.stack.parts import plan
 
     layout = Layout(settings.home)
     stack = plan(settings, only)
@@ -74,7 +74,7 @@ def bring_up(
 
 
 def _addresses(record: "Record") -> None:
-    from tailrace.stack.endpoints import Protocol
+    from local.stack.endpoints import Protocol
 
     for part in record.parts:
         if part.endpoint.protocol is Protocol.HTTP:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from local.stack.errors import StackError
 from tailrace.commands.terminal import errors_end_the_command, out, told_to_stop
 from tailrace.predictor_pages import PredictorPages, Routing
-from tailrace.stack.errors import StackError
 
 ROLLED_BACK = 1
 TIMED_OUT = 3

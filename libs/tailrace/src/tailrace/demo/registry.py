@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from servicekit.mlflow import leave_feast_out
+from stores.mlflow import leave_feast_out
 
 
 def mlflow_client(tracking_uri: str) -> Any:

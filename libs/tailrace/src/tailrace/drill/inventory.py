@@ -7,9 +7,9 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from event_schemas import BY_TYPE
+from local.stack.errors import StackError
 from servicekit.kafka import KafkaBus
 from servicekit.kafka.client import Clients
-from tailrace.stack.errors import StackError
 
 SECONDS = 10.0
 """Longest wait for one answer of the broker."""

@@ -2,9 +2,9 @@
 
 import socket
 
-from tailrace.stack import state
-from tailrace.stack.errors import StackError
-from tailrace.stack.settings import StackSettings
+from local.stack import state
+from local.stack.errors import StackError
+from local.stack.settings import StackSettings
 
 FOLDER = "drill"
 NEIGHBOURS = (0, 1, 2, 10, 11, 12)

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from event_schemas import DataArrived, DataQuarantined, RecordReceived
+from local.stack import archive, leftovers, local, unpack
+from local.stack.layout import Layout
+from local.stack.record import Record
+from local.stack.settings import StackSettings
 from servicekit.kafka import KafkaBus
 from tailrace.demo.registry import mlflow_client
 from tailrace.demo.replay import MODEL
@@ -16,10 +20,6 @@ from tailrace.drill import checks, inventory
 from tailrace.drill.checks import Check
 from tailrace.drill.inventory import Inventory
 from tailrace.drill.traffic import AGAIN, Doors, Traffic
-from tailrace.stack import archive, leftovers, local, unpack
-from tailrace.stack.layout import Layout
-from tailrace.stack.record import Record
-from tailrace.stack.settings import StackSettings
 
 ON_PURPOSE = {
     RecordReceived.topic(): AGAIN,

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from event_schemas import PredictionLogged, RetrainRequested
+from local.stack.errors import StackError
 from servicekit.bus import Bus
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
@@ -20,7 +21,6 @@ from tailrace.demo.journal import Journal, Observer
 from tailrace.demo.outbox import Rows
 from tailrace.demo.replay import MODEL, Replay, Script
 from tailrace.drill.checks import Answer, Counted
-from tailrace.stack.errors import StackError
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
 START = datetime(2013, 1, 15, tzinfo=UTC)

@@ -13,7 +13,7 @@ import numpy as np
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
 from servicekit.errors import UnavailableError
-from servicekit.mlflow import leave_feast_out
+from stores.mlflow import leave_feast_out
 
 if TYPE_CHECKING:
     import pyarrow as pa

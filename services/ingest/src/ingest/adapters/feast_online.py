@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from ingest.domain.contract import Contract, Kind
 from ingest.domain.row import Row
 from servicekit.errors import FatalBusError, UnavailableError
-from servicekit.places import Place, inside
+from stores.storage import StorageUri, inside
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -40,7 +40,7 @@ class FeastOnline:
 
     def __init__(
         self,
-        repo: Place,
+        repo: StorageUri,
         redis_url: SecretStr,
         definitions: Sequence[Path],
         contracts: Iterable[Contract] = (),

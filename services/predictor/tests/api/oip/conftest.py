@@ -11,8 +11,8 @@ import uvicorn
 from pydantic import SecretStr
 
 from event_schemas.policy import Feature
+from local.process import free_port
 from predictor.app import shortcut
-from servicekit.testing.process import free_port
 
 NUMBERS = (
     Feature(name="hour", kind="number", source="request"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
-from servicekit.places import Place, inside, is_there
+from stores.storage import StorageUri, inside, is_there
 from trainer.adapters.delta_table import PinnedTable, pin
 from trainer.domain.failure import TrainingError
 from trainer.domain.measures import Floats
@@ -33,7 +33,7 @@ class HistorySource:
     """Where history lies."""
 
     lake_uri: str
-    feast_repo: Place
+    feast_repo: StorageUri
 
 
 @dataclass(frozen=True, slots=True)

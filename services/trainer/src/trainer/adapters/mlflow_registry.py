@@ -14,7 +14,7 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
-from servicekit.mlflow import leave_feast_out, refuse_pickles
+from stores.mlflow import leave_feast_out, refuse_pickles
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 

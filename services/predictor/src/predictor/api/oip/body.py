@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from predictor.api.contract import MalformedError
+from predictor.api.native.contract import MalformedError
 from predictor.api.oip.datatypes import check_json, from_bytes, known, to_bytes
 from predictor.api.oip.tensors import (
     InferAnswer,

@@ -14,7 +14,7 @@ from predictor.api.oip.inference import Inference
 from predictor.api.oip.messages import SERVICE, message, methods
 from predictor.api.oip.statuses import grpc_code, http_status
 from predictor.domain.errors import OverloadedError, RefusalError
-from predictor.handlers.metrics import ERRORS, GRPC_REQUESTS
+from predictor.serving.metrics import ERRORS, GRPC_REQUESTS
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from predictor.api.endpoint import BodyTooLargeError, Call, Endpoint, Header
+from predictor.api.native.endpoint import BodyTooLargeError, Call, Endpoint, Header
 from predictor.api.oip import metadata
 from predictor.api.oip.body import WireError, decode, encoded
 from predictor.api.oip.inference import Inference

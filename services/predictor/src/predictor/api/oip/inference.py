@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
-from predictor.api.contract import Instance, check
+from predictor.api.headers import HEADER, Override
+from predictor.api.native.contract import Instance, check
+from predictor.api.native.predict import Limits
 from predictor.api.oip.rows import check_outputs, instances, outputs
 from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters, shortest
-from predictor.api.override import HEADER, Override
-from predictor.api.predict import Limits
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
-from predictor.handlers.answering import Answering, Prediction
-from predictor.handlers.loaded import (
+from predictor.serving.answering import Answering, Prediction
+from predictor.serving.routes.loaded import (
     LoadedRoute,
     LoadedRoutes,
     LoadedVersion,

@@ -5,7 +5,7 @@ from typing import Any
 
 from predictor.api.oip.rows import ABOUT, OUTPUTS, datatype_of
 from predictor.domain.routing import Arm
-from predictor.handlers.loaded import LoadedRoute, LoadedVersion
+from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
 
 NAME = "tailrace-predictor"
 VERSION = importlib.metadata.version("predictor")

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
+from predictor.api.headers import HEADER, PARAMETER
 from predictor.api.oip.body import WireAnswer, WireError, WireRequest
 from predictor.api.oip.http import INFER, INFER_VERSION
-from predictor.api.override import HEADER, PARAMETER
 from predictor.api.timeouts import PARAMETER as TIMEOUT
 
 _REQUEST = {

@@ -13,13 +13,13 @@ from uuid import uuid4
 
 import msgspec
 
-from predictor.api.contract import Instance
+from predictor.api.native.contract import Instance
 from predictor.api.oip.datatypes import BYTES
 from predictor.api.oip.tensors import InferRequest, Tensor
 from predictor.domain.answer import predicted_class
 from predictor.domain.errors import BadRequestError, shown
 from predictor.domain.features import Input
-from predictor.handlers.answering import Prediction
+from predictor.serving.answering import Prediction
 
 ABOUT = ("entity_id", "event_time", "prediction_id")
 """What a row is about; never in the metadata, since clients would have to send all of it."""

@@ -2,7 +2,7 @@
 
 import grpc
 
-from predictor.api.endpoint import status_of
+from predictor.api.native.endpoint import status_of
 from predictor.domain.errors import DeadlineError, RefusalError
 
 _CODES = {

@@ -1,0 +1,1 @@
+"""How Tailrace uses its shared stores: Delta tables, MLflow, Feast and skops files."""

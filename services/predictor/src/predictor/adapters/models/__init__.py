@@ -1,0 +1,1 @@
+"""Files of versions, and what runs them."""

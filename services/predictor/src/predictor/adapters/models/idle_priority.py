@@ -1,0 +1,96 @@
+"""Does work in what the event loop leaves of its core."""
+
+import ctypes
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from predictor.domain.features import Input
+from predictor.ports import Model, OpenModel
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class IdlePriority:
+    """Work on threads that give the core back whenever another wants it.
+
+    Requests that come meanwhile would else wait: a low priority is not enough, since Linux lets a
+    thread that has just begun go on for some milliseconds. A core that is never idle would leave
+    such a thread nothing, so after a while the caller does the work as well.
+    """
+
+    def __init__(self, patience: float) -> None:
+        """Nothing to do yet.
+
+        Args:
+            patience: seconds after which the caller does a piece of work.
+        """
+        self._patience = patience
+
+    def run(self, work: Callable[[], T], doing: str) -> T:
+        """What comes of the work; blocks.
+
+        Args:
+            work: mostly outside of Python, whose lock would stop the event loop; it may be done
+                twice at a time.
+            doing: what it is, for the log.
+        """
+        first: Future[T] = Future()
+
+        def done_aside() -> None:
+            _stand_aside()
+            try:
+                first.set_result(work())
+            except BaseException as error:
+                first.set_exception(error)
+
+        threading.Thread(target=done_aside, name="aside", daemon=True).start()
+        wait([first], self._patience)
+        if first.done():
+            return first.result()
+        log.info(
+            "%s is not done after %g s: the requests take all of the core", doing, self._patience
+        )
+        return work()
+
+
+def at_idle_priority(
+    open_model: OpenModel, aside: IdlePriority, prepare: Callable[[], object]
+) -> OpenModel:
+    """Open models aside.
+
+    Args:
+        open_model: opens one.
+        aside: where.
+        prepare: done by the caller each time before: what is Python's work, such as imports.
+    """
+
+    def opened(path: Path, inputs: Sequence[Input]) -> Model:
+        model = open_model(path, inputs)
+        if _malloc_trim is not None:
+            _malloc_trim(0)
+        return model
+
+    def open_aside(path: Path, inputs: Sequence[Input]) -> Model:
+        prepare()
+        return aside.run(lambda: opened(path, inputs), f"opening {path}")
+
+    return open_aside
+
+
+def _stand_aside() -> None:
+    if hasattr(os, "SCHED_IDLE"):  # Linux
+        with suppress(PermissionError):  # a sandbox may keep it; then requests wait a bit
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+"""Gives back to the system what is free: a model is parsed in several times the memory that it then
+takes, which glibc would keep. Other allocators have no such call."""

@@ -1,0 +1,223 @@
+"""Runs skops files in processes of their own, where 3 ms a row keep nobody else waiting."""
+
+import hashlib
+import logging
+import multiprocessing
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from event_schemas.skops import SKOPS_TYPES
+from predictor.adapters.models import skops_worker
+from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
+from predictor.domain.features import Input, Value
+from servicekit.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 60.0
+"""Longest start of a process, which imports scikit-learn, and longest first load of a file."""
+
+Scores = list[float | ModelFailedError]
+
+
+class LostError(Exception):
+    """The process that had a batch is gone."""
+
+
+class SkopsProcess:
+    """One process, started when it is needed and not there; used by one thread at a time.
+
+    The executors of the standard library break for good when a process dies, and cannot stop one
+    that takes too long.
+    """
+
+    def __init__(self) -> None:
+        self._process: Any = None
+        self._connection: Any = None
+
+    def start(self) -> None:
+        """Nothing where it lives already; else start it, and wait until it takes work.
+
+        Raises:
+            LostError: it does not start.
+        """
+        if self._process is not None and self._process.is_alive():
+            return
+        self.kill()
+        # Neither threads nor connections of this process are to be copied.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=skops_worker.serve, args=(theirs,), name="skops", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._answer(START_SECONDS)
+
+    def ask(
+        self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
+    ) -> list[float | str] | skops_worker.Refused:
+        """See `skops_worker.scores`.
+
+        Raises:
+            LostError: the process died, or was killed as it took longer than `seconds`.
+        """
+        self.start()
+        try:
+            self._connection.send((file, rows))
+        except OSError as error:
+            raise self._lost("died") from error
+        return self._answer(seconds)
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._connection.close()
+            self._process = None
+
+    def _answer(self, seconds: float) -> Any:
+        try:
+            if self._connection.poll(seconds):
+                return self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost("died") from error
+        raise self._lost(f"took longer than {seconds:g} s, and was stopped")
+
+    def _lost(self, what: str) -> LostError:
+        self.kill()
+        return LostError(f"the process of the model {what}")
+
+
+class SkopsPool:
+    """Opens skops files; its processes start with the first.
+
+    A process that dies or takes too long is replaced, and fails nobody but the batch that it had.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        timeout_seconds: float = 5.0,
+        max_batches: int = 32,
+        trusted_types: Sequence[str] = (),
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            workers: processes.
+            timeout_seconds: longest run of one batch.
+            max_batches: batches that run or wait.
+            trusted_types: what the operator trusts beside `SKOPS_TYPES`.
+        """
+        self._timeout_seconds = timeout_seconds
+        self._max_batches = max_batches
+        self._trusted = (*SKOPS_TYPES, *trusted_types)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="skops")
+        self._free: SimpleQueue[SkopsProcess] = SimpleQueue()
+        for _ in range(workers):
+            self._free.put(SkopsProcess())
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._under_way = 0
+
+    def open(self, path: Path, inputs: Sequence[Input]) -> "SkopsModel":
+        """See `OpenModel`."""
+        file = skops_worker.File(
+            str(path),
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            tuple((each.name, each.kind == "number") for each in inputs),
+            self._trusted,
+        )
+        try:
+            (score,) = self._schedule(file, [[None] * len(inputs)], START_SECONDS).result()
+        except CannotAnswerError as error:  # a lost process is no fault of the file
+            raise UnavailableError(error.message) from error
+        if isinstance(score, ModelFailedError):
+            raise LoadError("signature", f"a trial row failed: {score.message}")
+        return SkopsModel(self, file)
+
+    def submit(self, file: skops_worker.File, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":
+        """Score rows; see `ChildModel.submit`.
+
+        Raises:
+            CannotAnswerError: too many batches wait.
+        """
+        with self._lock:
+            if self._under_way >= self._max_batches:
+                raise CannotAnswerError(
+                    "overloaded",
+                    f"{self._under_way} batches wait for scikit-learn, of {self._max_batches}: try"
+                    " again in a moment",
+                )
+        return self._schedule(file, rows, self._timeout_seconds)
+
+    def close(self) -> None:
+        """End the processes when they have done what they were asked."""
+        self._threads.shutdown()
+        for _ in range(self._workers):
+            self._free.get().kill()
+
+    def _schedule(
+        self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
+    ) -> "Future[Scores]":
+        with self._lock:
+            try:
+                asked = self._threads.submit(self._run, file, rows, seconds)
+            except RuntimeError as error:
+                raise CannotAnswerError("stopping", "the predictor stops: ask another") from error
+            self._under_way += 1
+        asked.add_done_callback(self._count_down)
+        return asked
+
+    def _count_down(self, _: "Future[Scores]") -> None:
+        with self._lock:
+            self._under_way -= 1
+
+    def _run(
+        self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
+    ) -> Scores:
+        process = self._free.get()
+        try:
+            answer = process.ask(file, rows, seconds)
+        except LostError as error:
+            log.error("%s", error)
+            raise CannotAnswerError("model_lost", f"{error}: try again in a moment") from error
+        finally:
+            self._free.put(process)
+        if isinstance(answer, skops_worker.Refused):
+            raise LoadError(answer.reason, answer.text)
+        return [
+            ModelFailedError("model_failed", f"the model failed: {score}")
+            if isinstance(score, str)
+            else score
+            for score in answer
+        ]
+
+
+class SkopsModel:
+    """One file, in whichever process is free."""
+
+    def __init__(self, pool: SkopsPool, file: skops_worker.File) -> None:
+        self._pool = pool
+        self._file = file
+
+    def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":
+        """See `ChildModel.submit`."""
+        return self._pool.submit(self._file, rows)
+
+    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+        """See `Model.scores`."""
+        found: list[float] = []
+        for score in self.submit(rows).result():
+            if isinstance(score, ModelFailedError):
+                raise score
+            found.append(score)
+        return found

@@ -1,0 +1,208 @@
+"""Answers what is asked over Kafka, by the way of any request: arms, features, limits, log.
+
+The answer is the prediction's record in the log. A batch that comes again is answered again, under
+the same ids, by which readers of the log know a prediction.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from event_schemas import ScoreRequested
+from predictor.api.native.contract import Instance, check
+from predictor.api.native.predict import Limits
+from predictor.domain.errors import BadRequestError, CannotAnswerError
+from predictor.serving.answering import Answering, Prediction
+from predictor.serving.routes.follow_rollout import LoadFailure
+from servicekit.bus import Bus
+from servicekit.clock import Clock
+from servicekit.errors import UnavailableError
+from servicekit.event import Event
+from servicekit.loops.backoff import Backoff
+from servicekit.loops.sink import Received, SinkLoop
+
+
+class _Asked(NamedTuple):
+    """A request, checked."""
+
+    model: str
+    instance: Instance
+    traceparent: str | None
+
+
+class RequestedScores:
+    """A sink whose store is the log of predictions; `write` runs on a thread of its own."""
+
+    def __init__(
+        self,
+        answering: Answering,
+        failures: Callable[[], Mapping[str, LoadFailure]],
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        """Waits for an event loop.
+
+        Args:
+            answering: answers, on the event loop.
+            failures: why models have no version that is loaded.
+            clock: wall time.
+            limits: of what is asked.
+        """
+        self._answering = answering
+        self._failures = failures
+        self._clock = clock
+        self._limits = limits
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_work = threading.Lock()
+        """Held while a batch is under way."""
+
+    def join(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer from now on, on this event loop."""
+        self._loop = loop
+
+    def leave(self, timeout: float) -> None:
+        """Begin no batch from now on, and let that which is under way come to its end; blocks.
+
+        Args:
+            timeout: longest wait for it, in seconds; what has no answer then comes again.
+        """
+        done = self._at_work.acquire(timeout=timeout)
+        self._loop = None
+        if done:
+            self._at_work.release()
+
+    def recover(self) -> Sequence[Event]:
+        """Nothing: what has no answer in the log was not committed, and comes again."""
+        return ()
+
+    def write(self, batch: Sequence[Received]) -> Sequence[Event]:
+        """Answer a batch; all of it is in the log when this returns.
+
+        Raises:
+            BadRequestError: a request can never be answered; none of the batch was.
+            UnavailableError: something that is needed is missing for now.
+        """
+        with self._at_work:
+            if self._loop is None:
+                raise UnavailableError("the predictor has not started, or stops")
+            asked = [self._asked(each.event) for each in batch]
+            asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop).result()
+        return ()
+
+    def _asked(self, event: Event) -> "_Asked":
+        """What an event asks, held against the limits, of a model that can answer now."""
+        body = event.body
+        if not isinstance(body, ScoreRequested):
+            raise BadRequestError(
+                "invalid_request",
+                f"{body.type} has no place in this topic: send {ScoreRequested.type}",
+            )
+        instance = Instance(body.entity, body.features, body.event_time, body.prediction_id)
+        limits = self._limits
+        ahead = limits.event_time_ahead_seconds
+        check(instance, self._clock.now(), ahead, limits.entity_characters)
+        self._can_answer(body.model)
+        return _Asked(body.model, instance, event.traceparent)
+
+    def _can_answer(self, model: str) -> None:
+        try:
+            self._answering.known(model)
+        except CannotAnswerError as error:
+            failure = self._failures().get(model)
+            if failure is not None and not failure.will_retry:
+                # It would keep the requests behind it waiting until there is another version.
+                raise BadRequestError(
+                    "not_loaded",
+                    f"no version of {model} can be loaded: {failure.message}; send the"
+                    " request again once there is another",
+                    "model",
+                ) from error
+            raise UnavailableError(error.message) from error
+
+    async def _answer(self, batch: Sequence["_Asked"]) -> None:
+        """Answer requests in one batch of the event loop.
+
+        Raises:
+            UnavailableError: some have no answer that is in the log.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        left = len(batch)
+        failure: Exception | None = None
+
+        def told(prediction: Prediction) -> None:
+            nonlocal left, failure
+            left -= 1
+            failure = failure or prediction.failure
+            if not left:
+                done.set_result(None)
+
+        arrived = time.perf_counter()
+        try:
+            for model, count in Counter(each.model for each in batch).items():
+                self._answering.make_room(model, count)
+            for model, instance, traceparent in batch:
+                self._answering.submit(
+                    model=model,
+                    entity=instance.entity_id,
+                    features=instance.features,
+                    event_time=instance.event_time,
+                    prediction_id=instance.prediction_id,
+                    arrived=arrived,
+                    within=math.inf,
+                    traceparent=traceparent,
+                    told=told,
+                    sampled=False,  # its record is its answer
+                )
+        except CannotAnswerError as error:
+            raise UnavailableError(error.message) from error
+        await done
+        if failure is not None:
+            raise UnavailableError(f"predictions are not in the log: {failure}") from failure
+
+
+class RequestedLoop:
+    """Reads `score.requested`, as one of the group of all predictors."""
+
+    name = "score-requested"
+    ready = True
+    """Callers over HTTP do not wait for those over Kafka."""
+
+    def __init__(
+        self,
+        sink: RequestedScores,
+        bus: Bus,
+        max_batch: int,
+        member: str | None,
+        begin: Callable[[], bool],
+    ) -> None:
+        """Wires the loop.
+
+        Args:
+            sink: answers.
+            bus: where the requests come from, and dead letters go.
+            max_batch: requests under way at once, at most.
+            member: which of the group this is, see `Bus.group`.
+            begin: whether to join the group yet: it gives requests to whoever is there.
+        """
+        self._begin = begin
+        self.loop = SinkLoop(
+            "predictor",
+            sink,
+            bus,
+            topics=[ScoreRequested.topic()],
+            member=member,
+            max_batch=max_batch,
+            # A model is on its way, or others make room: that takes no longer than this.
+            backoff=Backoff(cap=1.0),
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """See `Component.run`."""
+        while not self._begin():
+            if stop.wait(0.05):
+                return
+        self.loop.run(stop)

@@ -1,0 +1,1 @@
+"""Which versions answer: follows the rollouts, and loads what they name."""

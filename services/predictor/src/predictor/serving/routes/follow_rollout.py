@@ -1,0 +1,272 @@
+"""Follows `rollout.step`: loads what a step names, then swaps the routes, in that order.
+
+The routes are one immutable object that is replaced by one assignment. A request takes its route
+once, so it is answered by versions that were loaded when it came; a version that no route names any
+more is freed when the last request that holds it has its answer.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from event_schemas import RolloutStep
+from event_schemas.model import ModelVersion
+from predictor.domain.errors import LoadError
+from predictor.domain.routing import Arm
+from predictor.serving.metrics import LOAD_FAILURES, MODELS_LOADED
+from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
+from predictor.serving.routes.loader import Loader, settle_memory
+from servicekit.bus import Message, TopicView
+from servicekit.cloudevents import decode
+from servicekit.errors import PoisonMessageError, UnavailableError
+from servicekit.loops.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """Why a step is not in force."""
+
+    model: str
+    sequence: int | None
+    version: str | None
+    reason: str
+    message: str
+    will_retry: bool
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A step that is not in force yet."""
+
+    step: RolloutStep
+    backoff: Backoff
+    not_before: float = 0.0
+
+
+class RolloutFollower:
+    """Keeps the routes; runs on a thread of its own, the requests only read `routes`."""
+
+    name = "rollout-follower"
+
+    def __init__(
+        self,
+        view: Callable[[], TopicView],
+        loader: Loader,
+        *,
+        poll_seconds: float = 0.2,
+        settle: Callable[[], None] = settle_memory,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Follows when run.
+
+        Args:
+            view: opens a view of `rollout.step`; called on the thread that runs.
+            loader: loads versions.
+            poll_seconds: longest wait for steps.
+            settle: called after something was loaded.
+            now: monotonic seconds.
+        """
+        self._open_view = view
+        self._view: TopicView | None = None
+        self._loader = loader
+        self._poll_seconds = poll_seconds
+        self._settle = settle
+        self._now = now
+        self._caught_up = False
+        self._wanted: dict[str, _Wanted] = {}
+        self._newest: dict[str, int] = {}
+        """Highest sequence seen of each model."""
+        self.routes: LoadedRoutes = LoadedRoutes()
+        """In force; replaced as a whole."""
+        self.failures: dict[str, LoadFailure] = {}
+        """Newest failure of each model whose newest step is not in force; replaced as a whole."""
+        self.ready = False
+        """Whether the topic was read to its end, and each model in it had a route; it stays so,
+        since a model that is announced later must not take the others away from the callers."""
+        self.tried = False
+        """Whether the topic was read to its end, and each model in it was loaded, or failed to."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until `stop` is set; an outage is waited out."""
+        _stand_back()
+        backoff = Backoff()
+        try:
+            while not stop.is_set():
+                try:
+                    if not self.step():
+                        stop.wait(0.01)  # a view in memory does not wait by itself
+                    backoff.reset()
+                except UnavailableError as error:
+                    wait = backoff.next()
+                    log.warning("outage, trying again in %.1f s: %s", wait, error)
+                    stop.wait(wait)
+        finally:
+            if self._view is not None:
+                self._view.close()
+
+    def step(self) -> int:
+        """Take what has come, and load what is due; returns the number of messages.
+
+        Raises:
+            UnavailableError: the bus is away.
+        """
+        if self._view is None:
+            self._loader.warm_up()
+            self._view = self._open_view()
+        messages = self._view.poll(self._poll_seconds)
+        for message in messages:
+            self._take(message)
+        # Until the end is reached, the next poll may replace what this one asks for.
+        if self._caught_up or self._view.caught_up:
+            self._load_due()
+            self._caught_up = True
+            missing = self._newest.keys() - self.routes.by_model.keys()
+            self.ready = self.ready or not missing
+            self.tried = self.tried or missing <= self.failures.keys()
+        return len(messages)
+
+    def _take(self, message: Message) -> None:
+        key = (message.key or b"").decode("utf-8", "replace")
+        if message.value is None:
+            self._remove(key)
+            return
+        try:
+            step = decode(message).body
+            if not isinstance(step, RolloutStep):
+                raise LoadError("step", f"{step.type} has no place in the topic rollout.step")
+        except (PoisonMessageError, LoadError) as error:
+            self._failed(LoadFailure(key, None, None, "step", str(error), will_retry=False))
+            return
+        if step.sequence <= self._newest.get(step.model, -1):
+            return
+        self._newest[step.model] = step.sequence
+        self._wanted[step.model] = _Wanted(step, Backoff(base=0.5, cap=15.0))
+        if step.model not in self.routes.by_model:
+            self._swap(self.routes.awaiting(step.model))
+
+    def _remove(self, model: str) -> None:
+        self._wanted.pop(model, None)
+        self._newest.pop(model, None)
+        self._forgive(model)
+        if model in self.routes.by_model:
+            log.info("%s is served no more: its rollout was deleted", model)
+        self._swap(self.routes.without(model))
+
+    def _load_due(self) -> None:
+        for model, wanted in list(self._wanted.items()):
+            if self._now() < wanted.not_before:
+                continue
+            if self._bring_into_force(wanted):
+                del self._wanted[model]
+
+    def _bring_into_force(self, wanted: _Wanted) -> bool:
+        """Load what the step names and swap; returns whether nothing is left to try."""
+        step = wanted.step
+        failures: list[LoadFailure] = []
+        champion = self._get(step, step.champion, failures)
+        challenger = self._get(step, step.challenger, failures) if step.challenger else None
+        in_force = self.routes.by_model.get(step.model)
+        if champion is not None and (not failures or in_force is None):
+            route = _route(step, champion, challenger)
+            self._swap(self.routes.having(route))
+            log.info(
+                "%s: step %d in force, champion %s, challenger %s, weight %g",
+                step.model,
+                step.sequence,
+                champion.version,
+                challenger and challenger.version,
+                route.weight,
+            )
+        if not failures:
+            self._forgive(step.model)
+            return True
+        for failure in failures:
+            self._failed(failure)
+        wanted.not_before = self._now() + wanted.backoff.next()
+        return not any(failure.will_retry for failure in failures)
+
+    def _get(
+        self, step: RolloutStep, version: ModelVersion, failures: list[LoadFailure]
+    ) -> LoadedVersion | None:
+        for loaded in self._loaded(step.model):
+            if loaded.is_of(version):
+                return loaded
+        try:
+            loaded = self._loader.load(version)
+        except LoadError as error:
+            reason, text, retry = error.reason, str(error), False
+        except UnavailableError as error:
+            reason, text, retry = "unavailable", str(error), True
+        except Exception as error:
+            log.exception("loading %s version %s", version.model, version.version)
+            reason, text, retry = "bug", f"{type(error).__name__}: {error}", False
+        else:
+            self._settle()
+            return loaded
+        failures.append(
+            LoadFailure(step.model, step.sequence, version.version, reason, text, retry)
+        )
+        return None
+
+    def _loaded(self, model: str) -> tuple[LoadedVersion, ...]:
+        route = self.routes.by_model.get(model)
+        return route.versions if route else ()
+
+    def _swap(self, routes: LoadedRoutes) -> None:
+        self.routes = routes
+        MODELS_LOADED.set(sum(len(route.versions) for route in routes.by_model.values()))
+
+    def _failed(self, failure: LoadFailure) -> None:
+        LOAD_FAILURES.labels(failure.model, failure.reason).inc()
+        log.error(
+            "%s: step %s, version %s is not in force (%s)%s: %s",
+            failure.model,
+            failure.sequence,
+            failure.version,
+            failure.reason,
+            ", trying again" if failure.will_retry else "",
+            failure.message,
+        )
+        self.failures = {**self.failures, failure.model: failure}
+
+    def _forgive(self, model: str) -> None:
+        self.failures = {m: failure for m, failure in self.failures.items() if m != model}
+
+
+def _stand_back() -> None:
+    """Let this thread wait for the event loop where both have one core.
+
+    To fetch a file takes milliseconds, which requests would wait for. It still gets a
+    tenth of the core when the loop takes all that it can get.
+    """
+    if sys.platform != "linux":  # elsewhere the priority of a thread is not its own
+        return
+    thread = threading.get_native_id()
+    with suppress(PermissionError):  # a sandbox may keep it; then requests wait, and are answered
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 10)
+
+
+def _route(
+    step: RolloutStep, champion: LoadedVersion, challenger: LoadedVersion | None
+) -> LoadedRoute:
+    """The step as a route; without its challenger, the champion answers everything."""
+    versions = (champion, challenger) if challenger else (champion,)
+    return LoadedRoute(
+        model=step.model,
+        rollout_id=step.rollout_id,
+        sequence=step.sequence,
+        phase=step.phase,
+        weight=step.weight if challenger else 0.0,
+        salt=step.salt,
+        champion=Arm("champion", champion),
+        challenger=Arm("challenger", challenger) if challenger else None,
+        shadow=step.shadow if challenger else 0.0,
+        requested=frozenset().union(*(version.signature.requested for version in versions)),
+    )

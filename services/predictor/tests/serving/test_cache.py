@@ -1,0 +1,298 @@
+"""A score is given again where the policy says so, and never that of another question."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import httpx
+import pytest
+
+from event_schemas.policy import ServingPolicy
+from predictor.domain.errors import ModelFailedError
+from predictor.ports import ChildModel
+from predictor.serving.cache import PredictionCache
+from predictor.serving.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
+from servicekit.errors import UnavailableError
+
+POLICY = ServingPolicy(cache_seconds=60)
+
+
+class Scores:
+    """A store in memory, which counts, and can be slow or away."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, bytes] = {}
+        self.seconds: list[float] = []
+        self.gets: list[int] = []
+        self.puts: list[int] = []
+        self.away = False
+        self.delay = 0.0
+
+    async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self.gets.append(len(keys))
+        await self._answer()
+        return [self.kept.get(key) for key in keys]
+
+    async def put(self, entries: Sequence[tuple[bytes, bytes, float]]) -> None:
+        self.puts.append(len(entries))
+        await self._answer()
+        for key, data, seconds in entries:
+            self.kept[key] = data
+            self.seconds.append(seconds)
+
+    async def close(self) -> None:
+        pass
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(self.delay)
+        if self.away:
+            raise UnavailableError("connection refused")
+
+
+@pytest.fixture
+def scores(lab: Any) -> Scores:
+    """Where the scores of the service lie; nothing times out on a busy machine."""
+    lab.scores = Scores()
+    lab.start(cache_timeout_seconds=60)
+    return lab.scores
+
+
+@pytest.fixture
+def cached(lab: Any, scores: Scores) -> Any:
+    """A champion whose policy has a cache."""
+    return lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
+
+
+def counted() -> tuple[float, float, float]:
+    """Hits, misses and failures so far."""
+    model = "flight_delay"
+    return (
+        CACHE_HITS.labels(model)._value.get(),
+        CACHE_MISSES.labels(model)._value.get(),
+        CACHE_FAILURES._value.get(),
+    )
+
+
+def since(before: tuple[float, float, float]) -> tuple[float, ...]:
+    return tuple(now - then for now, then in zip(counted(), before, strict=True))
+
+
+def ask(lab: Any, *bodies: Any) -> list[Any]:
+    """Ask one after the other, in one life of the event loop; what is to be kept is kept."""
+
+    async def talk(client: httpx.AsyncClient) -> list[Any]:
+        answers = []
+        for body in bodies:
+            answers.append(await client.post("/predict", json=body))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return answers
+
+    answers = lab.run(talk)
+    assert {each.status_code for each in answers} == {200}, answers[0].text
+    return [each.json() for each in answers]
+
+
+def test_the_same_question_is_answered_from_the_cache(cached: Any, body: Any) -> None:
+    before = counted()
+    first, second = ask(cached, body, body)
+    assert first["score"] == second["score"]
+    assert first["prediction_id"] != second["prediction_id"]
+    one, other = cached.logged()
+    assert (one.cache_hit, other.cache_hit) == (False, True)
+    assert one.latency.inference_ms > other.latency.inference_ms == 0
+    assert (one.features, one.score) == (other.features, other.score)
+    assert since(before) == (1, 1, 0)
+    assert cached.scores.seconds == [60]
+
+
+def test_without_a_policy_nothing_is_asked_or_kept(lab: Any, scores: Scores, body: Any) -> None:
+    lab.announce(lab.step(0, lab.version(1)))
+    before = counted()
+    ask(lab, body, body)
+    assert (scores.gets, scores.puts, scores.kept) == ([], [], {})
+    assert not any(each.cache_hit for each in lab.logged())
+    assert since(before) == (0, 0, 0)
+
+
+def test_another_question_is_another_score(cached: Any, body: Any) -> None:
+    features = body["features"]
+    others = [
+        {**body, "entity_id": "other"},
+        {**body, "features": {**features, "hour": 0.5000001}},
+        {**body, "features": {**features, "carrier": "B6"}},
+    ]
+    ask(cached, body, *others)
+    assert not any(each.cache_hit for each in cached.logged())
+    assert len(cached.scores.kept) == 4
+
+
+def test_another_version_never_gives_an_answer_of_the_old_one(cached: Any, body: Any) -> None:
+    (old,) = ask(cached, body)
+    cached.announce(cached.step(1, cached.version(2, bias=1.0, serving=POLICY)))
+    new, again = ask(cached, body, body)
+    assert (new["version"], again["version"]) == ("2", "2")
+    assert new["score"] == again["score"] > old["score"]
+    assert [each.cache_hit for each in cached.logged()] == [False, False, True]
+
+
+def test_another_file_under_the_same_version_is_another_score(cached: Any, body: Any) -> None:
+    (old,) = ask(cached, body)
+    (cached.folder / "flight_delay-1.onnx").unlink()
+    cached.announce(cached.step(1, cached.version(1, bias=1.0, serving=POLICY)))
+    (new,) = ask(cached, body)
+    assert new["score"] > old["score"]
+
+
+def test_the_arms_do_not_share_scores(lab: Any, scores: Scores, body: Any) -> None:
+    one, two = lab.version(1, serving=POLICY), lab.version(2, bias=1.0, serving=POLICY)
+    lab.announce(lab.step(0, one, two, weight=0.0))
+    (champion,) = ask(lab, body)
+    lab.announce(lab.step(1, one, two, weight=1.0))
+    (challenger,) = ask(lab, body)
+    assert challenger["score"] > champion["score"]
+
+
+def test_a_stored_feature_that_changed_is_another_question(
+    lab: Any, scores: Scores, body: Any, requested: Any, stored: Any
+) -> None:
+    lab.announce(lab.step(0, lab.version(1, requested + stored, serving=POLICY)))
+    for temperature in (1.0, 2.0, 1.0):
+        at = lab.bus.clock.now()
+        lab.features.put("origin", "EWR", ("weather", "temperature"), temperature, at)
+        ask(lab, body)
+    assert [each.cache_hit for each in lab.logged()] == [False, False, True]
+
+
+def test_many_share_one_read_and_one_write(cached: Any, body: Any) -> None:
+    one = {key: value for key, value in body.items() if key != "model"}
+    rows = [{**one, "entity_id": f"e{i}"} for i in range(20)]
+    path = "/v1/models/flight_delay/predict"
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            await client.post(path, json={"instances": rows})
+            await asyncio.sleep(0.01)
+
+    cached.run(talk)
+    assert cached.scores.gets == [20, 20]
+    assert cached.scores.puts == [20]
+    assert sum(each.cache_hit for each in cached.logged()) == 20
+
+
+def test_an_outage_is_a_miss_and_is_not_tried_again_at_once(cached: Any, body: Any) -> None:
+    cached.scores.away = True
+    before = counted()
+    ask(cached, *[body] * 5)
+    assert cached.scores.gets == [1]
+    assert since(before) == (0, 5, 1)
+    assert [each.error for each in cached.logged()] == [None] * 5
+
+
+def test_after_the_pause_it_is_asked_again(lab: Any) -> None:
+    lab.start()
+    scores, now = Scores(), 0.0
+    cache = PredictionCache(scores, timeout=60, pause=1, now=lambda: now)
+    version = lab.announce(lab.step(0, lab.version(1, serving=POLICY))).follower.routes.of(
+        "flight_delay"
+    )
+
+    class Asked:
+        def __init__(self) -> None:
+            self.version = version.champion.version
+            self.entity, self.row = "e", ["UA", "EWR", 0.5]
+            self.score, self.error, self.cached = None, None, False
+
+    async def session() -> None:
+        nonlocal now
+        scores.away = True
+        await cache.look_up([Asked()])
+        scores.away = False
+        now = 0.99
+        await cache.look_up([Asked()])
+        assert scores.gets == [1]
+        now = 1.0
+        await cache.look_up([Asked()])
+        assert scores.gets == [1, 1]
+
+    asyncio.run(session())
+
+
+def test_a_cache_that_is_too_slow_is_not_waited_for(lab: Any, body: Any) -> None:
+    lab.scores = Scores()
+    lab.scores.delay = 600
+    lab.start(cache_timeout_seconds=0.01)
+    lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
+    before = counted()
+    ask(lab, body)
+    assert since(before) == (0, 1, 1)
+
+
+def test_rubbish_in_the_cache_is_a_miss_and_is_written_over(cached: Any, body: Any) -> None:
+    (first,) = ask(cached, body)
+    (key,) = cached.scores.kept
+    cached.scores.kept[key] = b"rubbish"
+    second, third = ask(cached, body, body)
+    assert first["score"] == second["score"] == third["score"]
+    assert [each.cache_hit for each in cached.logged()] == [False, False, True]
+
+
+def test_a_failure_is_not_kept(cached: Any, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def scores(self, rows: Any) -> list[float]:
+            raise ModelFailedError("model_failed", "it broke")
+
+    version = cached.follower.routes.of("flight_delay").champion.version
+    object.__setattr__(version, "scorer", Broken())
+    assert cached.post(body).status_code == 500
+    assert cached.scores.kept == {}
+
+
+def test_a_version_in_worker_processes_is_not_asked_twice(cached: Any, body: Any) -> None:
+    class Workers:
+        asked = 0
+
+        def scores(self, rows: Any) -> list[float]:
+            raise AssertionError("it runs elsewhere")
+
+        def submit(self, rows: Any) -> "Future[list[Any]]":
+            self.asked += len(rows)
+            future: Future[list[Any]] = Future()
+            future.set_result([0.25] * len(rows))
+            return future
+
+    workers: ChildModel = Workers()
+    version = cached.follower.routes.of("flight_delay").champion.version
+    for name in ("scorer", "remote"):
+        object.__setattr__(version, name, workers)
+    assert [each["score"] for each in ask(cached, body, body, body)] == [0.25] * 3
+    assert workers.asked == 1  # type: ignore[attr-defined]
+    assert [each.cache_hit for each in cached.logged()] == [False, True, True]
+
+
+def test_what_is_in_the_cache_waits_for_no_worker(cached: Any, body: Any) -> None:
+    class Workers:
+        future: "Future[list[Any]]" = Future()
+
+        def scores(self, rows: Any) -> list[float]:
+            raise AssertionError("it runs elsewhere")
+
+        def submit(self, rows: Any) -> "Future[list[Any]]":
+            assert len(rows) == 1
+            return self.future
+
+    ask(cached, body)
+    workers: Any = Workers()
+    version = cached.follower.routes.of("flight_delay").champion.version
+    for name in ("scorer", "remote"):
+        object.__setattr__(version, name, workers)
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        new = asyncio.create_task(client.post("/predict", json={**body, "entity_id": "new"}))
+        known = await client.post("/predict", json=body)
+        assert (known.status_code, new.done()) == (200, False)
+        workers.future.set_result([0.25])
+        assert (await new).json()["score"] == 0.25
+
+    cached.run(talk)

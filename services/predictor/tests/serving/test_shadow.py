@@ -1,0 +1,449 @@
+"""A challenger in shadow sees what the champion answers, and no caller sees it."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from event_schemas.policy import Feature
+from predictor.app import shortcut
+from predictor.domain.errors import CannotAnswerError, ModelFailedError
+from predictor.domain.shadowing import shadowed
+from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
+from predictor.serving.routes.loaded import LoadedVersion
+from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.stored import StoredFeatures
+
+MANY = "/v1/models/flight_delay/predict"
+Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
+
+
+def until_stopped(lab: Any, talk: Talk) -> Any:
+    """Talk to the service, and stop it as it is stopped in earnest."""
+
+    async def session() -> Any:
+        transport = httpx.ASGITransport(shortcut(lab.app))
+        async with (
+            lab.app.router.lifespan_context(lab.app),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            return await talk(client)
+
+    return asyncio.run(session())
+
+
+def shadow(lab: Any, challenger: Any, *, share: float = 1.0, weight: float = 0.0) -> Any:
+    step = lab.step(0, lab.version(1), challenger, weight=weight)
+    return lab.announce(step.model_copy(update={"shadow": share}))
+
+
+@pytest.fixture
+def shadowing(lab: Any) -> Any:
+    """Version 2 is in shadow of version 1."""
+    return shadow(lab, lab.version(2, bias=1.0))
+
+
+@pytest.fixture
+def many(body: Any) -> Callable[[int], Any]:
+    """Asks about some entities in one request; the answers."""
+    one = {key: value for key, value in body.items() if key != "model"}
+
+    def ask(count: int, lab: Any) -> list[Any]:
+        rows = [{**one, "entity_id": f"e{i}", "prediction_id": f"p{i}"} for i in range(count)]
+
+        async def talk(client: httpx.AsyncClient) -> Any:
+            return await client.post(MANY, json={"instances": rows})
+
+        answer = until_stopped(lab, talk)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["predictions"]
+
+    return ask
+
+
+def arms(lab: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {"champion": [], "challenger": [], "shadow": []}
+    for each in lab.logged():
+        found[each.arm].append(each)
+    return found
+
+
+def dropped(reason: str) -> float:
+    return SHADOW_DROPPED.labels("flight_delay", reason)._value.get()
+
+
+def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Any, many: Any) -> None:
+    before = SHADOWED.labels("flight_delay", "2")._value.get()
+    answers = many(40, shadowing)
+    found = arms(shadowing)
+    assert {each["version"] for each in answers} == {"1"}
+    assert found["challenger"] == []
+    champions = {each.prediction_id: each for each in found["champion"]}
+    shadows = {each.prediction_id: each for each in found["shadow"]}
+    assert champions.keys() == shadows.keys() == {f"p{i}" for i in range(40)}
+    for name, each in shadows.items():
+        beside = champions[name]
+        assert (each.version, each.error, each.pinned) == ("2", None, False)
+        assert each.features == beside.features
+        assert each.score > beside.score, "its bias is greater"
+        for field in ("entity", "event_time", "rollout_id", "weight", "salt"):
+            assert getattr(each, field) == getattr(beside, field)
+        assert each.latency.total_ms == each.latency.features_ms + each.latency.inference_ms > 0
+    assert SHADOWED.labels("flight_delay", "2")._value.get() - before == 40
+
+
+def test_its_records_are_events_of_their_own_with_numbers_of_their_own(
+    shadowing: Any, many: Any
+) -> None:
+    many(5, shadowing)
+    messages = shadowing.bus.messages("prediction.logged")
+    assert len({dict(each.headers)["ce_id"] for each in messages}) == 10
+    assert {each.key for each in messages} == {f"p{i}".encode() for i in range(5)}
+    found = arms(shadowing)
+    for arm in ("champion", "shadow"):
+        assert [each.sequence for each in found[arm]] == list(range(5))
+    assert {e.replica for e in found["champion"]}.isdisjoint(e.replica for e in found["shadow"])
+
+
+def test_an_answer_has_the_same_bytes_with_and_without_a_shadow(lab: Any, body: Any) -> None:
+    asked = {**body, "prediction_id": "p"}
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post("/predict", json=asked)
+
+    answers = []
+    for sequence, share in enumerate((0.0, 1.0)):
+        step = lab.step(sequence, lab.version(1), lab.version(2, bias=1.0))
+        lab.start().announce(step.model_copy(update={"shadow": share}))
+        answer = until_stopped(lab, talk)
+        told = re.sub(rb'"latency_ms":[0-9.e-]+', b"", answer.content)
+        del answer.headers["content-length"]  # a time may have a digit more
+        answers.append((told, answer.headers.raw))
+    assert answers[0] == answers[1]
+    assert [each.arm for each in lab.logged()] == ["champion", "champion", "shadow"]
+
+
+def test_a_challenger_that_asks_for_what_nobody_sends_fails_unseen(lab: Any, many: Any) -> None:
+    extra = Feature(name="tail", kind="category", source="request")
+    signature = (*lab.version(1).features, extra)
+    shadow(lab, lab.version(2, signature))
+    assert all("score" in each for each in many(3, lab))
+    found = arms(lab)
+    assert [each.error for each in found["champion"]] == [None] * 3
+    assert {each.error for each in found["shadow"]} == {
+        "missing_feature: feature 'tail' (category) is required: send it"
+    }
+
+
+def test_a_challenger_that_breaks_fails_unseen(
+    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def scores(self, rows: Any) -> list[float]:
+            raise ModelFailedError("model_failed", "it broke")
+
+    _replace_challenger(shadowing, Broken(), monkeypatch)
+    assert all("score" in each for each in many(3, shadowing))
+    assert [each.error for each in arms(shadowing)["shadow"]] == ["model_failed: it broke"] * 3
+
+
+def test_a_bug_in_shadow_is_counted_and_reaches_nobody(
+    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Buggy:
+        def scores(self, rows: Any) -> list[float]:
+            raise ZeroDivisionError
+
+    _replace_challenger(shadowing, Buggy(), monkeypatch)
+    before = dropped("failed")
+    assert all("score" in each for each in many(3, shadowing))
+    assert arms(shadowing)["shadow"] == []
+    assert dropped("failed") - before == 3
+
+
+def _replace_challenger(lab: Any, scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = lab.follower.routes.of("flight_delay").challenger.version
+    replaced = LoadedVersion(
+        version.model, version.version, version.sha256, version.signature, scorer
+    )
+    for name in ("scorer", "remote"):
+        # The version is frozen and shared by route and loader.
+        object.__setattr__(version, name, getattr(replaced, name))
+
+
+class Workers:
+    """A version in worker processes, as far as shadows see it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def scores(self, rows: Any) -> list[float]:
+        raise AssertionError("it runs elsewhere")
+
+    def submit(self, rows: Any) -> "Future[list[Any]]":
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        future: Future[list[Any]] = Future()
+        future.set_result([self.answer] * len(rows))
+        return future
+
+
+def test_a_challenger_in_worker_processes_is_asked_there(
+    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _replace_challenger(shadowing, Workers(0.25), monkeypatch)
+    many(3, shadowing)
+    assert [each.score for each in arms(shadowing)["shadow"]] == [0.25] * 3
+
+
+def test_workers_that_have_no_room_say_nothing_of_the_challenger(
+    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _replace_challenger(
+        shadowing, Workers(CannotAnswerError("overloaded", "too many")), monkeypatch
+    )
+    before = dropped("workers")
+    many(3, shadowing)
+    assert arms(shadowing)["shadow"] == []
+    assert dropped("workers") - before == 3
+
+
+def test_a_worker_that_died_over_the_rows_is_an_error_of_the_challenger(
+    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _replace_challenger(shadowing, Workers(CannotAnswerError("model_lost", "died")), monkeypatch)
+    many(2, shadowing)
+    assert [each.error for each in arms(shadowing)["shadow"]] == ["model_lost: died"] * 2
+
+
+def test_a_refusal_of_the_champion_is_tried_on_the_challenger(lab: Any, body: Any) -> None:
+    lenient = [
+        each.model_copy(update={"required": False}) if each.name == "carrier" else each
+        for each in lab.version(1).features
+    ]
+    shadow(lab, lab.version(2, lenient))
+    del body["features"]["carrier"]
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post("/predict", json=body)
+
+    assert until_stopped(lab, talk).status_code == 422
+    found = arms(lab)
+    assert found["champion"][0].error.startswith("missing_feature")
+    assert found["shadow"][0].error is None
+    assert found["shadow"][0].features == {"carrier": None, "origin": "EWR", "hour": 0.5}
+
+
+def test_what_the_challenger_alone_reads_from_the_store_is_read_for_it(
+    lab: Any, many: Any, stored: Any
+) -> None:
+    at = lab.bus.clock.now()
+    lab.features.put("origin", "EWR", ("weather", "temperature"), 2.0, at)
+    shadow(lab, lab.version(2, (*lab.version(1).features, *stored)))
+    many(3, lab)
+    found = arms(lab)
+    assert all("temp" not in each.features for each in found["champion"])
+    assert [each.features["temp"] for each in found["shadow"]] == [2.0] * 3
+    assert len(lab.features.reads) == 1, "one read for the three"
+
+
+def test_a_store_that_is_away_for_the_challenger_is_not_away_for_the_champion(
+    lab: Any, many: Any, stored: Any
+) -> None:
+    needed = [each.model_copy(update={"required": True}) for each in stored]
+    shadow(lab, lab.version(2, (*lab.version(1).features, *needed)))
+    lab.features.away = True
+    assert all("score" in each for each in many(3, lab))
+    assert {each.error.partition(":")[0] for each in arms(lab)["shadow"]} == {"feature_unavailable"}
+
+
+def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Any, many: Any) -> None:
+    shadow(lab, lab.version(2), share=0.5)
+    before = dropped("share")
+    many(60, lab)
+    wanted = [f"p{i}" for i in range(60) if shadowed(f"p{i}", 0.5)]
+    assert 10 < len(wanted) < 50
+    assert [each.prediction_id for each in arms(lab)["shadow"]] == wanted
+    assert dropped("share") == before
+
+
+def test_what_is_over_the_predictor_s_share_is_counted(lab: Any, many: Any) -> None:
+    lab.start(shadow_max_share=0.5)
+    shadow(lab, lab.version(2))
+    before = dropped("share")
+    many(60, lab)
+    kept = len(arms(lab)["shadow"])
+    assert 0 < kept < 60
+    assert dropped("share") - before == 60 - kept
+
+
+def test_the_queue_has_a_bound(lab: Any, many: Any) -> None:
+    lab.start(shadow_max_queue=3)
+    shadow(lab, lab.version(2))
+    before = dropped("queue")
+    many(5, lab)
+    assert [each.prediction_id for each in arms(lab)["shadow"]] == ["p0", "p1", "p2"]
+    assert dropped("queue") - before == 2
+
+
+def test_a_share_of_0_turns_it_off(lab: Any, many: Any) -> None:
+    lab.start(shadow_max_share=0.0)
+    shadow(lab, lab.version(2))
+    many(5, lab)
+    assert arms(lab)["shadow"] == []
+
+
+def test_what_the_challenger_answers_itself_has_no_shadow(lab: Any, many: Any) -> None:
+    shadow(lab, lab.version(2), weight=0.5)
+    many(40, lab)
+    found = arms(lab)
+    assert found["challenger"]
+    assert [e.prediction_id for e in found["shadow"]] == [
+        e.prediction_id for e in found["champion"]
+    ]
+
+
+def test_what_a_caller_pinned_has_no_shadow(shadowing: Any) -> None:
+    path = "/v2/models/flight_delay/versions/1/infer"
+    inputs = [
+        {"name": name, "datatype": "BYTES", "shape": [1], "data": [value]}
+        for name, value in (("carrier", "UA"), ("origin", "EWR"))
+    ]
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post(path, json={"inputs": inputs})
+
+    assert until_stopped(shadowing, talk).status_code == 200
+    assert [each.arm for each in shadowing.logged()] == ["champion"]
+
+
+def test_it_does_not_wait_for_the_end(shadowing: Any, body: Any) -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        answers = await asyncio.gather(*(client.post("/predict", json=body) for _ in range(8)))
+        assert {each.status_code for each in answers} == {200}
+        await until(lambda: len(arms(shadowing)["shadow"]) == 8)
+
+    until_stopped(shadowing, talk)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
+            await asyncio.sleep(0.001)
+
+
+class Log:
+    """Takes so many records."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.stalled = False
+        self.room = room
+        self.written: list[Any] = []
+
+    def write(self, batch: Any, done: Any) -> int:
+        taken = list(batch.split())[: self.room]
+        self.room -= len(taken)
+        self.written += [json.loads(record.value) for record in taken]
+        if taken:
+            done(len(taken), None)
+        return len(taken)
+
+
+@pytest.fixture
+def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
+    """A shadow by itself, and four predictions of the champion."""
+    route = shadowing.follower.routes.of("flight_delay")
+    sent = {"carrier": "UA", "origin": "EWR", "hour": 0.5}
+
+    def build(log: Log) -> tuple[Shadow, list[Any]]:
+        features = StoredFeatures(shadowing.features, timeout=1, pause=1)
+        shadow = Shadow(features, log, shadowing.bus.clock, Budget(1.0, 100, 1.0), rest_seconds=0.0)
+        answered = [
+            SimpleNamespace(
+                route=route,
+                arm=route.champion,
+                prediction_id=f"p{i}",
+                entity="e",
+                event_time=shadowing.bus.clock.now(),
+                traceparent=None,
+                pinned=False,
+                row=["UA", "EWR", 0.5],
+                error=None,
+                sent=sent,
+            )
+            for i in range(4)
+        ]
+        return shadow, answered
+
+    return build
+
+
+def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
+    log = Log()
+    shadow, answered = trial(log)
+    busy = True
+    shadow.busy = lambda: busy
+
+    async def session() -> None:
+        nonlocal busy
+        shadow.offer(answered)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert log.written == []
+        busy = False
+        await until(lambda: len(log.written) == 4)
+        shadow.offer(answered[:1])
+        await until(lambda: len(log.written) == 5)
+
+    asyncio.run(session())
+
+
+def test_it_stops_in_time_and_counts_what_it_leaves(trial: Any) -> None:
+    log = Log()
+    shadow, answered = trial(log)
+    shadow.busy = lambda: True
+    before = dropped("stopped")
+
+    async def session() -> None:
+        shadow.offer(answered)
+        await shadow.close(0.0)
+
+    asyncio.run(session())
+    assert log.written == []
+    assert dropped("stopped") - before == 4
+
+
+def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Any) -> None:
+    log = Log(room=3)
+    shadow, answered = trial(log)
+    before = dropped("log")
+
+    async def session() -> None:
+        shadow.offer(answered)
+        await shadow.close(60)
+
+    asyncio.run(session())
+    assert [each["sequence"] for each in log.written] == [0, 1, 2]
+    assert shadow.sequence == 3
+    assert dropped("log") - before == 1
+
+
+def test_a_log_that_stalls_is_left_to_the_answers(trial: Any) -> None:
+    log = Log()
+    log.stalled = True
+    shadow, answered = trial(log)
+    before = dropped("log")
+
+    async def session() -> None:
+        shadow.offer(answered)
+        await shadow.close(60)
+
+    asyncio.run(session())
+    assert log.written == []
+    assert dropped("log") - before == 4
