@@ -123,9 +123,10 @@ format: $(READY) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-generate: $(READY) $(CHECKS)/.ready ## Write what is made from code: schemas, docs of events and metrics, dashboards
+generate: $(READY) $(CHECKS)/.ready ## Write what is made from code: schemas, docs of events, metrics and services, dashboards
 	@$(BIN)/python -m event_schemas.generate
 	@$(BIN)/python docs/metrics.py
+	@$(BIN)/python docs/services.py
 	@$(CHECKS)/bin/python compose/grafana/generate.py
 	@$(CHECKS)/bin/python helm/readme.py
 
@@ -133,6 +134,7 @@ generate: $(READY) $(CHECKS)/.ready ## Write what is made from code: schemas, do
 check-generated: $(READY) ## Fail if the generated contracts are stale
 	@$(BIN)/python -m event_schemas.generate --check
 	@$(BIN)/python docs/metrics.py --check
+	@$(BIN)/python docs/services.py --check
 
 lock: $(READY) ## Resolve again what changed in the pyprojects (ARGS=--upgrade for all)
 	@$(MAKE) --no-print-directory compile-locks INTO=locks
