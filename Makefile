@@ -82,8 +82,9 @@ compose-backup: ## Save every volume of the platform in Docker (FILE=backup.tar.
 compose-restore: ## Put a backup's volumes back, where there are none (FILE=backup.tar.gz)
 	@compose/backup.sh restore $(FILE)
 
-bench: $(READY) ## Run the benchmarks, each beside what it is compared with
-	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+SMALL  := flights_parity lake_commits prediction_cache
+bench: $(READY) ## Run the benchmarks of a minute or two, each beside what it is compared with (SMALL=lake_commits)
+	@for each in $(SMALL); do echo "== $$each"; $(BIN)/python -m bench.small.$$each || exit 1; done
 
 bench-scoring: $(READY) ## Measure `tailrace score` and its memory, beside ONNX Runtime alone and pandas (ARGS="--rounds 1")
 	@$(BIN)/python -m bench.scoring $(ARGS)
@@ -98,7 +99,7 @@ bench-overload: $(READY) ## Offer the predictor five times its capacity for a mi
 	@TEST_BROKER=$(BROKER) $(BIN)/python -m bench.overload $(ARGS)
 
 lock-bench: $(READY) ## Resolve again what the other model servers of bench-serving need
-	@for each in bench/serving/peers/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
+	@for each in locks/bench/*.in; do $(UV) $(COMPILE) $(ARGS) $$each -o $${each%.in}.txt || exit 1; done
 
 bench-kit: $(READY) ## Measure the kit beside a bare loop and Faust on Apache Kafka (ARGS="--rounds 5")
 	@$(BIN)/python -m bench.kit --result bench/results/kit_throughput.json $(ARGS)

@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PEERS = Path(__file__).parent / "peers"
-ENVIRONMENTS = Path(__file__).parents[2] / ".bench" / "serving"
+ROOT = Path(__file__).parents[2]
+LOCKS = ROOT / "locks" / "bench"
+ENVIRONMENTS = ROOT / ".bench" / "serving"
 UV = Path(sys.executable).parent / "uv"
 
 
 def make_environment(name: str) -> str | None:
     """Install a peer from its hashed requirements, unless that is done; returns what went wrong."""
     folder = ENVIRONMENTS / name
-    requirements = PEERS / f"{name}.txt"
+    requirements = LOCKS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     mark = folder / ".ready"
     if mark.exists() and mark.read_text() == digest:

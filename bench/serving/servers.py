@@ -37,7 +37,7 @@ class Server:
     """A page that answers 200 when it can serve."""
     env: dict[str, str] = field(default_factory=dict)
     requirements: str | None = None
-    """Names a file in `peers/`; None: this environment."""
+    """Names a file in `locks/bench`; None: this environment."""
 
     @property
     def python(self) -> str:

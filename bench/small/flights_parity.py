@@ -4,7 +4,7 @@ Two models, trained on January and on all months but the last, are exported as t
 loaded as the predictor does; the rest of the year goes through both. Exits with 1 where an answer
 differs by more than 1e-5.
 
-Run: .venv/bin/python bench/flights_parity.py (needs tailrace[demo]; a minute)
+Run: .venv/bin/python -m bench.small.flights_parity (needs tailrace[demo]; a minute)
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ from trainer.adapters.model_folder import load_model
 from trainer.adapters.onnx_artifact import export
 from trainer.ports import ModelDefinition
 
-FOLDER = Path(__file__).parents[1] / "models" / "flight_delay"
+FOLDER = Path(__file__).parents[2] / "models" / "flight_delay"
 BAR = 1e-5
 ROWS = 256
 """As many as the predictor runs at once."""

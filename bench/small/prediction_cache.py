@@ -5,7 +5,7 @@ file in a worker process, with a Valkey of its own. What is measured is `Answeri
 encoded and dropped; HTTP would add the same to each. The cases take turns, round after round; a
 share of the questions has been asked before, the others are new and are kept.
 
-Run: .venv/bin/python bench/prediction_cache.py [--rounds 5] [--seconds 0.4]
+Run: .venv/bin/python -m bench.small.prediction_cache [--rounds 5] [--seconds 0.4]
 """
 
 import argparse
@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 import pandas as pd
 import skops.io
-from serving.model import NUMBERS, rows, write_model
+from bench.serving.model import NUMBERS, rows, write_model
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 

@@ -1,6 +1,6 @@
 """What small files cost ingest: CPU time of a commit with and without compaction, side by side.
 
-Run: .venv/bin/python bench/lake_commits.py
+Run: .venv/bin/python -m bench.small.lake_commits
 """
 
 import statistics
@@ -48,7 +48,7 @@ def commit(table: LakeTable, contract: Contract, number: int) -> float:
 
 
 def main() -> None:
-    contract = load_contracts(Path(__file__).parents[1] / "models")["flights"]
+    contract = load_contracts(Path(__file__).parents[2] / "models")["flights"]
     with tempfile.TemporaryDirectory() as folder:
         compacted = DeltaLake(f"{folder}/compacted", compact_files=DEFAULT).data(contract)
         never = DeltaLake(f"{folder}/never", compact_files=NEVER).data(contract)

@@ -1,0 +1,1 @@
+"""Benchmarks of one file, which take a minute or two: `make bench`."""
