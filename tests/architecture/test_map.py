@@ -1,0 +1,51 @@
+"""The map in docs/architecture.md sends nobody to a place that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "architecture.md").read_text()
+_, _, MAP = PAGE.partition("\n## To change X, look in Y\n")
+ROWS = re.findall(r"^\| (?!to change)([^|]+) \| (.+?) \| .+ \|$", MAP.partition("\n## ")[0], re.M)
+MOST_FILES = 40
+"""Of a folder that is still a room, and not a building."""
+
+
+def test_the_map_has_a_row_for_each_change_that_people_ask_for() -> None:
+    assert len(ROWS) >= 25
+    assert len({change for change, _ in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize(("change", "room"), ROWS)
+def test_a_change_is_made_in_one_room_that_exists(change: str, room: str) -> None:
+    match = re.fullmatch(r"\[`(.+)`\]\((.+)\)", room)
+    assert match, f"{change}: one link, named by its path"
+    label, link = match.groups()
+    path = (DOCS / link).resolve()
+    assert path.exists(), f"{change}: {link} is not there"
+    assert path.as_posix().endswith(label)
+    assert path.is_file() or len(list(path.rglob("*.*"))) <= MOST_FILES
+
+
+def test_rooms_of_the_predictor_are_where_the_page_says() -> None:
+    predictor = ROOT / "services/predictor/src/predictor"
+    table = PAGE.partition("| in the predictor | is |")[2].partition("\n\n")[0]
+    rooms = [name for row in table.splitlines() for name in re.findall(r"`([\w./]+)`", row)]
+    rooms = [name for name in rooms if "/" in name]
+    assert rooms
+    assert [name for name in rooms if not (predictor / name).exists()] == []
+
+
+README_FILES = sorted([*ROOT.glob("libs/*/README.md"), *ROOT.glob("services/*/README.md")])
+
+
+@pytest.mark.parametrize("readme", README_FILES, ids=lambda path: path.parent.name)
+def test_a_file_that_a_readme_names_is_there(readme: Path) -> None:
+    (package,) = [path for path in (readme.parent / "src").iterdir() if path.is_dir()]
+    folders = (ROOT, readme.parent, package)
+    named = set(re.findall(r"`((?:[\w-]+/)+[\w-]*(?:\.py)?)`", readme.read_text()))
+    code = {name for name in named if name.endswith((".py", "/"))}
+    assert [name for name in code if not any((each / name).exists() for each in folders)] == []
