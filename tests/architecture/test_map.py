@@ -37,15 +37,3 @@ def test_rooms_of_the_predictor_are_where_the_page_says() -> None:
     rooms = [name for name in rooms if "/" in name]
     assert rooms
     assert [name for name in rooms if not (predictor / name).exists()] == []
-
-
-README_FILES = sorted([*ROOT.glob("libs/*/README.md"), *ROOT.glob("services/*/README.md")])
-
-
-@pytest.mark.parametrize("readme", README_FILES, ids=lambda path: path.parent.name)
-def test_a_file_that_a_readme_names_is_there(readme: Path) -> None:
-    (package,) = [path for path in (readme.parent / "src").iterdir() if path.is_dir()]
-    folders = (ROOT, readme.parent, package)
-    named = set(re.findall(r"`((?:[\w-]+/)+[\w-]*(?:\.py)?)`", readme.read_text()))
-    code = {name for name in named if name.endswith((".py", "/"))}
-    assert [name for name in code if not any((each / name).exists() for each in folders)] == []
