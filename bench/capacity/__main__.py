@@ -89,7 +89,7 @@ async def _measure(
         tell("nothing")
         predictions = await load.predictions()
         tell(f"{predictions.count:,} predictions")
-        waiting = meter.told("drift-windows", "drift_join_waiting")
+        waiting = meter.sum_of("drift-windows", "drift_join_waiting")
         after = meter.memory()
         labels = await load.labels()
         tell(f"{labels.count:,} labels")

@@ -85,7 +85,7 @@ class Load:
             await self._meter.until("a first version", lambda: bool(journal.latest_steps()))
         spent = self._meter.phase(before, 1, ("trainer",))
         await self._meter.until(
-            "the predictor to load it", lambda: self._meter.told("predictor", "models_loaded") > 0
+            "the predictor to load it", lambda: self._meter.sum_of("predictor", "models_loaded") > 0
         )
         (trained,) = [e.body for e in journal.turns if isinstance(e.body, ModelTrained)]
         rows = float(sum(table.rows for table in trained.data))
@@ -152,7 +152,7 @@ class Load:
         await self._meter.until("ingest to store it", lambda: self._rows(dataset) >= rows)
 
     def _rows(self, dataset: str) -> float:
-        return self._meter.told("ingest", "ingest_rows_total", dataset=dataset)
+        return self._meter.sum_of("ingest", "ingest_rows_total", dataset=dataset)
 
     def _handled(self, part: str, kind: str) -> float:
-        return self._meter.told(part, "tailrace_events_handled_total", type=kind)
+        return self._meter.sum_of(part, "tailrace_events_handled_total", type=kind)

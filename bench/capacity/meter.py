@@ -80,7 +80,7 @@ class Meter:
         now, passed = self._cpu(), time.monotonic() - begun
         return {name: (now[name] - before[name]) / passed for name in now}
 
-    def told(self, part: str, metric: str, **labels: str) -> float:
+    def sum_of(self, part: str, metric: str, **labels: str) -> float:
         """The sum of a metric of a part over all that has these labels."""
         with urllib.request.urlopen(f"{self._where[part]}/metrics", timeout=10) as answer:
             text = answer.read().decode()

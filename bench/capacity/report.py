@@ -33,12 +33,12 @@ def write(data: dict[str, Any]) -> None:
 def phases(data: dict[str, Any]) -> dict[str, Phase]:
     """What was measured, by the kind of work; the brokers' processes are one part."""
     found = {}
-    for kind, told in data["phases"].items():
+    for kind, measured in data["phases"].items():
         cpu: dict[str, float] = {}
-        for part, seconds in told["cpu_seconds"].items():
+        for part, seconds in measured["cpu_seconds"].items():
             name = "kafka" if part.startswith("kafka") else part
             cpu[name] = cpu.get(name, 0.0) + seconds
-        found[kind] = Phase(**told | {"cpu_seconds": cpu})
+        found[kind] = Phase(**measured | {"cpu_seconds": cpu})
     return found
 
 

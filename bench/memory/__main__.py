@@ -159,7 +159,7 @@ class Replay:
         )
 
     def _watch(self, over: threading.Event) -> None:
-        told = 0.0
+        printed = 0.0
         while not over.is_set():
             self._places.look(self.services)
             now = time.monotonic() - self._began
@@ -167,8 +167,8 @@ class Replay:
                 self._series[service.name].append(
                     (round(now, 1), self._places.of(service), round(service.resident(), 1))
                 )
-            if now - told > 15:
-                told = now
+            if now - printed > 15:
+                printed = now
                 line = ", ".join(
                     f"{name} {rows[-1][1]:,} {rows[-1][2]:.0f} MB"
                     for name, rows in self._series.items()

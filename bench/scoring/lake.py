@@ -1,4 +1,4 @@
-"""The tables that are scored, the features that are looked up, and the versions in force."""
+"""The tables that are scored, the features that are looked up, and the versions that serve."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

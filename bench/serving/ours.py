@@ -152,7 +152,7 @@ def announce_all(bootstrap: str, file: Path, models: Iterable[str] = tuple(MODEL
 def announce(
     name: str, model: Served, file: Path, *, version: int = 0, sequence: int = 0
 ) -> Record:
-    """The record that puts a version of a model into force; the canary has the next number."""
+    """The rollout step that names a version of a model; the canary has the next number."""
     step = RolloutStep(
         model=name,
         rollout_id="bench",

@@ -1,7 +1,7 @@
 """A hundred switches of version under steady load: `python -m bench.serving.swap`.
 
-Callers ask at a fixed rate, whether they are answered or not; meanwhile a new version is put into
-force again and again. No request may fail, none may be answered by a version that was not in force
+Callers ask at a fixed rate, whether they are answered or not; meanwhile the rollout names a new
+version again and again. No request may fail, none may be answered by a version that did not serve
 between its sending and its answer (a version is over once the next has answered anybody), and the
 p99 of requests that were under way during a switch is held against that of the others. Writes
 bench/results/hot_swap.json.
@@ -50,11 +50,11 @@ class Answer:
     """One request; times are of `time.perf_counter()`."""
 
     sent: float
-    heard: float
+    received: float
     status: int
     version: int
     took_ms: float
-    """From its arrival to the answer, as the server tells; the broker shares the clients' core."""
+    """From its arrival to the answer, as the server says; the broker shares the clients' core."""
 
 
 class Load:
@@ -68,14 +68,14 @@ class Load:
         self.answers: list[Answer] = []
         self.newest = 0
         """Highest version that has answered."""
-        self.newest_heard = 0.0
+        self.newest_received = 0.0
         """When its first answer came."""
         self.late = 0
         """Requests that were sent later than the rate asks for, as the last was not answered."""
         self.stop = False
 
     async def run(self) -> None:
-        """Ask until told to stop, and until all is answered."""
+        """Ask until stopped, and until all is answered."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         callers: list[_Caller] = []
@@ -141,14 +141,14 @@ class _Caller(Connection):
         now = time.perf_counter()
         self._load.answers.append(Answer(self._sent, now, status, version, took))
         if version > self._load.newest:
-            self._load.newest, self._load.newest_heard = version, now
+            self._load.newest, self._load.newest_received = version, now
 
 
 async def measure(
     port: int, bootstrap: str, file: Path, switches: int, rate: float
 ) -> dict[str, Any]:
     """Load and switch; returns what came of it."""
-    # Made beforehand: on the event loop of the clients, it would delay what they hear.
+    # Made beforehand: on the event loop of the clients, it would delay their answers.
     steps = [
         announce(MODEL, MODELS[MODEL], file, version=number, sequence=number)
         for number in range(1, switches + 1)
@@ -164,9 +164,9 @@ async def measure(
         until = time.monotonic() + STEP_TIMEOUT
         while load.newest < number:
             if time.monotonic() > until:
-                sys.exit(f"step {number} is not in force after {STEP_TIMEOUT:g} s")
+                sys.exit(f"step {number} does not serve after {STEP_TIMEOUT:g} s")
             await asyncio.sleep(0.005)
-        certain.append(load.newest_heard)
+        certain.append(load.newest_received)
         if number % 10 == 0:
             print(f"{number} switches, {len(load.answers)} answers", flush=True)
         await asyncio.sleep(0.2)
@@ -188,21 +188,21 @@ def verdict(load: Load, published: list[float], certain: list[float]) -> dict[st
         # The first version is 0 until step 1, and 1 from then on.
         step = 0 if answer.version == 0 else answer.version
         over = certain[step + 1] if step + 1 < len(certain) else float("inf")
-        wrong += not (published[step] <= answer.heard and answer.sent <= over)
-        last = bisect_right(published, answer.heard) - 1
+        wrong += not (published[step] <= answer.received and answer.sent <= over)
+        last = bisect_right(published, answer.received) - 1
         switching = last > 0 and answer.sent <= certain[last] + AFTERMATH
         (during if switching else besides).append(answer)
 
-    def heard(of: list[Answer]) -> float:
-        return p99([(each.heard - each.sent) * 1000 for each in of])
+    def at_the_clients(of: list[Answer]) -> float:
+        return p99([(each.received - each.sent) * 1000 for each in of])
 
-    def told(of: list[Answer]) -> float:
+    def in_the_server(of: list[Answer]) -> float:
         return p99([each.took_ms for each in of])
 
     def p99(of: list[float]) -> float:
         return round(statistics.quantiles(of, n=100)[98], 3) if len(of) > 1 else float("nan")
 
-    seconds = load.answers[-1].heard - load.answers[0].sent
+    seconds = load.answers[-1].received - load.answers[0].sent
     return {
         "taken": datetime.now(UTC).date().isoformat(),
         "switches": len(published) - 1,
@@ -213,12 +213,12 @@ def verdict(load: Load, published: list[float], certain: list[float]) -> dict[st
         "not_in_force": wrong,
         "requests_during_switches": len(during),
         "broker": kind(),
-        "p99_ms_during": heard(during),
-        "p99_ms_besides": heard(besides),
-        "p99_ratio": round(heard(during) / heard(besides), 2),
-        "p99_ms_during_in_the_server": told(during),
-        "p99_ms_besides_in_the_server": told(besides),
-        "p99_ratio_in_the_server": round(told(during) / told(besides), 2),
+        "p99_ms_during": at_the_clients(during),
+        "p99_ms_besides": at_the_clients(besides),
+        "p99_ratio": round(at_the_clients(during) / at_the_clients(besides), 2),
+        "p99_ms_during_in_the_server": in_the_server(during),
+        "p99_ms_besides_in_the_server": in_the_server(besides),
+        "p99_ratio_in_the_server": round(in_the_server(during) / in_the_server(besides), 2),
     }
 
 

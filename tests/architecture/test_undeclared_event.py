@@ -26,7 +26,7 @@ class ModelForgotten(EventBody):
 
 def test_an_undeclared_event_fails_the_tests_of_the_contracts(tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text(PLANTED)
-    told = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "planted", "-k", "listed", CONTRACTS],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -34,6 +34,6 @@ def test_an_undeclared_event_fails_the_tests_of_the_contracts(tmp_path: Path) ->
         text=True,
         timeout=120,
     )
-    (failed,) = [line for line in told.stdout.splitlines() if line.startswith("FAILED")]
+    (failed,) = [line for line in ran.stdout.splitlines() if line.startswith("FAILED")]
     assert "test_every_event_class_is_listed_once" in failed
-    assert told.returncode == 1, told.stdout + told.stderr
+    assert ran.returncode == 1, ran.stdout + ran.stderr

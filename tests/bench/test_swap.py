@@ -14,22 +14,23 @@ def found(*answers: Answer) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("sent", "heard", "version"),
+    ("sent", "received", "version"),
     [(1.0, 1.1, 0), (9.9, 10.5, 0), (10.9, 11.1, 0), (9.9, 10.5, 1), (15.0, 15.1, 1), (30, 31, 2)],
 )
 def test_a_version_that_may_have_been_in_force_is_right(
-    sent: float, heard: float, version: int
+    sent: float, received: float, version: int
 ) -> None:
-    assert found(Answer(sent, heard, 200, version, 0.5))["not_in_force"] == 0
+    assert found(Answer(sent, received, 200, version, 0.5))["not_in_force"] == 0
 
 
 @pytest.mark.parametrize(
-    ("sent", "heard", "version"), [(11.1, 11.2, 0), (9.0, 9.9, 1), (21.1, 21.2, 1), (1.0, 1.1, 2)]
+    ("sent", "received", "version"),
+    [(11.1, 11.2, 0), (9.0, 9.9, 1), (21.1, 21.2, 1), (1.0, 1.1, 2)],
 )
 def test_a_version_that_was_over_or_not_told_of_yet_is_wrong(
-    sent: float, heard: float, version: int
+    sent: float, received: float, version: int
 ) -> None:
-    assert found(Answer(sent, heard, 200, version, 0.5))["not_in_force"] == 1
+    assert found(Answer(sent, received, 200, version, 0.5))["not_in_force"] == 1
 
 
 def test_what_is_no_200_failed_and_has_no_latency() -> None:
