@@ -42,7 +42,7 @@ def private_parts(text: str) -> list[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute):
             continue
-        own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        own = ast.unparse(node.value) in ("self", "cls", "super()")
         replaced = isinstance(node.ctx, ast.Store) and _root(node) in foreign
         if replaced or (_is_private(node.attr) and not own):
             found.append(ast.unparse(node))
@@ -123,6 +123,7 @@ def test_a_private_part_of_others_is_found(text: str) -> None:
     "text",
     [
         "class A:\n    def f(self): return self._own",
+        "class A(B):\n    def _own(self): return super()._own()",
         "from confluent_kafka import KafkaError\nCODE = KafkaError._PARTITION_EOF",
         "import os\nos._exit(1)",
         "def f(pair): return pair._replace(a=1)",
