@@ -1,13 +1,11 @@
 """Consume, handle, publish: outputs, state and offsets in one transaction."""
 
 import logging
-import threading
 from collections.abc import Sequence
 
-from servicekit.bus import MAX_VALUE_BYTES, Bus, Message, Record
-from servicekit.clock import Clock, SystemClock
+from servicekit.bus import MAX_VALUE_BYTES, Bus, Message, Record, TransactionalSession
+from servicekit.clock import Clock
 from servicekit.cloudevents import decode
-from servicekit.deadletter import dead_letter
 from servicekit.errors import (
     FatalBusError,
     TooLargeError,
@@ -15,9 +13,8 @@ from servicekit.errors import (
     UnavailableError,
 )
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.lag import LagGauge
+from servicekit.loops.loop import SessionLoop
 from servicekit.loops.offset_reset import Move, Moved, move_slot
-from servicekit.loops.outages import keep_turning
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
 from servicekit.telemetry.committed import holding
@@ -25,7 +22,7 @@ from servicekit.telemetry.committed import holding
 log = logging.getLogger(__name__)
 
 
-class TransactionalLoop:
+class TransactionalLoop(SessionLoop[TransactionalSession]):
     """Runs one slot of a processor, exactly once."""
 
     def __init__(
@@ -40,46 +37,28 @@ class TransactionalLoop:
         poll_seconds: float = 0.1,
         backoff: Backoff | None = None,
     ) -> None:
-        self.name = f"{processor.service}-{slot}"
-        self._processor = processor
-        self._service = processor.service
-        self._clock = clock or SystemClock()
-        self._session = bus.transactional(
-            service=processor.service, topics=processor.topics, slot=slot, slots=slots
+        service = processor.service
+        super().__init__(
+            f"{service}-{slot}",
+            bus.transactional(service=service, topics=processor.topics, slot=slot, slots=slots),
+            service=service,
+            group=service,
+            poll_seconds=poll_seconds,
+            clock=clock,
+            backoff=backoff,
         )
-        self._lag = LagGauge(processor.service, self._session)
+        self._processor = processor
         self._slot = slot
         self._max_batch = max_batch
-        self._poll_seconds = poll_seconds
-        self._backoff = backoff or Backoff()
         self._handlers = {body.type: handler for body, handler in processor.handlers.items()}
         self._tables = {table.name: table for table in processor.tables}
-        self.ready = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set; an outage is waited out.
-
-        Raises:
-            FatalBusError: the process has to be started again.
-        """
-        try:
-            keep_turning(self.name, self._turn, stop, self._backoff)
-        finally:
-            self.close()
-
-    def _turn(self) -> None:
-        if not self.ready:
-            self.open()
-        self.step()
-
-    def open(self) -> None:
-        """Take over the slot and read its state.
+    def _restore(self) -> None:
+        """Read the slot's state.
 
         Raises:
-            UnavailableError: open again.
-            FatalBusError: the state cannot be read by this version of the service.
+            FatalBusError: this version of the service cannot read it.
         """
-        self._session.open()
         for table in self._tables.values():
             table.clear()
         count = 0
@@ -105,12 +84,6 @@ class TransactionalLoop:
             )
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
-        self.ready = True
-
-    def close(self) -> None:
-        """Leave; what was not committed will be read again."""
-        self.ready = False
-        self._session.close()
 
     def move(self, move: Move) -> Moved:
         """See `Movable.move`."""
@@ -123,8 +96,7 @@ class TransactionalLoop:
             UnavailableError: nothing happened; the batch will be read again.
         """
         try:
-            batch = self._session.poll(self._max_batch, self._poll_seconds)
-            self._lag.look()
+            batch = self._poll(self._max_batch, self._poll_seconds)
             if not batch:
                 return 0
             tally = Tally()
@@ -151,10 +123,7 @@ class TransactionalLoop:
     def _undo(self) -> None:
         for table in self._tables.values():
             table.rollback()
-        try:
-            self._session.rewind()
-        except UnavailableError:
-            self.ready = False
+        self._rewind()
 
     def _handle_all(self, batch: Sequence[Message], tally: Tally) -> list[Record]:
         """The records that a batch makes: outputs, dead letters and changes of state."""
@@ -193,11 +162,7 @@ class TransactionalLoop:
             for table, mark in marks:
                 table.rollback(mark)
             del tally.held[told:]
-            log.exception(
-                "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
-            )
-            tally.dead[type(error).__name__] += 1
-            return [dead_letter(self._processor.dead_topic, message, error, self._clock.now())]
+            return [self._dead_letter(message, error, tally)]
         tally.handled[event.body.type] += 1
         return outputs
 
