@@ -316,8 +316,8 @@ class MemoryView:
 
     @property
     def caught_up(self) -> bool:
-        """Always: a poll hands out all there is."""
-        return True
+        """See `TopicView.caught_up`."""
+        return not any(self._reader.lag().values())
 
     def close(self) -> None:
         """Nothing to leave."""
