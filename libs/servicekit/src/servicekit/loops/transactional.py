@@ -17,7 +17,7 @@ from servicekit.loops.loop import SessionLoop
 from servicekit.loops.offset_reset import Move, Moved, move_slot
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
-from servicekit.telemetry.committed import holding
+from servicekit.telemetry.committed import collecting
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             if not batch:
                 return 0
             tally = Tally()
-            with holding(tally.held):
+            with collecting(tally.on_commit):
                 records = self._handle_all(batch, tally)
         except UnavailableError:
             self._undo()
@@ -139,7 +139,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                 table.rollback()
             tally.handled.clear()
             tally.dead.clear()
-            tally.held.clear()
+            tally.on_commit.clear()
             return [
                 record for message in batch for record in self._handle(message, tally, check=True)
             ] + self._state_records()
@@ -147,7 +147,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
     def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""
         marks = [(table, table.mark()) for table in self._tables.values()]
-        told = len(tally.held)
+        callbacks = len(tally.on_commit)
         try:
             event = decode(message)
             handler = self._handlers.get(event.body.type)
@@ -161,7 +161,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         except Exception as error:
             for table, mark in marks:
                 table.rollback(mark)
-            del tally.held[told:]
+            del tally.on_commit[callbacks:]
             return [self._dead_letter(message, error, tally)]
         tally.handled[event.body.type] += 1
         return outputs

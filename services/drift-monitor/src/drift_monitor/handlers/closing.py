@@ -15,6 +15,7 @@ from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import State, key_of
 from drift_monitor.ports import DriftReports, References
 from event_schemas import EventBody
+from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class Closing:
         clock = self._state.clocks.get(window.model)
         now = clock.watermark.time if clock is not None else None
         delay = (window.end if now is None else now) - (window.aligned - before)
-        metrics.DETECT_SECONDS.labels(window.model, kind).observe(delay / 1e6)
+        when_committed(metrics.DETECT_SECONDS.labels(window.model, kind).observe, delay / 1e6)
 
 
 def _waits(slice_: Slice, model: str) -> bool:

@@ -110,14 +110,12 @@ class WindowsHandlers:
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
-            metrics.DROPPED.labels(body.model, "version named by the caller").inc()
+            _drop(body.model, "version named by the caller")
             return
         clock = self.state.clocks.get(body.model) or Clock()
         watermark = clock.watermark.time
         if time < self._horizon(body.model, watermark):
-            when_committed(
-                metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc
-            )
+            _drop(body.model, "prediction later than its label's wait")
             return
         key, known, label, labelled = self._known(body)
         if known is not None and known.predicted:
@@ -316,9 +314,7 @@ class WindowsHandlers:
         end = aligned + plan.window
         due = end + plan.lateness
         if watermark is not None and due <= watermark:
-            when_committed(
-                metrics.DROPPED.labels(body.model, "prediction later than its window").inc
-            )
+            _drop(body.model, "prediction later than its window")
             return key, None
         force = self.state.force.get(body.model)
         part = force.sequence << 10 if force is not None else 0
