@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import islice
 
 from event_schemas import EventBody
-from servicekit.bus import Batch, Lag, Message, Place, Positions, Record
+from servicekit.bus import Batch, Lag, Message, PartitionOffset, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import (
@@ -136,9 +136,9 @@ class _Reader:
         for (topic, partition), offset in positions.items():
             self._bus.committed[self._group, topic, partition] = offset
 
-    def places(self, start: Start) -> list[Place]:
+    def offsets(self, start: Start) -> list[PartitionOffset]:
         return [
-            Place(
+            PartitionOffset(
                 *(topic, partition),
                 self._bus.committed.get((self._group, topic, partition)),
                 self._first(self._bus.logs[topic, partition], start),
@@ -155,8 +155,8 @@ class _Reader:
         return next(later, len(log))
 
     @property
-    def placeless(self) -> bool:
-        return all(place.committed is None for place in self.places(Start("latest")))
+    def never_committed(self) -> bool:
+        return all(offset.committed is None for offset in self.offsets(Start("latest")))
 
 
 class MemoryTransactionalSession:
@@ -182,13 +182,13 @@ class MemoryTransactionalSession:
         return iter(list(self._bus.logs[self._state]))
 
     @property
-    def placeless(self) -> bool:
-        """See `TransactionalSession.placeless`."""
-        return self._reader.placeless
+    def never_committed(self) -> bool:
+        """See `TransactionalSession.never_committed`."""
+        return self._reader.never_committed
 
-    def places(self, start: Start) -> list[Place]:
-        """See `TransactionalSession.places`."""
-        return self._reader.places(start)
+    def offsets(self, start: Start) -> list[PartitionOffset]:
+        """See `TransactionalSession.offsets`."""
+        return self._reader.offsets(start)
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `TransactionalSession.poll`; never waits."""
@@ -234,9 +234,9 @@ class MemoryGroupSession:
         self._epoch = self._bus.epoch(self._identity)
         self._reader.rewind()
 
-    def places(self, start: Start) -> list[Place]:
-        """See `GroupSession.places`."""
-        return self._reader.places(start)
+    def offsets(self, start: Start) -> list[PartitionOffset]:
+        """See `GroupSession.offsets`."""
+        return self._reader.offsets(start)
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `GroupSession.poll`; never waits."""
@@ -286,11 +286,11 @@ class MemorySender:
         done.set_result(None)
         return done
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         """See `Sender.send_batch`."""
         for record in batch.split():
             self._bus.append(record)
-            settled(None)
+            on_done(None)
         return len(batch.records)
 
     def poll(self) -> None:

@@ -13,7 +13,7 @@ from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import Move, Moved, move_group
+from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_group
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
 
@@ -57,9 +57,9 @@ class JobLoop(SessionLoop[GroupSession]):
         self._done: tuple[Message, list[Record], Tally] | None = None
         """The last message whose job ended, until its offset is committed."""
 
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_group(self.name, self._session, move)
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
+        """See `Resettable.reset_offsets`."""
+        return reset_group(self.name, self._session, reset)
 
     def step(self) -> int:
         """Handle at most one message; returns how many.

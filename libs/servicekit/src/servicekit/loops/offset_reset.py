@@ -1,16 +1,16 @@
-"""Moves the place where a loop goes on reading, once, when a person asks for it."""
+"""Sets where a loop goes on reading, once, when a person asks for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from servicekit.bus import GroupSession, Place, Record, TransactionalSession
-from servicekit.errors import RefusedMoveError
+from servicekit.bus import GroupSession, PartitionOffset, Record, TransactionalSession
+from servicekit.errors import RefusedResetError
 from servicekit.start import Start
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class OffsetReset:
     """What is asked for."""
 
     start: Start
@@ -19,78 +19,78 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ResetReport:
     """What was done."""
 
     loop: str
-    places: Sequence[Place]
+    offsets: Sequence[PartitionOffset]
     forgotten: int = 0
     """Keys of the state."""
 
 
-class Movable(Protocol):
-    """A component that reads from a place of its own."""
+class Resettable(Protocol):
+    """A component that keeps offsets of its own."""
 
     name: str
 
-    def move(self, move: Move) -> Moved:
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
         """Set where the next start goes on; the loop must not be open.
 
         Raises:
-            RefusedMoveError: nothing was done.
+            RefusedResetError: nothing was done.
             UnavailableError: nothing was done.
             FatalBusError: a process of the same slot or member came in between.
         """
         ...
 
 
-def move_group(name: str, session: GroupSession, move: Move) -> Moved:
-    """Move a group; its effects know what they have had."""
+def reset_group(name: str, session: GroupSession, reset: OffsetReset) -> ResetReport:
+    """Reset a group; its effects know what they have had."""
     session.open()
     try:
-        places = session.places(move.start)
-        session.commit({(p.topic, p.partition): p.target for p in places})
+        offsets = session.offsets(reset.start)
+        session.commit({(o.topic, o.partition): o.target for o in offsets})
     finally:
         session.close()
-    return Moved(name, places)
+    return ResetReport(name, offsets)
 
 
-def move_slot(
-    name: str, session: TransactionalSession, state_topic: str, slot: int, move: Move
-) -> Moved:
-    """Move a slot and forget its state in one transaction.
+def reset_slot(
+    name: str, session: TransactionalSession, state_topic: str, slot: int, reset: OffsetReset
+) -> ResetReport:
+    """Reset a slot and forget its state in one transaction.
 
-    A process that has the slot is fenced by it, and starts anew from the new place.
+    A process that has the slot is fenced by it, and starts anew from the new offsets.
 
     Raises:
-        RefusedMoveError: it would count again what its state holds.
+        RefusedResetError: it would count again what its state holds.
     """
     session.open()
     try:
-        places = session.places(move.start)
-        held: dict[bytes, None] = {}
+        offsets = session.offsets(reset.start)
+        keys: dict[bytes, None] = {}
         for message in session.restore():
             key = message.key or b""
             if message.value is None:
-                held.pop(key, None)
+                keys.pop(key, None)
             else:
-                held[key] = None
-        if held and not move.reset_state and (back := [p for p in places if _goes_back(p)]):
-            where = ", ".join(f"{p.topic}[{p.partition}]" for p in back)
-            raise RefusedMoveError(
+                keys[key] = None
+        if keys and not reset.reset_state and (back := [o for o in offsets if _goes_back(o)]):
+            where = ", ".join(f"{o.topic}[{o.partition}]" for o in back)
+            raise RefusedResetError(
                 f"{name}: {state_topic} holds what was counted from {where}, which would be counted"
                 " again: add --reset-state to forget it in the same step"
             )
-        forgotten = list(held) if move.reset_state else []
+        forgotten = list(keys) if reset.reset_state else []
         session.commit(
             [Record(state_topic, key, None, partition=slot) for key in forgotten],
-            {(p.topic, p.partition): p.target for p in places},
+            {(o.topic, o.partition): o.target for o in offsets},
         )
     finally:
         session.close()
-    return Moved(name, places, len(forgotten))
+    return ResetReport(name, offsets, len(forgotten))
 
 
-def _goes_back(place: Place) -> bool:
-    # Who has a state has read something: an offset that is gone tells nothing about how much.
-    return place.committed is None or place.target < place.committed
+def _goes_back(offset: PartitionOffset) -> bool:
+    # Who has a state has read something: an offset that is lost says nothing about how much.
+    return offset.committed is None or offset.target < offset.committed

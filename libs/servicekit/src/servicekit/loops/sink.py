@@ -13,7 +13,7 @@ from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import Move, Moved, move_group
+from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_group
 from servicekit.loops.outputs import Tally
 from servicekit.telemetry.tracing import current_traceparent, handling_batch
 
@@ -104,9 +104,9 @@ class SinkLoop(SessionLoop[GroupSession]):
         """Publish what an earlier process wrote and may not have published."""
         self._session.publish([encode(event) for event in self._sink.recover()])
 
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_group(self.name, self._session, move)
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
+        """See `Resettable.reset_offsets`."""
+        return reset_group(self.name, self._session, reset)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.

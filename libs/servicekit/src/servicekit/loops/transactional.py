@@ -14,7 +14,7 @@ from servicekit.errors import (
 )
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import Move, Moved, move_slot
+from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_slot
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
 from servicekit.telemetry.committed import collecting
@@ -75,7 +75,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                         " wrote it, or give the changed field a default"
                     ) from error
                 count += 1
-        if count and self._session.placeless:
+        if count and self._session.never_committed:
             raise FatalBusError(
                 f"{self.name} has a state in {self._processor.state_topic}, and the brokers no"
                 " longer know how far it had read (offsets.retention.minutes is how long they"
@@ -85,9 +85,10 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
 
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_slot(self.name, self._session, self._processor.state_topic, self._slot, move)
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
+        """See `Resettable.reset_offsets`."""
+        state_topic = self._processor.state_topic
+        return reset_slot(self.name, self._session, state_topic, self._slot, reset)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.

@@ -9,7 +9,7 @@ from drift_monitor.domain.slices import Slice
 from drift_monitor.domain.verdicts import Streak, Verdict
 from drift_monitor.domain.windows import Window
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.bodies import arm_measured, drift_cleared, drift_detected
+from drift_monitor.handlers.events import arm_measured, drift_cleared, drift_detected
 from drift_monitor.handlers.judging import Judging, Seen
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import State, key_of

@@ -27,7 +27,7 @@ from drift_monitor.domain.verdicts import (
 )
 from drift_monitor.domain.windows import Window
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.bodies import columns_of, moment
+from drift_monitor.handlers.events import columns_of, moment
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import RowsTable, State, key_of
 from drift_monitor.metrics import DRIFT_SCORE
