@@ -1,6 +1,6 @@
 """What a person sees who starts a service with `--help`, or with an argument that it lacks."""
 
-import threading
+from typing import Any
 
 import pytest
 from pydantic import Field, SecretStr
@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from servicekit.bus import PartitionOffset
 from servicekit.command import carry_out, read_command, settings_of_command
 from servicekit.errors import RefusedResetError, UnavailableError
+from servicekit.loops.loop import SessionLoop
 from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.settings import ServiceSettings
 from servicekit.start import Start
@@ -81,15 +82,17 @@ def test_a_place_that_is_none_ends_it_before_it_does_anything(
     assert said in capsys.readouterr().err
 
 
-class Reader:
+class Reader(SessionLoop[Any]):
     name = "counter-0"
-    ready = False
 
     def __init__(self, outcome: ResetReport | Exception) -> None:
         self._outcome = outcome
 
-    def run(self, stop: threading.Event) -> None:
+    def step(self) -> int:
         raise AssertionError("it is only reset")
+
+    def _commit_reset(self, offsets: object, *, reset_state: bool) -> int:
+        raise AssertionError("the test says what comes of it")
 
     def reset_offsets(self, reset: OffsetReset) -> ResetReport:
         if isinstance(self._outcome, Exception):

@@ -5,7 +5,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pydantic_core import PydanticUndefined
 
@@ -13,7 +13,8 @@ from servicekit.access import KafkaAccess
 from servicekit.component import Component
 from servicekit.errors import FatalBusError, RefusedResetError, UnavailableError
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
-from servicekit.loops.offset_reset import OffsetReset, ResetReport, Resettable
+from servicekit.loops.loop import SessionLoop
+from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.settings import load_settings
 from servicekit.start import FORMS, Start
 
@@ -107,10 +108,10 @@ def reset_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Offs
 def carry_out(reset: OffsetReset, components: Iterable[Component]) -> int:
     """Reset the components that keep offsets, and say what was done; returns the exit code."""
     for component in components:
-        if not hasattr(component, "reset_offsets"):
+        if not isinstance(component, SessionLoop):
             continue
         try:
-            report = cast("Resettable", component).reset_offsets(reset)
+            report = component.reset_offsets(reset)
         except RefusedResetError as error:
             print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
             return EXIT_UNUSABLE

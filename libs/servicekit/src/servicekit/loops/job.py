@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from concurrent.futures import Future, wait
 
 from event_schemas import EventBody
-from servicekit.bus import Bus, GroupSession, Message, Record
+from servicekit.bus import Bus, Message, Record
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_group
+from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
 
 log = logging.getLogger(__name__)
 
 
-class JobLoop(SessionLoop[GroupSession]):
+class JobLoop(GroupLoop):
     """Runs a job for each event, publishes what it yields, and only then commits.
 
     A job may be run again after a crash, so it is idempotent by the event's id. What it yields has
@@ -42,13 +41,12 @@ class JobLoop(SessionLoop[GroupSession]):
         poll_seconds: float = 0.2,
         backoff: Backoff | None = None,
     ) -> None:
-        group = group or service
-        topics = [body.topic() for body in jobs]
         super().__init__(
-            f"{group}-{member}",
-            bus.group(group=group, topics=topics, member=member),
+            bus,
             service=service,
-            group=group,
+            group=group or service,
+            topics=[body.topic() for body in jobs],
+            member=member,
             poll_seconds=poll_seconds,
             clock=clock,
             backoff=backoff,
@@ -56,10 +54,6 @@ class JobLoop(SessionLoop[GroupSession]):
         self._jobs = {body.type: job for body, job in jobs.items()}
         self._done: tuple[Message, list[Record], Tally] | None = None
         """The last message whose job ended, until its offset is committed."""
-
-    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
-        """See `Resettable.reset_offsets`."""
-        return reset_group(self.name, self._session, reset)
 
     def step(self) -> int:
         """Handle at most one message; returns how many.

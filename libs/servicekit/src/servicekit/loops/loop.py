@@ -4,13 +4,22 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from servicekit.bus import GroupSession, Message, Record, TransactionalSession
+from servicekit.bus import (
+    Bus,
+    GroupSession,
+    Message,
+    PartitionOffset,
+    Record,
+    TransactionalSession,
+)
 from servicekit.clock import Clock, SystemClock
 from servicekit.deadletter import dead_letter
 from servicekit.errors import PoisonMessageError, UnavailableError
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.loops.outputs import Tally
 from servicekit.telemetry.metrics import CONSUMER_LAG, OUTAGES
 
@@ -123,6 +132,26 @@ class SessionLoop(Loop, Generic[S]):
         self.ready = False
         self._session.close()
 
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
+        """Set where the next start goes on; the loop must not be open.
+
+        Raises:
+            RefusedResetError: nothing was done.
+            UnavailableError: nothing was done.
+            FatalBusError: a process of the same slot or member came in between.
+        """
+        self._session.open()
+        try:
+            offsets = self._session.offsets(reset.start)
+            forgotten = self._commit_reset(offsets, reset_state=reset.reset_state)
+        finally:
+            self._session.close()
+        return ResetReport(self.name, offsets, forgotten)
+
+    @abstractmethod
+    def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
+        """Commit the targets; returns how many keys of the state were forgotten."""
+
     def _poll(self, max_messages: int, timeout: float) -> list[Message]:
         messages = self._session.poll(max_messages, timeout)
         if (now := time.monotonic()) >= self._next_lag:
@@ -145,3 +174,37 @@ class SessionLoop(Loop, Generic[S]):
         log.error("dead letter: %s: %s", where, error, exc_info=traceback)
         tally.dead[type(error).__name__] += 1
         return dead_letter(f"{self._service}.dead", message, error, self._clock.now())
+
+
+class GroupLoop(SessionLoop[GroupSession]):
+    """Reads as a member of a consumer group; what it writes to knows what it has had.
+
+    Args:
+        member: which replica this is; None: one of many, see `Bus.group`.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        service: str,
+        group: str,
+        topics: Sequence[str],
+        member: str | None,
+        poll_seconds: float,
+        clock: Clock | None,
+        backoff: Backoff | None,
+    ) -> None:
+        super().__init__(
+            group if member is None else f"{group}-{member}",
+            bus.group(group=group, topics=topics, member=member),
+            service=service,
+            group=group,
+            poll_seconds=poll_seconds,
+            clock=clock,
+            backoff=backoff,
+        )
+
+    def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
+        self._session.commit({(o.topic, o.partition): o.target for o in offsets})
+        return 0

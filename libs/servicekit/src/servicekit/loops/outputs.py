@@ -12,7 +12,7 @@ from servicekit.cloudevents import encode
 from servicekit.event import Event, caused_by
 from servicekit.telemetry import metrics
 from servicekit.telemetry.committed import Callback
-from servicekit.telemetry.tracing import decided, exporting, handling
+from servicekit.telemetry.tracing import decided, handling
 
 
 def handle(
@@ -28,32 +28,23 @@ def handle(
         TooManyHopsError: events cause each other without end.
         TooLargeError: an output is larger than a topic takes.
     """
-    if not exporting():
-        return _outputs(event, handler(event), service, clock, event.traceparent)
+    source = f"/tailrace/{service}"
+    counts: Counter[str] = Counter()
+    records = []
     began = time.time_ns()
     with handling(event, service):
         events = list(handler(event))
         traceparent = decided(event, service, began) if events else None
-        return _outputs(event, events, service, clock, traceparent)
-
-
-def _outputs(
-    event: Event[Any],
-    events: Iterable[EventBody],
-    service: str,
-    clock: Clock,
-    traceparent: str | None,
-) -> list[Record]:
-    source = f"/tailrace/{service}"
-    counts: dict[str, int] = {}
-    records = []
-    for body in events:
-        index = counts.get(body.type, 0)
-        counts[body.type] = index + 1
-        output = caused_by(
-            event, body, index=index, source=source, time=clock.now(), traceparent=traceparent
-        )
-        records.append(encode(output))
+        for body in events:
+            output = caused_by(
+                *(event, body),
+                index=counts[body.type],
+                source=source,
+                time=clock.now(),
+                traceparent=traceparent,
+            )
+            counts[body.type] += 1
+            records.append(encode(output))
     return records
 
 

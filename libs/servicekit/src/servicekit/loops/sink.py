@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from servicekit.bus import Bus, GroupSession, Message, Positions, Record
+from servicekit.bus import Bus, Message, Positions, Record
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_group
+from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally
 from servicekit.telemetry.tracing import current_traceparent, handling_batch
 
@@ -64,11 +63,10 @@ class _Written:
     size: int
 
 
-class SinkLoop(SessionLoop[GroupSession]):
+class SinkLoop(GroupLoop):
     """Feeds a sink: write, publish, commit, in that order, each until it works.
 
     Args:
-        member: which replica this is; None: one of many, see `Bus.group`.
         linger_seconds: how long a batch that is not full waits for more.
     """
 
@@ -87,10 +85,11 @@ class SinkLoop(SessionLoop[GroupSession]):
         backoff: Backoff | None = None,
     ) -> None:
         super().__init__(
-            service if member is None else f"{service}-{member}",
-            bus.group(group=service, topics=topics, member=member),
+            bus,
             service=service,
             group=service,
+            topics=topics,
+            member=member,
             poll_seconds=poll_seconds,
             clock=clock,
             backoff=backoff,
@@ -103,10 +102,6 @@ class SinkLoop(SessionLoop[GroupSession]):
     def _restore(self) -> None:
         """Publish what an earlier process wrote and may not have published."""
         self._session.publish([encode(event) for event in self._sink.recover()])
-
-    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
-        """See `Resettable.reset_offsets`."""
-        return reset_group(self.name, self._session, reset)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.

@@ -3,18 +3,25 @@
 import logging
 from collections.abc import Sequence
 
-from servicekit.bus import MAX_VALUE_BYTES, Bus, Message, Record, TransactionalSession
+from servicekit.bus import (
+    MAX_VALUE_BYTES,
+    Bus,
+    Message,
+    PartitionOffset,
+    Record,
+    TransactionalSession,
+)
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode
 from servicekit.errors import (
     FatalBusError,
+    RefusedResetError,
     TooLargeError,
     TransactionAbortedError,
     UnavailableError,
 )
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
-from servicekit.loops.offset_reset import OffsetReset, ResetReport, reset_slot
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
 from servicekit.telemetry.committed import collecting
@@ -85,10 +92,36 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
 
-    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
-        """See `Resettable.reset_offsets`."""
+    def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
+        """Forget the state in the same transaction.
+
+        A process that has the slot is fenced by it, and starts anew from the new offsets.
+
+        Raises:
+            RefusedResetError: it would count again what the state holds.
+        """
+        keys: dict[bytes, None] = {}
+        for message in self._session.restore():
+            key = message.key or b""
+            if message.value is None:
+                keys.pop(key, None)
+            else:
+                keys[key] = None
         state_topic = self._processor.state_topic
-        return reset_slot(self.name, self._session, state_topic, self._slot, reset)
+        # Who has a state has read something: an offset that is lost says nothing about how much.
+        back = [o for o in offsets if o.committed is None or o.target < o.committed]
+        if keys and back and not reset_state:
+            where = ", ".join(f"{o.topic}[{o.partition}]" for o in back)
+            raise RefusedResetError(
+                f"{self.name}: {state_topic} holds what was counted from {where}, which would be"
+                " counted again: add --reset-state to forget it in the same step"
+            )
+        forgotten = list(keys) if reset_state else []
+        self._session.commit(
+            [Record(state_topic, key, None, partition=self._slot) for key in forgotten],
+            {(o.topic, o.partition): o.target for o in offsets},
+        )
+        return len(forgotten)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.

@@ -99,13 +99,11 @@ def handling(event: Event, service: str) -> Iterator[str | None]:
 def decided(event: Event, service: str, began: int) -> str | None:
     """The `traceparent` of what an event brought about, when it was handled in the current span.
 
-    Where that span is not sampled, a trace begins here, which is linked to the event's.
-
-    Args:
-        event: the event that was handled.
-        service: that handled it.
-        began: when the handling began, in nanoseconds since 1970.
+    Where that span is not sampled, a trace begins here, which is linked to the event's. `began` is
+    when the handling did, in nanoseconds since 1970.
     """
+    if not _exporting:
+        return event.traceparent
     if trace.get_current_span().is_recording():
         return current_traceparent()
     origin = _context_of(event.traceparent)
