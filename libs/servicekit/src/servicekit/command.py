@@ -26,11 +26,7 @@ def settings_of_command(
 ) -> S:
     """The settings of a service that was started from a command line, which has no options.
 
-    Args:
-        kind: the class of the settings.
-        name: of the command.
-        does: a sentence for people.
-        arguments: default: those of the process.
+    `--help` shows what the command `does`, a sentence for people.
 
     Raises:
         SystemExit: with code 0 after `--help`, with code 2 when an argument or a setting is wrong.
@@ -44,12 +40,7 @@ def read_command(
 ) -> tuple[S, OffsetReset | None]:
     """As `settings_of_command`, of a service that keeps offsets in Kafka: `--from` resets them.
 
-    Args:
-        kind: the class of the settings.
-        name: of the command.
-        does: a sentence for people.
-        arguments: default: those of the process.
-        state: whether it keeps a state in Kafka as well.
+    `state` says whether it keeps a state in Kafka as well.
     """
     parser = _parser(kind, name, does)
     add_reset_arguments(parser, state=state)

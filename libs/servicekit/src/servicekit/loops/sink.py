@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from servicekit.bus import Bus, Message, Positions, Record
@@ -14,7 +14,7 @@ from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally
-from servicekit.telemetry.tracing import current_traceparent, handling_batch
+from servicekit.telemetry.tracing import handling_batch, traced
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,6 @@ class Received(NamedTuple):
 
     event: Event
     message: Message
-
-
-def _traced(events: Sequence[Event]) -> list[Event]:
-    """The events, in the trace of the batch that made them unless they have one of their own."""
-    traceparent = current_traceparent()
-    if traceparent is None:
-        return list(events)
-    return [e if e.traceparent else replace(e, traceparent=traceparent) for e in events]
 
 
 class Sink(Protocol):
@@ -133,44 +125,30 @@ class SinkLoop(GroupLoop):
         while len(messages) < self._max_batch and (left := enough - time.monotonic()) > 0:
             messages += self._poll(self._max_batch - len(messages), left)
         tally = Tally()
-        received, dead = self._decode(messages, tally)
-        events: list[Event] = []
-        if received:
-            events, more = self._write(received, tally)
-            dead += more
-        return _Written(
-            [encode(event) for event in events] + dead,
-            {(m.topic, m.partition): m.offset + 1 for m in messages},
-            tally,
-            len(messages),
-        )
-
-    def _decode(
-        self, messages: Sequence[Message], tally: Tally
-    ) -> tuple[list[Received], list[Record]]:
         received: list[Received] = []
-        dead: list[Record] = []
+        records: list[Record] = []
         for message in messages:
             try:
                 received.append(Received(decode(message), message))
             except Exception as error:
-                dead.append(self._dead_letter(message, error, tally))
-        return received, dead
+                records.append(self._dead_letter(message, error, tally))
+        if received:
+            records += self._write(received, tally)
+        positions = {(m.topic, m.partition): m.offset + 1 for m in messages}
+        return _Written(records, positions, tally, len(messages))
 
-    def _write(self, batch: Sequence[Received], tally: Tally) -> tuple[list[Event], list[Record]]:
+    def _write(self, batch: Sequence[Received], tally: Tally) -> list[Record]:
         try:
             with handling_batch([item.event for item in batch], self._service):
-                events = _traced(self._sink.write(batch))
+                events = traced(self._sink.write(batch))
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
             if len(batch) == 1:
-                return [], [self._dead_letter(batch[0].message, error, tally)]
+                return [self._dead_letter(batch[0].message, error, tally)]
             # One event of the batch breaks the sink: halve it until that one is alone.
             log.exception("a batch of %d failed; trying its halves", len(batch))
             middle = len(batch) // 2
-            left, left_dead = self._write(batch[:middle], tally)
-            right, right_dead = self._write(batch[middle:], tally)
-            return left + right, left_dead + right_dead
+            return self._write(batch[:middle], tally) + self._write(batch[middle:], tally)
         tally.handled.update(item.event.body.type for item in batch)
-        return events, []
+        return [encode(event) for event in events]
