@@ -41,12 +41,13 @@ class JobLoop(GroupLoop):
         poll_seconds: float = 0.2,
         backoff: Backoff | None = None,
     ) -> None:
+        group = group or service
+        topics = [body.topic() for body in jobs]
         super().__init__(
-            bus,
+            f"{group}-{member}",
+            bus.group(group=group, topics=topics, member=member),
             service=service,
-            group=group or service,
-            topics=[body.topic() for body in jobs],
-            member=member,
+            group=group,
             poll_seconds=poll_seconds,
             clock=clock,
             backoff=backoff,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from servicekit.bus import (
-    Bus,
     GroupSession,
     Message,
     PartitionOffset,
@@ -86,7 +85,7 @@ class SessionLoop(Loop, Generic[S]):
 
     Args:
         service: prefix of the dead letters' topic.
-        group: consumer group.
+        group: consumer group; default: the service.
         poll_seconds: longest wait for a first message, and so for a stop.
     """
 
@@ -96,7 +95,7 @@ class SessionLoop(Loop, Generic[S]):
         session: S,
         *,
         service: str,
-        group: str,
+        group: str | None = None,
         poll_seconds: float,
         clock: Clock | None,
         backoff: Backoff | None,
@@ -104,7 +103,7 @@ class SessionLoop(Loop, Generic[S]):
         super().__init__(name, backoff=backoff)
         self._session: S = session
         self._service = service
-        self._group = group
+        self._group = group or service
         self._poll_seconds = poll_seconds
         self._clock = clock or SystemClock()
         self._next_lag = 0.0
@@ -177,33 +176,7 @@ class SessionLoop(Loop, Generic[S]):
 
 
 class GroupLoop(SessionLoop[GroupSession]):
-    """Reads as a member of a consumer group; what it writes to knows what it has had.
-
-    Args:
-        member: which replica this is; None: one of many, see `Bus.group`.
-    """
-
-    def __init__(
-        self,
-        bus: Bus,
-        *,
-        service: str,
-        group: str,
-        topics: Sequence[str],
-        member: str | None,
-        poll_seconds: float,
-        clock: Clock | None,
-        backoff: Backoff | None,
-    ) -> None:
-        super().__init__(
-            group if member is None else f"{group}-{member}",
-            bus.group(group=group, topics=topics, member=member),
-            service=service,
-            group=group,
-            poll_seconds=poll_seconds,
-            clock=clock,
-            backoff=backoff,
-        )
+    """Reads as a member of a consumer group; what it writes to knows what it has had."""
 
     def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
         self._session.commit({(o.topic, o.partition): o.target for o in offsets})

@@ -59,6 +59,7 @@ class SinkLoop(GroupLoop):
     """Feeds a sink: write, publish, commit, in that order, each until it works.
 
     Args:
+        member: which replica this is; None: one of many, see `Bus.group`.
         linger_seconds: how long a batch that is not full waits for more.
     """
 
@@ -77,11 +78,9 @@ class SinkLoop(GroupLoop):
         backoff: Backoff | None = None,
     ) -> None:
         super().__init__(
-            bus,
+            service if member is None else f"{service}-{member}",
+            bus.group(group=service, topics=topics, member=member),
             service=service,
-            group=service,
-            topics=topics,
-            member=member,
             poll_seconds=poll_seconds,
             clock=clock,
             backoff=backoff,

@@ -49,7 +49,6 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             f"{service}-{slot}",
             bus.transactional(service=service, topics=processor.topics, slot=slot, slots=slots),
             service=service,
-            group=service,
             poll_seconds=poll_seconds,
             clock=clock,
             backoff=backoff,

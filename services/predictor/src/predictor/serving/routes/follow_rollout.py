@@ -189,7 +189,8 @@ class RolloutFollower(Loop):
     def _find_or_load(
         self, step: RolloutStep, version: ModelVersion, failures: list[LoadFailure]
     ) -> LoadedVersion | None:
-        for loaded in self._loaded(step.model):
+        route = self.routes.by_model.get(step.model)
+        for loaded in route.versions if route else ():
             if loaded.is_of(version):
                 return loaded
         try:
@@ -208,10 +209,6 @@ class RolloutFollower(Loop):
             LoadFailure(step.model, step.sequence, version.version, reason, text, retry)
         )
         return None
-
-    def _loaded(self, model: str) -> tuple[LoadedVersion, ...]:
-        route = self.routes.by_model.get(model)
-        return route.versions if route else ()
 
     def _swap(self, routes: LoadedRoutes) -> None:
         self.routes = routes
