@@ -22,10 +22,10 @@ from local.broker import broker, bus
 from servicekit.bus import Message
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import encode
-from servicekit.errors import RefusedMoveError
+from servicekit.errors import RefusedResetError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from servicekit.loops.offset_reset import Move
+from servicekit.loops.offset_reset import OffsetReset
 from servicekit.start import Start
 from trainer.settings import TrainerSettings
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 DATASET = "dataset: landings\ncolumns:\n  delay: {type: number, required: true}\n"
-Place = tuple[str, str, int]
+Partition = tuple[str, str, int]
 """Loop, topic and partition."""
 
 
@@ -42,7 +42,7 @@ class Listening:
     """A bus that notes which offset each loop is handed."""
 
     bus: KafkaBus
-    heard: dict[Place, list[int]] = field(default_factory=dict)
+    heard: dict[Partition, list[int]] = field(default_factory=dict)
 
     def transactional(self, **how: Any) -> Any:
         return _Session(self.bus.transactional(**how), how["service"], self.heard)
@@ -55,7 +55,7 @@ class Listening:
 
 
 class _Session:
-    def __init__(self, inner: Any, loop: str, heard: dict[Place, list[int]]) -> None:
+    def __init__(self, inner: Any, loop: str, heard: dict[Partition, list[int]]) -> None:
         self._inner, self._loop, self._heard = inner, loop, heard
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
@@ -122,7 +122,7 @@ class World:
             )
             self._sender.send(encode(event)).result(30)
 
-    def live(self, service: str, *, least: int) -> dict[Place, list[int]]:
+    def live(self, service: str, *, least: int) -> dict[Partition, list[int]]:
         """A life that ends when nothing comes any more; what each loop was handed."""
         listening = Listening(self._bus)
         loops = [p for p in parts(service, listening, self._folder) if hasattr(p, "step")]
@@ -137,10 +137,10 @@ class World:
             loop.close()
         return listening.heard
 
-    def move(self, service: str, move: Move) -> None:
+    def reset_offsets(self, service: str, reset: OffsetReset) -> None:
         for part in parts(service, self._bus, self._folder):
-            if hasattr(part, "move"):
-                part.move(move)
+            if hasattr(part, "reset_offsets"):
+                part.reset_offsets(reset)
 
     def close(self) -> None:
         self._sender.close(5)
@@ -172,9 +172,9 @@ def test_a_service_reads_nothing_twice_until_it_is_told_to(world: World, service
         assert offsets[0] > first[place][-1], place
 
     if service != "ingest":
-        with pytest.raises(RefusedMoveError, match="--reset-state"):
-            world.move(service, Move(Start("earliest")))
-    world.move(service, Move(Start("earliest"), reset_state=True))
+        with pytest.raises(RefusedResetError, match="--reset-state"):
+            world.reset_offsets(service, OffsetReset(Start("earliest")))
+    world.reset_offsets(service, OffsetReset(Start("earliest"), reset_state=True))
     again = world.live(service, least=len(first))
     for place, offsets in first.items():
         assert again[place][: len(offsets)] == offsets, place

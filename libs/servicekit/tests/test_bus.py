@@ -54,7 +54,7 @@ def between(world: Any, messages: list[Message]) -> datetime:
 
 
 def stands(session: Any, at: Any) -> list[tuple[int | None, int]]:
-    return [(place.committed, place.target) for place in session.places(Start(at))]
+    return [(offset.committed, offset.target) for offset in session.offsets(Start(at))]
 
 
 class TestTransactionalSession:
@@ -205,7 +205,7 @@ class TestTransactionalSession:
         fill(world, topic, 3)
         session = world.bus.transactional(service=unique, topics=[topic])
         session.open()
-        assert session.placeless
+        assert session.never_committed
         assert stands(session, "earliest") == [(None, 0)]
         old = drain(session.poll, 3)
         moment = between(world, old)
@@ -216,7 +216,7 @@ class TestTransactionalSession:
         assert stands(session, moment + timedelta(days=1))[0] == (2, 5)
         session.close()
         session.open()
-        assert not session.placeless
+        assert not session.never_committed
         session.close()
 
 

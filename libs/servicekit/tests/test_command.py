@@ -1,14 +1,15 @@
 """What a person sees who starts a service with `--help`, or with an argument that it lacks."""
 
-import threading
+from typing import Any
 
 import pytest
 from pydantic import Field, SecretStr
 
-from servicekit.bus import Place
+from servicekit.bus import PartitionOffset
 from servicekit.command import carry_out, read_command, settings_of_command
-from servicekit.errors import RefusedMoveError, UnavailableError
-from servicekit.loops.offset_reset import Move, Moved
+from servicekit.errors import RefusedResetError, UnavailableError
+from servicekit.loops.loop import SessionLoop
+from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.settings import ServiceSettings
 from servicekit.start import Start
 
@@ -51,14 +52,16 @@ def test_without_arguments_the_environment_decides(monkeypatch: pytest.MonkeyPat
     assert settings_of_command(Settings, "counter", "Counts things.", []).max_rows == 9
 
 
-def read(*arguments: str, state: bool = True) -> Move | None:
+def read(*arguments: str, state: bool = True) -> OffsetReset | None:
     return read_command(Settings, "counter", "Counts things.", arguments, state=state)[1]
 
 
 def test_where_to_go_on_is_an_argument_and_no_setting() -> None:
     assert read() is None
-    assert read("--from", "earliest") == Move(Start("earliest"))
-    assert read("--from", "latest", "--reset-state") == Move(Start("latest"), reset_state=True)
+    assert read("--from", "earliest") == OffsetReset(Start("earliest"))
+    assert read("--from", "latest", "--reset-state") == OffsetReset(
+        Start("latest"), reset_state=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,25 +82,31 @@ def test_a_place_that_is_none_ends_it_before_it_does_anything(
     assert said in capsys.readouterr().err
 
 
-class Reader:
+class Reader(SessionLoop[Any]):
     name = "counter-0"
-    ready = False
 
-    def __init__(self, outcome: Moved | Exception) -> None:
+    def __init__(self, outcome: ResetReport | Exception) -> None:
         self._outcome = outcome
 
-    def run(self, stop: threading.Event) -> None:
-        raise AssertionError("it is only moved")
+    def step(self) -> int:
+        raise AssertionError("it is only reset")
 
-    def move(self, move: Move) -> Moved:
+    def _commit_reset(self, offsets: object, *, reset_state: bool) -> int:
+        raise AssertionError("the test says what comes of it")
+
+    def reset_offsets(self, reset: OffsetReset) -> ResetReport:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
 
 
-def test_what_was_moved_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    places = [Place("asked", 0, 12, 3), Place("asked", 1, 4, 4), Place("told", 0, None, 9)]
-    code = carry_out(Move(Start("earliest")), [Reader(Moved("counter-0", places, 7))])
+def test_what_was_reset_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    offsets = [
+        PartitionOffset("asked", 0, 12, 3),
+        PartitionOffset("asked", 1, 4, 4),
+        PartitionOffset("told", 0, None, 9),
+    ]
+    code = carry_out(OffsetReset(Start("earliest")), [Reader(ResetReport("counter-0", offsets, 7))])
     assert (code, capsys.readouterr().out.splitlines()) == (
         0,
         [
@@ -111,11 +120,11 @@ def test_what_was_moved_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(RefusedMoveError("it would count twice"), 2), (UnavailableError("nobody answers"), 1)],
+    [(RefusedResetError("it would count twice"), 2), (UnavailableError("nobody answers"), 1)],
 )
-def test_what_was_not_moved_is_told_with_why(
+def test_what_was_not_reset_is_said_with_why(
     capsys: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
-    assert carry_out(Move(Start("earliest")), [Reader(error)]) == code
+    assert carry_out(OffsetReset(Start("earliest")), [Reader(error)]) == code
     said = capsys.readouterr()
     assert (said.out, str(error) in said.err) == ("", True)

@@ -15,7 +15,7 @@ Lag = Mapping[str, int]
 """Records that wait to be read, by topic."""
 
 MAX_VALUE_BYTES = 1_000_000
-"""Largest value: Kafka takes 1,048,588 bytes with key and headers, unless told otherwise."""
+"""Largest value: Kafka takes 1,048,588 bytes with key and headers, unless configured otherwise."""
 
 
 class Record(NamedTuple):
@@ -61,59 +61,41 @@ class Message(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PartitionOffset:
     """Where a reader goes on in a partition, and where a start would be."""
 
     topic: str
     partition: int
     committed: int | None
-    """Next offset that it reads; None when it has never said how far it came."""
+    """Next offset that it reads; None when it has never committed one."""
     target: int
     """First offset of the start."""
 
 
-class TransactionalSession(Protocol):
-    """Reads partitions that belong to one slot and writes with their offsets in one transaction."""
+class Session(Protocol):
+    """Reads partitions, and commits how far it came."""
 
     def open(self) -> None:
-        """Fence an older session of the slot, and stand at the committed offsets.
+        """Take the partitions over, and stand at the committed offsets.
 
-        It may be called again, after an outage.
+        A transactional session fences an older one of its slot. It may be called again, after an
+        outage.
 
         Raises:
             UnavailableError: open again later.
         """
         ...
 
-    def restore(self) -> Iterator[Message]:
-        """The slot's partition of the state topic, from its start to its end."""
-        ...
-
-    @property
-    def placeless(self) -> bool:
-        """Whether no partition of the slot had a committed offset when the session was opened."""
-        ...
-
-    def places(self, start: Start) -> Sequence[Place]:
-        """Where the slot stands in each of its partitions, and where a start is.
+    def offsets(self, start: Start) -> Sequence[PartitionOffset]:
+        """Where the reader stands in each of its partitions, and where a start is; reads nothing.
 
         Raises:
-            UnavailableError: ask again later.
+            UnavailableError: ask again later; or other members of the group are at work.
         """
         ...
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
-        """Up to `max_messages`; what is there, or after `timeout` seconds nothing."""
-        ...
-
-    def commit(self, records: Sequence[Record], positions: Positions) -> None:
-        """Publish the records and the positions together, or neither.
-
-        Raises:
-            TransactionAbortedError: nothing was published; `rewind` and read again.
-            UnavailableError: nobody knows whether it was published; `open` again, which tells.
-            FatalBusError: the session was fenced or cannot go on.
-        """
+        """Up to `max_messages`; after `timeout` seconds what has come, maybe nothing."""
         ...
 
     def rewind(self) -> None:
@@ -125,7 +107,7 @@ class TransactionalSession(Protocol):
         ...
 
     def lag(self) -> Lag:
-        """Records that wait in each topic, as far as the session has heard; asks nobody.
+        """Records that wait in each topic, as far as the session knows; asks nobody.
 
         Only partitions that something was read from count. Called by the thread that polls.
         """
@@ -136,28 +118,31 @@ class TransactionalSession(Protocol):
         ...
 
 
-class GroupSession(Protocol):
-    """Reads as a member of a consumer group, for effects that leave Kafka."""
+class TransactionalSession(Session, Protocol):
+    """Reads partitions that belong to one slot and writes with their offsets in one transaction."""
 
-    def open(self) -> None:
-        """Join the group as a static member; it may be called again, after an outage.
+    def restore(self) -> Iterator[Message]:
+        """The slot's partition of the state topic, from its start to its end."""
+        ...
+
+    @property
+    def never_committed(self) -> bool:
+        """Whether no partition of the slot had a committed offset when the session was opened."""
+        ...
+
+    def commit(self, records: Sequence[Record], positions: Positions) -> None:
+        """Publish the records and the positions together, or neither.
 
         Raises:
-            UnavailableError: open again later.
+            TransactionAbortedError: nothing was published; `rewind` and read again.
+            UnavailableError: nobody knows whether it was published; `open` again to learn it.
+            FatalBusError: the session was fenced or cannot go on.
         """
         ...
 
-    def places(self, start: Start) -> Sequence[Place]:
-        """Where the group stands in each partition, and where a start is; reads nothing.
 
-        Raises:
-            UnavailableError: ask again later; or other members of the group are at work.
-        """
-        ...
-
-    def poll(self, max_messages: int, timeout: float) -> list[Message]:
-        """Up to `max_messages`; after `timeout` seconds what has come, maybe nothing."""
-        ...
+class GroupSession(Session, Protocol):
+    """Reads as a static member of a consumer group, for effects that leave Kafka."""
 
     def publish(self, records: Sequence[Record]) -> None:
         """Publish all, and return when the broker has acknowledged each.
@@ -175,31 +160,12 @@ class GroupSession(Protocol):
         """
         ...
 
-    def rewind(self) -> None:
-        """Go back to what was handed out first of all that is not committed.
-
-        Raises:
-            UnavailableError: open the session again instead.
-        """
-        ...
-
     def pause(self) -> None:
         """Hand out no messages, but stay in the group while `poll` is called."""
         ...
 
     def resume(self) -> None:
         """Hand out messages again."""
-        ...
-
-    def lag(self) -> Lag:
-        """Records that wait in each topic, as far as the session has heard; asks nobody.
-
-        Only partitions that something was read from count. Called by the thread that polls.
-        """
-        ...
-
-    def close(self) -> None:
-        """Leave; safe to call twice."""
         ...
 
 
@@ -214,12 +180,12 @@ class Sender(Protocol):
         """
         ...
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         """Queue records in their order, at less cost than one by one.
 
         Args:
             batch: the records.
-            settled: called once for each record that was queued: with None when the broker has
+            on_done: called once for each record that was queued: with None when the broker has
                 acknowledged it, else with why it has not.
 
         Returns:
@@ -228,9 +194,9 @@ class Sender(Protocol):
         ...
 
     def poll(self) -> None:
-        """Hear the acknowledgements that have come; does not wait.
+        """Take the acknowledgements that have come; does not wait.
 
-        Only a polled sender needs it, from one thread at a time: it tells inside this call.
+        Only a polled sender needs it, from one thread at a time: it calls `on_done` in here.
         """
         ...
 
@@ -287,7 +253,7 @@ class Bus(Protocol):
         Args:
             patient: nobody waits for an acknowledgement: records gather for longer, and none is
                 given up while the brokers are away.
-            polled: the caller calls `poll()` often; otherwise a thread of the sender hears the
+            polled: the caller calls `poll()` often; otherwise a thread of the sender takes the
                 acknowledgements. Beside a busy event loop that thread waits for the interpreter's
                 lock once a record, for milliseconds each.
         """

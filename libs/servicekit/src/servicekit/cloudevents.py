@@ -33,13 +33,12 @@ def data_schema(body: type[EventBody]) -> str:
 @cache
 def _fixed_headers(body: type[EventBody]) -> Headers:
     """The headers that all events of a type share."""
-    headers = {
-        "ce_specversion": SPEC_VERSION,
-        "ce_type": body.type,
-        "ce_dataschema": data_schema(body),
-        "content-type": "application/json",
-    }
-    return tuple((name, value.encode()) for name, value in headers.items())
+    return (
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_type", body.type.encode()),
+        ("ce_dataschema", data_schema(body).encode()),
+        ("content-type", b"application/json"),
+    )
 
 
 @lru_cache(maxsize=16)

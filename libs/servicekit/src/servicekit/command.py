@@ -5,15 +5,16 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pydantic_core import PydanticUndefined
 
 from servicekit.access import KafkaAccess
 from servicekit.component import Component
-from servicekit.errors import FatalBusError, RefusedMoveError, UnavailableError
+from servicekit.errors import FatalBusError, RefusedResetError, UnavailableError
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
-from servicekit.loops.offset_reset import Movable, Move, Moved
+from servicekit.loops.loop import SessionLoop
+from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.settings import load_settings
 from servicekit.start import FORMS, Start
 
@@ -25,11 +26,7 @@ def settings_of_command(
 ) -> S:
     """The settings of a service that was started from a command line, which has no options.
 
-    Args:
-        kind: the class of the settings.
-        name: of the command.
-        does: a sentence for people.
-        arguments: default: those of the process.
+    `--help` shows what the command `does`, a sentence for people.
 
     Raises:
         SystemExit: with code 0 after `--help`, with code 2 when an argument or a setting is wrong.
@@ -40,20 +37,15 @@ def settings_of_command(
 
 def read_command(
     kind: type[S], name: str, does: str, arguments: Sequence[str] | None = None, *, state: bool
-) -> tuple[S, Move | None]:
-    """As `settings_of_command`, of a service that keeps its place in Kafka: `--from` moves it.
+) -> tuple[S, OffsetReset | None]:
+    """As `settings_of_command`, of a service that keeps offsets in Kafka: `--from` resets them.
 
-    Args:
-        kind: the class of the settings.
-        name: of the command.
-        does: a sentence for people.
-        arguments: default: those of the process.
-        state: whether it keeps a state in Kafka as well.
+    `state` says whether it keeps a state in Kafka as well.
     """
     parser = _parser(kind, name, does)
-    add_move_arguments(parser, state=state)
-    move = move_of(parser, parser.parse_args(arguments))
-    return load_settings(kind), move
+    add_reset_arguments(parser, state=state)
+    reset = reset_of(parser, parser.parse_args(arguments))
+    return load_settings(kind), reset
 
 
 def _parser(kind: type[KafkaAccess], name: str, does: str) -> argparse.ArgumentParser:
@@ -65,7 +57,7 @@ def _parser(kind: type[KafkaAccess], name: str, does: str) -> argparse.ArgumentP
     )
 
 
-def add_move_arguments(parser: argparse.ArgumentParser, *, state: bool) -> None:
+def add_reset_arguments(parser: argparse.ArgumentParser, *, state: bool) -> None:
     """Add `--from`, and with a state `--reset-state`."""
     group = parser.add_argument_group(
         "where it reads",
@@ -87,51 +79,51 @@ def add_move_arguments(parser: argparse.ArgumentParser, *, state: bool) -> None:
         )
 
 
-def move_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Move | None:
+def reset_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> OffsetReset | None:
     """What `--from` asks for.
 
     Raises:
         SystemExit: with code 2 when it cannot be read.
     """
-    reset = bool(getattr(given, "reset_state", False))
+    reset_state = bool(getattr(given, "reset_state", False))
     if given.start is None:
-        if reset:
+        if reset_state:
             parser.error("--reset-state goes with --from WHERE")
         return None
     try:
-        return Move(Start.parse(given.start, datetime.now(UTC)), reset)
+        return OffsetReset(Start.parse(given.start, datetime.now(UTC)), reset_state)
     except ValueError as error:
         parser.error(f"argument --from: {error}")
 
 
-def carry_out(move: Move, components: Iterable[Component]) -> int:
-    """Move the components that keep a place, and say what was done; returns the exit code."""
+def carry_out(reset: OffsetReset, components: Iterable[Component]) -> int:
+    """Reset the components that keep offsets, and say what was done; returns the exit code."""
     for component in components:
-        if not hasattr(component, "move"):
+        if not isinstance(component, SessionLoop):
             continue
         try:
-            moved = cast("Movable", component).move(move)
-        except RefusedMoveError as error:
+            report = component.reset_offsets(reset)
+        except RefusedResetError as error:
             print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
             return EXIT_UNUSABLE
         except (UnavailableError, FatalBusError) as error:
             print(f"{component.name} was not moved: {error}", file=sys.stderr)  # noqa: T201
             return EXIT_FAILED
-        print("\n".join(_told(moved)))  # noqa: T201
+        print("\n".join(_lines(report)))  # noqa: T201
     return 0
 
 
-def _told(moved: Moved) -> Iterable[str]:
-    for place in moved.places:
-        before = "the start" if place.committed is None else place.committed
+def _lines(report: ResetReport) -> Iterable[str]:
+    for offset in report.offsets:
+        before = "the start" if offset.committed is None else offset.committed
         yield (
-            f"{moved.loop}: {place.topic}[{place.partition}] goes on at {place.target},"
+            f"{report.loop}: {offset.topic}[{offset.partition}] goes on at {offset.target},"
             f" no longer at {before}"
-            if place.target != place.committed
-            else f"{moved.loop}: {place.topic}[{place.partition}] stays at {place.target}"
+            if offset.target != offset.committed
+            else f"{report.loop}: {offset.topic}[{offset.partition}] stays at {offset.target}"
         )
-    if moved.forgotten:
-        yield f"{moved.loop}: forgot {moved.forgotten} keys of its state"
+    if report.forgotten:
+        yield f"{report.loop}: forgot {report.forgotten} keys of its state"
 
 
 def describe(kind: type[KafkaAccess]) -> str:

@@ -10,7 +10,7 @@
     ├── UnavailableError         an outage: wait, and try the same message again
     │   └── TransactionAbortedError  nothing was published; the batch is read again
     ├── OverloadedError          a bounded queue is full: the caller is told to come back
-    ├── RefusedMoveError         a start that would have events counted twice: the person decides
+    ├── RefusedResetError        a start that would have events counted twice: the person decides
     └── FatalBusError            this process can do no more: it exits, and is started again
 
 What a handler raises beside these is its bug: the message goes to the dead letters with the text.
@@ -58,7 +58,7 @@ class OverloadedError(ServicekitError):
     """A bounded queue is full."""
 
 
-class RefusedMoveError(ServicekitError):
+class RefusedResetError(ServicekitError):
     """To go on reading from there would do harm, as the text says."""
 
 

@@ -63,15 +63,7 @@ def caused_by(
     time: datetime,
     traceparent: str | None = None,
 ) -> Event[B]:
-    """Wrap what a handler yielded.
-
-    Args:
-        cause: the event that was handled.
-        body: what the handler yielded.
-        index: counts the events of the body's type that this cause made.
-        source: the service that handled it.
-        time: wall time.
-        traceparent: trace context of the handling span; default: the cause's.
+    """Wrap what a handler yielded, as the `index`-th event of its type that the cause made.
 
     Raises:
         TooManyHopsError: when the chain of causes is longer than `MAX_HOPS`.

@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import islice
 
 from event_schemas import EventBody
-from servicekit.bus import Batch, Lag, Message, Place, Positions, Record
+from servicekit.bus import Batch, Lag, Message, PartitionOffset, Positions, Record
 from servicekit.clock import Clock, FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import (
@@ -91,6 +91,10 @@ class MemoryBus:
         """See `Bus.view`."""
         return MemoryView(self, topics)
 
+    def partitions_of(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """All partitions of some topics."""
+        return [(topic, partition) for topic in topics for partition in range(self.partitions)]
+
     def epoch(self, identity: str) -> int:
         """A new epoch of an identity: sessions of an older one are fenced."""
         self._epochs[identity] += 1
@@ -111,12 +115,14 @@ class _Reader:
         self._positions: dict[TopicPartition, int] = {}
 
     def rewind(self) -> None:
+        """See `Session.rewind`."""
         self._positions = {
             (topic, p): self._bus.committed.get((self._group, topic, p), 0)
             for topic, p in self._owned
         }
 
-    def poll(self, max_messages: int) -> list[Message]:
+    def read(self, max_messages: int) -> list[Message]:
+        """The next messages of all partitions, the oldest first."""
         batch: list[Message] = []
         if self._owned and not self._positions:
             raise UnavailableError("the session is not open")
@@ -127,120 +133,106 @@ class _Reader:
         return batch
 
     def lag(self) -> Lag:
+        """See `Session.lag`."""
         behind: dict[str, int] = defaultdict(int)
         for where, position in self._positions.items():
             behind[where[0]] += len(self._bus.logs[where]) - position
         return behind
 
-    def commit(self, positions: Positions) -> None:
-        for (topic, partition), offset in positions.items():
-            self._bus.committed[self._group, topic, partition] = offset
+    def close(self) -> None:
+        """Nothing to leave."""
 
-    def places(self, start: Start) -> list[Place]:
+
+class _Session(_Reader):
+    """Commits offsets of a group, until a newer session of the same identity fences it."""
+
+    def __init__(
+        self, bus: MemoryBus, group: str, identity: str, owned: Sequence[TopicPartition]
+    ) -> None:
+        super().__init__(bus, group, owned)
+        self._identity = identity
+        self._epoch = 0
+
+    def open(self) -> None:
+        """See `Session.open`."""
+        self._epoch = self._bus.epoch(self._identity)
+        self.rewind()
+
+    def offsets(self, start: Start) -> list[PartitionOffset]:
+        """See `Session.offsets`."""
         return [
-            Place(
+            PartitionOffset(
                 *(topic, partition),
                 self._bus.committed.get((self._group, topic, partition)),
-                self._first(self._bus.logs[topic, partition], start),
+                _first(self._bus.logs[topic, partition], start),
             )
             for topic, partition in self._owned
         ]
 
-    def _first(self, log: Sequence[Message], start: Start) -> int:
-        if start.at == "earliest":
-            return 0
-        if start.at == "latest":
-            return len(log)
-        later = (m.offset for m in log if m.timestamp_ms >= start.milliseconds)
-        return next(later, len(log))
+    def poll(self, max_messages: int, timeout: float) -> list[Message]:
+        """See `Session.poll`; never waits."""
+        return self.read(max_messages)
 
-    @property
-    def placeless(self) -> bool:
-        return all(place.committed is None for place in self.places(Start("latest")))
+    def _check_epoch(self) -> None:
+        if not self._bus.current(self._identity, self._epoch):
+            raise FatalBusError(f"{self._identity} was fenced by a newer session")
+
+    def _commit(self, positions: Positions) -> None:
+        for (topic, partition), offset in positions.items():
+            self._bus.committed[self._group, topic, partition] = offset
 
 
-class MemoryTransactionalSession:
+def _first(log: Sequence[Message], start: Start) -> int:
+    if start.at == "earliest":
+        return 0
+    if start.at == "latest":
+        return len(log)
+    later = (m.offset for m in log if m.timestamp_ms >= start.milliseconds)
+    return next(later, len(log))
+
+
+class MemoryTransactionalSession(_Session):
     """Reads the partitions of a slot; a commit is one step, so it cannot be half done."""
 
     def __init__(
         self, bus: MemoryBus, service: str, topics: Sequence[str], slot: int, slots: int
     ) -> None:
-        self._bus = bus
-        self._identity = f"{service}-{slot}"
+        owned = [where for where in bus.partitions_of(topics) if where[1] % slots == slot]
+        super().__init__(bus, service, f"{service}-{slot}", owned)
         self._state = (f"{service}.state", slot)
-        owned = [(t, p) for t in topics for p in range(bus.partitions) if p % slots == slot]
-        self._reader = _Reader(bus, service, owned)
-        self._epoch = 0
-
-    def open(self) -> None:
-        """See `TransactionalSession.open`."""
-        self._epoch = self._bus.epoch(self._identity)
-        self._reader.rewind()
 
     def restore(self) -> Iterator[Message]:
         """See `TransactionalSession.restore`."""
         return iter(list(self._bus.logs[self._state]))
 
     @property
-    def placeless(self) -> bool:
-        """See `TransactionalSession.placeless`."""
-        return self._reader.placeless
-
-    def places(self, start: Start) -> list[Place]:
-        """See `TransactionalSession.places`."""
-        return self._reader.places(start)
-
-    def poll(self, max_messages: int, timeout: float) -> list[Message]:
-        """See `TransactionalSession.poll`; never waits."""
-        return self._reader.poll(max_messages)
+    def never_committed(self) -> bool:
+        """See `TransactionalSession.never_committed`."""
+        return not any((self._group, *where) in self._bus.committed for where in self._owned)
 
     def commit(self, records: Sequence[Record], positions: Positions) -> None:
         """See `TransactionalSession.commit`."""
-        if not self._bus.current(self._identity, self._epoch):
-            raise FatalBusError(f"{self._identity} was fenced by a newer session")
+        self._check_epoch()
         if self._bus.aborts:
             self._bus.aborts -= 1
             raise TransactionAbortedError("the test asked for an abort")
         for record in records:
             self._bus.append(record)
-        self._reader.commit(positions)
-
-    def rewind(self) -> None:
-        """See `TransactionalSession.rewind`."""
-        self._reader.rewind()
-
-    def lag(self) -> Lag:
-        """See `TransactionalSession.lag`."""
-        return self._reader.lag()
-
-    def close(self) -> None:
-        """Nothing to leave."""
+        self._commit(positions)
 
 
-class MemoryGroupSession:
+class MemoryGroupSession(_Session):
     """The only member of its group."""
 
     def __init__(
         self, bus: MemoryBus, group: str, topics: Sequence[str], member: str | None
     ) -> None:
-        self._bus = bus
-        self._reader = _Reader(bus, group, [(t, p) for t in topics for p in range(bus.partitions)])
-        self._identity = f"{group}/{member}"
-        self._epoch = 0
+        super().__init__(bus, group, f"{group}/{member}", bus.partitions_of(topics))
         self._paused = False
 
-    def open(self) -> None:
-        """See `GroupSession.open`."""
-        self._epoch = self._bus.epoch(self._identity)
-        self._reader.rewind()
-
-    def places(self, start: Start) -> list[Place]:
-        """See `GroupSession.places`."""
-        return self._reader.places(start)
-
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
-        """See `GroupSession.poll`; never waits."""
-        return [] if self._paused else self._reader.poll(max_messages)
+        """See `Session.poll`; never waits."""
+        return [] if self._paused else self.read(max_messages)
 
     def publish(self, records: Sequence[Record]) -> None:
         """See `GroupSession.publish`."""
@@ -249,13 +241,8 @@ class MemoryGroupSession:
 
     def commit(self, positions: Positions) -> None:
         """See `GroupSession.commit`."""
-        if not self._bus.current(self._identity, self._epoch):
-            raise FatalBusError(f"{self._identity} was fenced by a newer member")
-        self._reader.commit(positions)
-
-    def rewind(self) -> None:
-        """See `GroupSession.rewind`."""
-        self._reader.rewind()
+        self._check_epoch()
+        self._commit(positions)
 
     def pause(self) -> None:
         """See `GroupSession.pause`."""
@@ -264,13 +251,6 @@ class MemoryGroupSession:
     def resume(self) -> None:
         """See `GroupSession.resume`."""
         self._paused = False
-
-    def lag(self) -> Lag:
-        """See `GroupSession.lag`."""
-        return self._reader.lag()
-
-    def close(self) -> None:
-        """Nothing to leave."""
 
 
 class MemorySender:
@@ -286,11 +266,11 @@ class MemorySender:
         done.set_result(None)
         return done
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         """See `Sender.send_batch`."""
         for record in batch.split():
             self._bus.append(record)
-            settled(None)
+            on_done(None)
         return len(batch.records)
 
     def poll(self) -> None:
@@ -301,23 +281,18 @@ class MemorySender:
         return 0
 
 
-class MemoryView:
+class MemoryView(_Reader):
     """Follows whole topics."""
 
     def __init__(self, bus: MemoryBus, topics: Sequence[str]) -> None:
-        self._reader = _Reader(
-            bus, f"view of {topics}", [(t, p) for t in topics for p in range(bus.partitions)]
-        )
-        self._reader.rewind()
+        super().__init__(bus, f"view of {topics}", bus.partitions_of(topics))
+        self.rewind()
 
     def poll(self, timeout: float) -> list[Message]:
         """See `TopicView.poll`; never waits."""
-        return self._reader.poll(1000)
+        return self.read(1000)
 
     @property
     def caught_up(self) -> bool:
-        """Always: a poll hands out all there is."""
-        return True
-
-    def close(self) -> None:
-        """Nothing to leave."""
+        """See `TopicView.caught_up`."""
+        return not any(self.lag().values())

@@ -9,7 +9,7 @@ from servicekit.event import Event
 from servicekit.table import Table
 
 Handler = Callable[[Event[Any]], Iterable[EventBody]]
-"""Takes an event and yields bodies; it cannot publish."""
+"""Takes an event and yields events; it cannot publish."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,6 @@ class Processor:
     tables: Sequence[Table[Any]] = field(default=())
     measure: Callable[[], None] = lambda: None
     """Sets gauges from the tables: called when they were restored, and after each commit."""
-
-    @property
-    def source(self) -> str:
-        """CloudEvents source of what the handlers yield."""
-        return f"/tailrace/{self.service}"
 
     @property
     def topics(self) -> list[str]:

@@ -4,14 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from servicekit.bus import Sender
 from servicekit.cloudevents import encode
 from servicekit.event import Event
 from servicekit.telemetry.metrics import EVENTS_PUBLISHED
-from servicekit.telemetry.tracing import current_traceparent
+from servicekit.telemetry.tracing import traced
 
 
 class AsyncPublisher:
@@ -40,12 +40,7 @@ class AsyncPublisher:
                 so send all of them again, with the same ids.
             UnavailableError: not all were acknowledged; send all of them again, with the same ids.
         """
-        traceparent = current_traceparent()
-        records = []
-        for event in events:
-            if traceparent and not event.traceparent:
-                event = replace(event, traceparent=traceparent)
-            records.append(encode(event))
+        records = [encode(event) for event in traced(events)]
         if not records:
             return
         self._loop = asyncio.get_running_loop()
@@ -85,11 +80,9 @@ class AsyncPublisher:
                 waiter.future.set_result(None)
 
 
+@dataclass(slots=True)
 class _Waiter:
     """Somebody who waits for a number of acknowledgements."""
 
-    __slots__ = ("future", "left")
-
-    def __init__(self, future: "asyncio.Future[None]", left: int) -> None:
-        self.future = future
-        self.left = left
+    future: "asyncio.Future[None]"
+    left: int

@@ -35,7 +35,8 @@ class Start:
         if text == "earliest" or text == "latest":
             return cls(text)
         try:
-            moment = _moment(text, now)
+            ago = text.startswith("P")
+            moment = now - _DURATION.validate_python(text) if ago else datetime.fromisoformat(text)
         except (ValueError, OverflowError, ValidationError):
             raise ValueError(f"{text!r} is no place to read from: say {FORMS}") from None
         if moment.tzinfo is None:
@@ -47,10 +48,3 @@ class Start:
         """The moment, since 1970; only of one."""
         assert isinstance(self.at, datetime)  # noqa: S101 - the caller looked
         return int(self.at.timestamp() * 1000)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    if not text.startswith("P"):
-        return datetime.fromisoformat(text)
-    ago = _DURATION.validate_python(text)
-    return now - ago

@@ -81,18 +81,14 @@ class Table(Generic[V]):
 
     def changes(self) -> list[tuple[str, bytes | None]]:
         """What changed since the last drain, each key once; None deletes."""
-        changed: dict[str, bytes | None] = {}
         first: dict[str, object] = {}
         for key, before in self._journal:
             first.setdefault(key, before)
-        for key, before in first.items():
-            if key in self._rows:
-                if self._rows[key] is before:
-                    continue
-                changed[f"{self.name}/{key}"] = self._encode(self._rows[key])
-            elif before is not _ABSENT:
-                changed[f"{self.name}/{key}"] = None
-        return list(changed.items())
+        return [
+            (f"{self.name}/{key}", self._encode(self._rows[key]) if key in self._rows else None)
+            for key, before in first.items()
+            if self._rows.get(key, _ABSENT) is not before
+        ]
 
     def settle(self) -> None:
         """Forget how to undo: the changes are committed."""

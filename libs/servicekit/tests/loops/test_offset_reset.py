@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from servicekit.errors import RefusedMoveError
+from servicekit.errors import RefusedResetError
 from servicekit.event import Event
 from servicekit.loops.job import JobLoop
-from servicekit.loops.offset_reset import Move
+from servicekit.loops.offset_reset import OffsetReset
 from servicekit.loops.sink import SinkLoop
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.processor import Processor
 from servicekit.start import Start
 from servicekit.table import Table
 
-EARLIEST = Move(Start("earliest"))
-AFRESH = Move(Start("earliest"), reset_state=True)
+EARLIEST = OffsetReset(Start("earliest"))
+AFRESH = OffsetReset(Start("earliest"), reset_state=True)
 
 
 class Counting:
@@ -72,23 +72,23 @@ def test_a_restart_reads_nothing_again(counting: Counting) -> None:
 def test_a_place_before_the_present_one_is_refused_while_there_is_state(
     counting: Counting,
 ) -> None:
-    with pytest.raises(RefusedMoveError, match=r"counted from t\w+\[0\], .* add --reset-state"):
-        counting.loop().move(EARLIEST)
+    with pytest.raises(RefusedResetError, match=r"counted from t\w+\[0\], .* add --reset-state"):
+        counting.loop().reset_offsets(EARLIEST)
     assert counting.live(until=0) == {"a": 4}
     assert counting.seen == []
 
 
 def test_with_its_state_reset_it_counts_all_again_from_there(counting: Counting) -> None:
-    moved = counting.loop().move(AFRESH)
-    assert [(p.committed is not None, p.target) for p in moved.places] == [(True, 0)]
-    assert moved.forgotten == 1
+    report = counting.loop().reset_offsets(AFRESH)
+    assert [(o.committed is not None, o.target) for o in report.offsets] == [(True, 0)]
+    assert report.forgotten == 1
     assert counting.live(until=4) == {"a": 4}
     assert counting.seen == [0, 1, 2, 3]
 
 
 def test_what_waits_can_be_skipped_and_the_state_stays(counting: Counting) -> None:
     counting.publish(4, 3)
-    counting.loop().move(Move(Start("latest")))
+    counting.loop().reset_offsets(OffsetReset(Start("latest")))
     counting.publish(7, 1)
     assert counting.live(until=1) == {"a": 5}
     assert counting.seen == [7]
@@ -131,4 +131,4 @@ def test_a_sink_and_a_job_are_moved_without_a_word_about_state(
             loop.close()
             assert sorted(found) == [0, 1, 2]
             found.clear()
-            loop.move(EARLIEST)
+            loop.reset_offsets(EARLIEST)

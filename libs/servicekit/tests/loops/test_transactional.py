@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -413,7 +412,7 @@ def test_what_a_handler_counts_is_counted_when_it_is_committed(
     bus = MemoryBus()
 
     def note(body: Any) -> None:
-        when_committed(partial(counted.append, body.n))
+        when_committed(counted.append, body.n)
         if body.n == 1:
             raise ValueError("a bug")
 
@@ -428,5 +427,5 @@ def test_what_a_handler_counts_is_counted_when_it_is_committed(
     assert counted == []
     loop.step()
     assert counted == [0, 2], "the dead letter counts no more than the aborted transaction"
-    when_committed(partial(counted.append, 7))
+    when_committed(counted.append, 7)
     assert counted == [0, 2, 7], "there is nothing to wait for"

@@ -15,11 +15,11 @@ again after --from, it rolls out again, and the predictor follows."""
 
 def main() -> None:
     """Entry point of the console script."""
-    settings, move = read_command(DeployerSettings, "deployer", DOES, state=True)
+    settings, reset = read_command(DeployerSettings, "deployer", DOES, state=True)
     bus = KafkaBus.of(settings)
     components = build(settings, bus)
-    if move is not None:
-        sys.exit(carry_out(move, components))
+    if reset is not None:
+        sys.exit(carry_out(reset, components))
     run("deployer", settings, components)
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -143,7 +142,7 @@ class Deployer:
         if rollout.outcome == "promoted" and until is not None:
             trained_at = self.versions[f"{model}/{rollout.champion}"].trained_at
             took = (until - trained_at).total_seconds()
-            when_committed(partial(RECOVER_SECONDS.labels(model).observe, took))
+            when_committed(RECOVER_SECONDS.labels(model).observe, took)
 
     def _forget_versions(self, model: str, rollout: Rollout) -> None:
         named = {rollout.champion, rollout.challenger, rollout.previous, rollout.waiting}

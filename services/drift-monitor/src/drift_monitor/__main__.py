@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from drift_monitor.settings import WatchSettings, WindowsSettings
-from servicekit.command import add_move_arguments, carry_out, describe, move_of
-from servicekit.loops.offset_reset import Move
+from servicekit.command import add_reset_arguments, carry_out, describe, reset_of
+from servicekit.loops.offset_reset import OffsetReset
 
 WINDOWS = """\
 Joins predictions with late labels, measures every arm (arm.measured), and compares each window
@@ -39,16 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             epilog=describe(kind),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-    add_move_arguments(parsers["windows"], state=True)
+    add_reset_arguments(parsers["windows"], state=True)
     chosen = parser.parse_args(arguments)
     # The two share no imports: Faust replaces parts of asyncio that the other does not want.
     if chosen.command == "windows":
-        _windows(move_of(parsers["windows"], chosen))
+        _windows(reset_of(parsers["windows"], chosen))
     else:
         _watch()
 
 
-def _windows(move: Move | None) -> None:
+def _windows(reset: OffsetReset | None) -> None:
     from drift_monitor.app import build
     from servicekit.kafka import KafkaBus
     from servicekit.run import run
@@ -57,8 +57,8 @@ def _windows(move: Move | None) -> None:
     settings = load_settings(WindowsSettings)
     bus = KafkaBus.of(settings)
     components = build(settings, bus)
-    if move is not None:
-        sys.exit(carry_out(move, components))
+    if reset is not None:
+        sys.exit(carry_out(reset, components))
     run("drift-monitor", settings, components)
 
 

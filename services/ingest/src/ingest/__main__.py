@@ -17,15 +17,15 @@ has are not written again after --from."""
 
 def main() -> None:
     """Entry point of the console script."""
-    settings, move = read_command(IngestSettings, "ingest", DOES, state=False)
+    settings, reset = read_command(IngestSettings, "ingest", DOES, state=False)
     bus = KafkaBus.of(settings)
     try:
         components, api = build(settings, bus)
     except ContractError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         sys.exit(2)
-    if move is not None:
-        sys.exit(carry_out(move, components))
+    if reset is not None:
+        sys.exit(carry_out(reset, components))
     run("ingest", settings, components, api)
 
 

@@ -18,14 +18,14 @@ after --from."""
 
 def main() -> None:
     """Run until told to stop."""
-    settings, move = read_command(TrainerSettings, SERVICE, DOES, state=True)
+    settings, reset = read_command(TrainerSettings, SERVICE, DOES, state=True)
     bus = KafkaBus.of(settings)
     try:
         components = build(settings, bus)
     except ModelFolderError as error:
         sys.exit(f"trainer cannot start:\n{error}")
-    if move is not None:
-        sys.exit(carry_out(move, components))
+    if reset is not None:
+        sys.exit(carry_out(reset, components))
     run(SERVICE, settings, components)
 
 

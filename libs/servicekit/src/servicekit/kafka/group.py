@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from servicekit.bus import Lag, Message, Place, Positions, Record
+from servicekit.bus import Lag, Message, PartitionOffset, Positions, Record
 from servicekit.errors import UnavailableError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import translate
@@ -104,8 +104,8 @@ class KafkaGroupSession:
                 self._reader.forget(partition.topic, partition.partition)
         consumer.incremental_unassign(partitions)
 
-    def places(self, start: Start) -> list[Place]:
-        """See `GroupSession.places`; it waits for all partitions, and leaves the session paused."""
+    def offsets(self, start: Start) -> list[PartitionOffset]:
+        """See `Session.offsets`; it waits for all partitions, and leaves the session paused."""
         consumer, _ = self._opened()
         self._paused = True
         wanted = [

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from servicekit.bus import Place
+from servicekit.bus import PartitionOffset
 from servicekit.kafka.ends import bounds_of
 from servicekit.start import Start
 
@@ -28,7 +28,7 @@ def committed_places(
 
 def places_of(
     consumer: Consumer, partitions: Sequence[TopicPartition], start: Start, seconds: float
-) -> list[Place]:
+) -> list[PartitionOffset]:
     """Where the consumer's group stands in each partition, and where a start is in it.
 
     Raises:
@@ -49,5 +49,5 @@ def places_of(
             # Negative: nothing came since.
             target = answer.offset if answer.offset >= 0 else end
         committed = partition.offset if partition.offset >= 0 else None
-        places.append(Place(partition.topic, partition.partition, committed, target))
+        places.append(PartitionOffset(partition.topic, partition.partition, committed, target))
     return places

@@ -106,17 +106,17 @@ class KafkaSender:
             raise of_a_record(error, f"sending to {record.topic}") from error
         return future
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         """See `Sender.send_batch`."""
         line = self._line or self._begin()
         doing = f"sending to {batch.topic}"
 
         def delivered(error: KafkaError | None, _: object) -> None:
             if error is None:
-                settled(None)
+                on_done(None)
                 return
             line.purged += error.code() in PURGED
-            settled(of_a_record(error, doing))
+            on_done(of_a_record(error, doing))
 
         produce, shared = line.producer.produce, list(batch.headers)
         for queued, (key, value, headers) in enumerate(batch.records):
@@ -131,7 +131,7 @@ class KafkaSender:
             except BufferError:
                 return queued
             except KafkaException as error:
-                settled(of_a_record(error, doing))
+                on_done(of_a_record(error, doing))
         return len(batch.records)
 
     def poll(self) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from servicekit.bus import Lag, Message, Place, Positions, Record
+from servicekit.bus import Lag, Message, PartitionOffset, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.kafka.client import Clients, log, read
 from servicekit.kafka.deadline import within
@@ -144,12 +144,12 @@ class KafkaTransactionalSession:
         return found
 
     @property
-    def placeless(self) -> bool:
-        """See `TransactionalSession.placeless`."""
+    def never_committed(self) -> bool:
+        """See `TransactionalSession.never_committed`."""
         return not self._positions
 
-    def places(self, start: Start) -> list[Place]:
-        """See `TransactionalSession.places`."""
+    def offsets(self, start: Start) -> list[PartitionOffset]:
+        """See `TransactionalSession.offsets`."""
         self._opened()
         assert self._consumer is not None  # noqa: S101 - it is open
         try:

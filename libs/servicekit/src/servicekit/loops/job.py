@@ -6,30 +6,27 @@ from collections.abc import Mapping
 from concurrent.futures import Future, wait
 
 from event_schemas import EventBody
-from servicekit.bus import Bus, GroupSession, Message, Record
-from servicekit.clock import Clock, SystemClock
+from servicekit.bus import Bus, Message, Record
+from servicekit.clock import Clock
 from servicekit.cloudevents import decode
-from servicekit.deadletter import dead_letter
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.lag import LagGauge
-from servicekit.loops.offset_reset import Move, Moved, move_group
-from servicekit.loops.outages import keep_turning
+from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
 
 log = logging.getLogger(__name__)
 
-_NEVER = threading.Event()
 
-
-class JobLoop:
+class JobLoop(GroupLoop):
     """Runs a job for each event, publishes what it yields, and only then commits.
 
     A job may be run again after a crash, so it is idempotent by the event's id. What it yields has
     ids derived from that event: a repeated result is recognised. An outage of Kafka after the job
-    does not run it again: its outcome is kept until it is published and committed.
+    does not run it again: its outcome is kept until it is published and committed. A job that runs
+    when the loop is stopped is left to itself: its event was not committed, and comes again at the
+    next start.
     """
 
     def __init__(
@@ -44,84 +41,40 @@ class JobLoop:
         poll_seconds: float = 0.2,
         backoff: Backoff | None = None,
     ) -> None:
-        self.name = f"{group or service}-{member}"
-        self._service = service
-        self._group = group or service
-        self._jobs = {body.type: job for body, job in jobs.items()}
-        self._session: GroupSession = bus.group(
-            group=self._group, topics=[body.topic() for body in jobs], member=member
+        group = group or service
+        topics = [body.topic() for body in jobs]
+        super().__init__(
+            f"{group}-{member}",
+            bus.group(group=group, topics=topics, member=member),
+            service=service,
+            group=group,
+            poll_seconds=poll_seconds,
+            clock=clock,
+            backoff=backoff,
         )
-        self._lag = LagGauge(self._group, self._session)
-        self._clock = clock or SystemClock()
-        self._poll_seconds = poll_seconds
-        self._backoff = backoff or Backoff()
+        self._jobs = {body.type: job for body, job in jobs.items()}
         self._done: tuple[Message, list[Record], Tally] | None = None
         """The last message whose job ended, until its offset is committed."""
-        self.ready = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set; an outage is waited out.
-
-        A job that runs when `stop` is set is left to itself: its event was not committed, and comes
-        again at the next start.
-
-        Raises:
-            FatalBusError: the process has to be started again.
-        """
-
-        def turn() -> None:
-            if not self.ready:
-                self.open()
-            self.step(stop)
-
-        try:
-            keep_turning(self.name, turn, stop, self._backoff)
-        finally:
-            self.close()
-
-    def open(self) -> None:
-        """Join the group."""
-        self._session.open()
-        self.ready = True
-
-    def close(self) -> None:
-        """Leave, without waiting for a job that runs."""
-        self.ready = False
-        self._session.close()
-
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_group(self.name, self._session, move)
-
-    def step(self, stop: threading.Event | None = None) -> int:
+    def step(self) -> int:
         """Handle at most one message; returns how many.
 
         Raises:
             UnavailableError: the message has to be read again.
         """
         try:
-            messages = self._session.poll(1, self._poll_seconds)
-            self._lag.look()
-            for message in messages:
-                if not self._do(message, stop or _NEVER):
-                    return 0
+            messages = self._poll(1, self._poll_seconds)
+            return sum(self._do(message) for message in messages)
         except UnavailableError:
             self._rewind()
             raise
-        return len(messages)
 
-    def _rewind(self) -> None:
-        try:
-            self._session.rewind()
-        except UnavailableError:
-            self.ready = False
-
-    def _do(self, message: Message, stop: threading.Event) -> bool:
-        """Run, publish and commit; False when the service stops before the job ends."""
+    def _do(self, message: Message) -> bool:
+        """Run, publish and commit; False when the loop is stopped before the job ends."""
         done = self._done
-        if done is None or _place(done[0]) != _place(message):
+        if done is None or done[0][:3] != message[:3]:  # topic, partition and offset
             tally = Tally()
-            records = self._handle(message, tally, stop)
+            records = self._handle(message, tally)
             if records is None:
                 return False
             self._done = done = (message, records, tally)
@@ -132,25 +85,21 @@ class JobLoop:
         tally.report(self._service, records, group=self._group)
         return True
 
-    def _handle(self, message: Message, tally: Tally, stop: threading.Event) -> list[Record] | None:
-        """What a message makes; None when the service stops before its job ends."""
+    def _handle(self, message: Message, tally: Tally) -> list[Record] | None:
+        """What a message makes; None when the loop is stopped before its job ends."""
         try:
             event = decode(message)
             job = self._jobs.get(event.body.type)
             if job is None:
                 return []
             future = self._start(job, event)
-            if not self._await(future, stop):
+            if not self._await(future):
                 return None
             records = future.result()
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
-            log.exception(
-                "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
-            )
-            tally.dead[type(error).__name__] += 1
-            return [dead_letter(f"{self._service}.dead", message, error, self._clock.now())]
+            return [self._dead_letter(message, error, tally)]
         tally.handled[event.body.type] += 1
         return records
 
@@ -167,24 +116,19 @@ class JobLoop:
         threading.Thread(target=work, name=f"{self.name}-job", daemon=True).start()
         return future
 
-    def _await(self, future: "Future[list[Record]]", stop: threading.Event) -> bool:
+    def _await(self, future: "Future[list[Record]]") -> bool:
         """Keep polling, paused, so that the group does not take the partitions away."""
         if wait([future], timeout=self._poll_seconds).done:
             return True
         self._session.pause()
         try:
-            while not stop.is_set():
+            while not self._stop.is_set():
                 if wait([future], timeout=self._poll_seconds).done:
                     return True
                 try:
-                    self._session.poll(1, 0)
-                    self._lag.look()
+                    self._poll(1, 0)
                 except UnavailableError as error:
                     log.warning("%s: outage while a job runs: %s", self.name, error)
         finally:
             self._session.resume()
         return False
-
-
-def _place(message: Message) -> tuple[str, int, int]:
-    return message.topic, message.partition, message.offset

@@ -11,8 +11,8 @@ from servicekit.clock import Clock
 from servicekit.cloudevents import encode
 from servicekit.event import Event, caused_by
 from servicekit.telemetry import metrics
-from servicekit.telemetry.committed import Tell
-from servicekit.telemetry.tracing import decided, exporting, handling
+from servicekit.telemetry.committed import Callback
+from servicekit.telemetry.tracing import decided, handling
 
 
 def handle(
@@ -28,37 +28,28 @@ def handle(
         TooManyHopsError: events cause each other without end.
         TooLargeError: an output is larger than a topic takes.
     """
-    if not exporting():
-        return _outputs(event, handler(event), service, clock, event.traceparent)
+    source = f"/tailrace/{service}"
+    counts: Counter[str] = Counter()
+    records = []
     began = time.time_ns()
     with handling(event, service):
-        bodies = list(handler(event))
-        traceparent = decided(event, service, began) if bodies else None
-        return _outputs(event, bodies, service, clock, traceparent)
-
-
-def _outputs(
-    event: Event[Any],
-    bodies: Iterable[EventBody],
-    service: str,
-    clock: Clock,
-    traceparent: str | None,
-) -> list[Record]:
-    source = f"/tailrace/{service}"
-    counts: dict[str, int] = {}
-    records = []
-    for body in bodies:
-        index = counts.get(body.type, 0)
-        counts[body.type] = index + 1
-        output = caused_by(
-            event, body, index=index, source=source, time=clock.now(), traceparent=traceparent
-        )
-        records.append(encode(output))
+        events = list(handler(event))
+        traceparent = decided(event, service, began) if events else None
+        for body in events:
+            output = caused_by(
+                *(event, body),
+                index=counts[body.type],
+                source=source,
+                time=clock.now(),
+                traceparent=traceparent,
+            )
+            counts[body.type] += 1
+            records.append(encode(output))
     return records
 
 
 class Tally:
-    """Counts what one batch did, for the metrics to hear of it once, when it is committed.
+    """Counts what one batch did, for the metrics to be raised once, when it is committed.
 
     Made when the batch's messages are in hand: its time is measured from there.
     """
@@ -67,8 +58,8 @@ class Tally:
         self._started = time.monotonic()
         self.handled: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
-        self.held: list[Tell] = []
-        """What handlers want to be told when the batch is committed."""
+        self.on_commit: list[Callback] = []
+        """What handlers want to be called when the batch is committed."""
 
     def report(self, service: str, records: Iterable[Record], *, group: str | None = None) -> None:
         """Add the batch, and the records that it made, to the metrics.
@@ -79,8 +70,8 @@ class Tally:
             group: consumer group of the loop; default: the service.
         """
         took = time.monotonic() - self._started
-        for tell in self.held:
-            tell()
+        for callback in self.on_commit:
+            callback()
         metrics.BATCH_SECONDS.labels(group or service).observe(took)
         for event_type, count in self.handled.items():
             metrics.EVENTS_HANDLED.labels(service, event_type).inc(count)

@@ -1,24 +1,20 @@
 """Batches out of Kafka into a store that remembers what it holds."""
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from servicekit.bus import Bus, GroupSession, Message, Positions, Record
-from servicekit.clock import Clock, SystemClock
+from servicekit.bus import Bus, Message, Positions, Record
+from servicekit.clock import Clock
 from servicekit.cloudevents import decode, encode
-from servicekit.deadletter import dead_letter
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.lag import LagGauge
-from servicekit.loops.offset_reset import Move, Moved, move_group
-from servicekit.loops.outages import keep_turning
+from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally
-from servicekit.telemetry.tracing import current_traceparent, handling_batch
+from servicekit.telemetry.tracing import handling_batch, traced
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +24,6 @@ class Received(NamedTuple):
 
     event: Event
     message: Message
-
-
-def _traced(events: Sequence[Event]) -> list[Event]:
-    """The events, in the trace of the batch that made them unless they have one of their own."""
-    traceparent = current_traceparent()
-    if traceparent is None:
-        return list(events)
-    return [e if e.traceparent else replace(e, traceparent=traceparent) for e in events]
 
 
 class Sink(Protocol):
@@ -67,8 +55,13 @@ class _Written:
     size: int
 
 
-class SinkLoop:
-    """Feeds a sink: write, publish, commit, in that order, each until it works."""
+class SinkLoop(GroupLoop):
+    """Feeds a sink: write, publish, commit, in that order, each until it works.
+
+    Args:
+        member: which replica this is; None: one of many, see `Bus.group`.
+        linger_seconds: how long a batch that is not full waits for more.
+    """
 
     def __init__(
         self,
@@ -84,63 +77,22 @@ class SinkLoop:
         linger_seconds: float = 0.0,
         backoff: Backoff | None = None,
     ) -> None:
-        """Wire a loop.
-
-        Args:
-            service: its consumer group, and the prefix of its dead letters.
-            sink: makes the effects.
-            bus: where the messages come from.
-            topics: what is read.
-            member: which replica this is; None: one of many, see `Bus.group`.
-            clock: tells when a dead letter was made.
-            max_batch: messages that are written at once, at most.
-            poll_seconds: longest wait for a first message, and so for a stop.
-            linger_seconds: how long a batch that is not full waits for more.
-            backoff: between attempts in an outage.
-        """
-        self.name = service if member is None else f"{service}-{member}"
-        self._service = service
+        super().__init__(
+            service if member is None else f"{service}-{member}",
+            bus.group(group=service, topics=topics, member=member),
+            service=service,
+            poll_seconds=poll_seconds,
+            clock=clock,
+            backoff=backoff,
+        )
         self._sink = sink
-        self._session: GroupSession = bus.group(group=service, topics=topics, member=member)
-        self._lag = LagGauge(service, self._session)
-        self._clock = clock or SystemClock()
         self._max_batch = max_batch
-        self._poll_seconds = poll_seconds
         self._linger_seconds = linger_seconds
-        self._backoff = backoff or Backoff()
         self._written: _Written | None = None
-        self.ready = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set; an outage is waited out.
-
-        Raises:
-            FatalBusError: the process has to be started again.
-        """
-        try:
-            keep_turning(self.name, self._turn, stop, self._backoff)
-        finally:
-            self.close()
-
-    def _turn(self) -> None:
-        if not self.ready:
-            self.open()
-        self.step()
-
-    def open(self) -> None:
-        """Join the group, and publish what an earlier process may have left unsaid."""
-        self._session.open()
+    def _restore(self) -> None:
+        """Publish what an earlier process wrote and may not have published."""
         self._session.publish([encode(event) for event in self._sink.recover()])
-        self.ready = True
-
-    def close(self) -> None:
-        """Leave; what was not committed will be read again."""
-        self.ready = False
-        self._session.close()
-
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_group(self.name, self._session, move)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.
@@ -164,66 +116,38 @@ class SinkLoop:
         written.tally.report(self._service, written.records)
         return written.size
 
-    def _rewind(self) -> None:
-        try:
-            self._session.rewind()
-        except UnavailableError:
-            self.ready = False
-
     def _write_batch(self) -> _Written | None:
-        messages = self._session.poll(self._max_batch, self._poll_seconds)
-        self._lag.look()
+        messages = self._poll(self._max_batch, self._poll_seconds)
         if not messages:
             return None
         enough = time.monotonic() + self._linger_seconds
         while len(messages) < self._max_batch and (left := enough - time.monotonic()) > 0:
-            messages += self._session.poll(self._max_batch - len(messages), left)
+            messages += self._poll(self._max_batch - len(messages), left)
         tally = Tally()
-        received, dead = self._decode(messages, tally)
-        events: list[Event] = []
-        if received:
-            events, more = self._write(received, tally)
-            dead += more
-        return _Written(
-            [encode(event) for event in events] + dead,
-            {(m.topic, m.partition): m.offset + 1 for m in messages},
-            tally,
-            len(messages),
-        )
-
-    def _decode(
-        self, messages: Sequence[Message], tally: Tally
-    ) -> tuple[list[Received], list[Record]]:
         received: list[Received] = []
-        dead: list[Record] = []
+        records: list[Record] = []
         for message in messages:
             try:
                 received.append(Received(decode(message), message))
             except Exception as error:
-                dead.append(self._dead(message, error, tally))
-        return received, dead
+                records.append(self._dead_letter(message, error, tally))
+        if received:
+            records += self._write(received, tally)
+        positions = {(m.topic, m.partition): m.offset + 1 for m in messages}
+        return _Written(records, positions, tally, len(messages))
 
-    def _write(self, batch: Sequence[Received], tally: Tally) -> tuple[list[Event], list[Record]]:
+    def _write(self, batch: Sequence[Received], tally: Tally) -> list[Record]:
         try:
             with handling_batch([item.event for item in batch], self._service):
-                events = _traced(self._sink.write(batch))
+                events = traced(self._sink.write(batch))
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
             if len(batch) == 1:
-                return [], [self._dead(batch[0].message, error, tally)]
+                return [self._dead_letter(batch[0].message, error, tally)]
             # One event of the batch breaks the sink: halve it until that one is alone.
             log.exception("a batch of %d failed; trying its halves", len(batch))
             middle = len(batch) // 2
-            left, left_dead = self._write(batch[:middle], tally)
-            right, right_dead = self._write(batch[middle:], tally)
-            return left + right, left_dead + right_dead
+            return self._write(batch[:middle], tally) + self._write(batch[middle:], tally)
         tally.handled.update(item.event.body.type for item in batch)
-        return events, []
-
-    def _dead(self, message: Message, error: Exception, tally: Tally) -> Record:
-        log.error(
-            "dead letter: %s[%d]@%d: %s", message.topic, message.partition, message.offset, error
-        )
-        tally.dead[type(error).__name__] += 1
-        return dead_letter(f"{self._service}.dead", message, error, self._clock.now())
+        return [encode(event) for event in events]

@@ -1,31 +1,35 @@
 """Consume, handle, publish: outputs, state and offsets in one transaction."""
 
 import logging
-import threading
 from collections.abc import Sequence
 
-from servicekit.bus import MAX_VALUE_BYTES, Bus, Message, Record
-from servicekit.clock import Clock, SystemClock
+from servicekit.bus import (
+    MAX_VALUE_BYTES,
+    Bus,
+    Message,
+    PartitionOffset,
+    Record,
+    TransactionalSession,
+)
+from servicekit.clock import Clock
 from servicekit.cloudevents import decode
-from servicekit.deadletter import dead_letter
 from servicekit.errors import (
     FatalBusError,
+    RefusedResetError,
     TooLargeError,
     TransactionAbortedError,
     UnavailableError,
 )
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.lag import LagGauge
-from servicekit.loops.offset_reset import Move, Moved, move_slot
-from servicekit.loops.outages import keep_turning
+from servicekit.loops.loop import SessionLoop
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Processor
-from servicekit.telemetry.committed import holding
+from servicekit.telemetry.committed import collecting
 
 log = logging.getLogger(__name__)
 
 
-class TransactionalLoop:
+class TransactionalLoop(SessionLoop[TransactionalSession]):
     """Runs one slot of a processor, exactly once."""
 
     def __init__(
@@ -40,46 +44,27 @@ class TransactionalLoop:
         poll_seconds: float = 0.1,
         backoff: Backoff | None = None,
     ) -> None:
-        self.name = f"{processor.service}-{slot}"
-        self._processor = processor
-        self._service = processor.service
-        self._clock = clock or SystemClock()
-        self._session = bus.transactional(
-            service=processor.service, topics=processor.topics, slot=slot, slots=slots
+        service = processor.service
+        super().__init__(
+            f"{service}-{slot}",
+            bus.transactional(service=service, topics=processor.topics, slot=slot, slots=slots),
+            service=service,
+            poll_seconds=poll_seconds,
+            clock=clock,
+            backoff=backoff,
         )
-        self._lag = LagGauge(processor.service, self._session)
+        self._processor = processor
         self._slot = slot
         self._max_batch = max_batch
-        self._poll_seconds = poll_seconds
-        self._backoff = backoff or Backoff()
         self._handlers = {body.type: handler for body, handler in processor.handlers.items()}
         self._tables = {table.name: table for table in processor.tables}
-        self.ready = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set; an outage is waited out.
-
-        Raises:
-            FatalBusError: the process has to be started again.
-        """
-        try:
-            keep_turning(self.name, self._turn, stop, self._backoff)
-        finally:
-            self.close()
-
-    def _turn(self) -> None:
-        if not self.ready:
-            self.open()
-        self.step()
-
-    def open(self) -> None:
-        """Take over the slot and read its state.
+    def _restore(self) -> None:
+        """Read the slot's state.
 
         Raises:
-            UnavailableError: open again.
-            FatalBusError: the state cannot be read by this version of the service.
+            FatalBusError: this version of the service cannot read it.
         """
-        self._session.open()
         for table in self._tables.values():
             table.clear()
         count = 0
@@ -96,7 +81,7 @@ class TransactionalLoop:
                         " wrote it, or give the changed field a default"
                     ) from error
                 count += 1
-        if count and self._session.placeless:
+        if count and self._session.never_committed:
             raise FatalBusError(
                 f"{self.name} has a state in {self._processor.state_topic}, and the brokers no"
                 " longer know how far it had read (offsets.retention.minutes is how long they"
@@ -105,16 +90,37 @@ class TransactionalLoop:
             )
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
-        self.ready = True
 
-    def close(self) -> None:
-        """Leave; what was not committed will be read again."""
-        self.ready = False
-        self._session.close()
+    def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
+        """Forget the state in the same transaction.
 
-    def move(self, move: Move) -> Moved:
-        """See `Movable.move`."""
-        return move_slot(self.name, self._session, self._processor.state_topic, self._slot, move)
+        A process that has the slot is fenced by it, and starts anew from the new offsets.
+
+        Raises:
+            RefusedResetError: it would count again what the state holds.
+        """
+        keys: dict[bytes, None] = {}
+        for message in self._session.restore():
+            key = message.key or b""
+            if message.value is None:
+                keys.pop(key, None)
+            else:
+                keys[key] = None
+        state_topic = self._processor.state_topic
+        # Who has a state has read something: an offset that is lost says nothing about how much.
+        back = [o for o in offsets if o.committed is None or o.target < o.committed]
+        if keys and back and not reset_state:
+            where = ", ".join(f"{o.topic}[{o.partition}]" for o in back)
+            raise RefusedResetError(
+                f"{self.name}: {state_topic} holds what was counted from {where}, which would be"
+                " counted again: add --reset-state to forget it in the same step"
+            )
+        forgotten = list(keys) if reset_state else []
+        self._session.commit(
+            [Record(state_topic, key, None, partition=self._slot) for key in forgotten],
+            {(o.topic, o.partition): o.target for o in offsets},
+        )
+        return len(forgotten)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.
@@ -123,12 +129,11 @@ class TransactionalLoop:
             UnavailableError: nothing happened; the batch will be read again.
         """
         try:
-            batch = self._session.poll(self._max_batch, self._poll_seconds)
-            self._lag.look()
+            batch = self._poll(self._max_batch, self._poll_seconds)
             if not batch:
                 return 0
             tally = Tally()
-            with holding(tally.held):
+            with collecting(tally.on_commit):
                 records = self._handle_all(batch, tally)
         except UnavailableError:
             self._undo()
@@ -151,10 +156,7 @@ class TransactionalLoop:
     def _undo(self) -> None:
         for table in self._tables.values():
             table.rollback()
-        try:
-            self._session.rewind()
-        except UnavailableError:
-            self.ready = False
+        self._rewind()
 
     def _handle_all(self, batch: Sequence[Message], tally: Tally) -> list[Record]:
         """The records that a batch makes: outputs, dead letters and changes of state."""
@@ -170,7 +172,7 @@ class TransactionalLoop:
                 table.rollback()
             tally.handled.clear()
             tally.dead.clear()
-            tally.held.clear()
+            tally.on_commit.clear()
             return [
                 record for message in batch for record in self._handle(message, tally, check=True)
             ] + self._state_records()
@@ -178,7 +180,7 @@ class TransactionalLoop:
     def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""
         marks = [(table, table.mark()) for table in self._tables.values()]
-        told = len(tally.held)
+        callbacks = len(tally.on_commit)
         try:
             event = decode(message)
             handler = self._handlers.get(event.body.type)
@@ -192,12 +194,8 @@ class TransactionalLoop:
         except Exception as error:
             for table, mark in marks:
                 table.rollback(mark)
-            del tally.held[told:]
-            log.exception(
-                "dead letter: %s[%d]@%d", message.topic, message.partition, message.offset
-            )
-            tally.dead[type(error).__name__] += 1
-            return [dead_letter(self._processor.dead_topic, message, error, self._clock.now())]
+            del tally.on_commit[callbacks:]
+            return [self._dead_letter(message, error, tally)]
         tally.handled[event.body.type] += 1
         return outputs
 

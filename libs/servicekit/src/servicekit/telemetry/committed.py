@@ -1,4 +1,4 @@
-"""Metrics that handlers tell when what they measure is committed, and not when it is tried.
+"""Metrics that handlers raise when what they measure is committed, and not when it is tried.
 
 A transaction that is aborted is handled again, and a counter in a handler would count it again.
 """
@@ -6,29 +6,32 @@ A transaction that is aborted is handled again, and a counter in a handler would
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from typing import ParamSpec
 
-Tell = Callable[[], object]
+P = ParamSpec("P")
+Callback = Callable[[], object]
 
-_held: ContextVar[list[Tell] | None] = ContextVar("held", default=None)
+_callbacks: ContextVar[list[Callback] | None] = ContextVar("callbacks", default=None)
 
 
-def when_committed(tell: Tell) -> None:
-    """Call `tell` when the transaction that is being written is committed, and not if it is not.
+def when_committed(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function when the transaction that is being written is committed.
 
-    Outside of a transaction it is called at once.
+    It is not called if the transaction is aborted, and called at once outside of any.
     """
-    held = _held.get()
-    if held is None:
-        tell()
+    callbacks = _callbacks.get()
+    if callbacks is None:
+        function(*args, **kwargs)
     else:
-        held.append(tell)
+        callbacks.append(partial(function, *args, **kwargs))
 
 
 @contextmanager
-def holding(held: list[Tell]) -> Iterator[None]:
-    """Put what is to be told into a list, for whoever commits."""
-    token = _held.set(held)
+def collecting(callbacks: list[Callback]) -> Iterator[None]:
+    """Add the calls to a list, for whoever commits."""
+    token = _callbacks.set(callbacks)
     try:
         yield
     finally:
-        _held.reset(token)
+        _callbacks.reset(token)

@@ -4,8 +4,9 @@ Requests are many and sampled; what decides is rare and always traced. A decisio
 brought about which was not sampled begins a trace of its own, linked to that request.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
@@ -80,40 +81,39 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
+def traced(events: Iterable[Event]) -> list[Event]:
+    """The events, in the trace of the current span unless they have one of their own."""
+    traceparent = current_traceparent()
+    if traceparent is None:
+        return list(events)
+    return [e if e.traceparent else replace(e, traceparent=traceparent) for e in events]
+
+
 @contextmanager
 def handling(event: Event, service: str) -> Iterator[str | None]:
     """A consumer span around the handling of an event; yields the `traceparent` for its outputs."""
     if not _exporting:
         yield event.traceparent
         return
-    parent = _propagator.extract({"traceparent": event.traceparent} if event.traceparent else {})
-    with _tracer.start_as_current_span(
-        f"{event.body.type} process",
-        context=parent,
-        kind=SpanKind.CONSUMER,
-        attributes=_attributes(event, service),
-    ):
+    parent = _extract(event.traceparent)
+    with _tracer.start_as_current_span(**_consumer(event, service), context=parent):
         yield current_traceparent()
 
 
 def decided(event: Event, service: str, began: int) -> str | None:
     """The `traceparent` of what an event brought about, when it was handled in the current span.
 
-    Where that span is not sampled, a trace begins here, which is linked to the event's.
-
-    Args:
-        event: the event that was handled.
-        service: that handled it.
-        began: when the handling began, in nanoseconds since 1970.
+    Where that span is not sampled, a trace begins here, which is linked to the event's. `began` is
+    when the handling did, in nanoseconds since 1970.
     """
+    if not _exporting:
+        return event.traceparent
     if trace.get_current_span().is_recording():
         return current_traceparent()
     origin = _context_of(event.traceparent)
     span = _tracer.start_span(
-        f"{event.body.type} process",
+        **_consumer(event, service),
         context=context.Context(),
-        kind=SpanKind.CONSUMER,
-        attributes=_attributes(event, service),
         links=[Link(origin)] if origin else [],
         start_time=began,
     )
@@ -132,17 +132,10 @@ def handling_batch(events: Sequence[Event], service: str) -> Iterator[None]:
         return
     given = list(dict.fromkeys(event.traceparent for event in events if event.traceparent))
     links = [Link(origin) for origin in map(_context_of, given[:MAX_LINKS]) if origin]
-    first = events[0]
-    with _tracer.start_as_current_span(
-        f"{first.body.type} process",
-        context=_propagator.extract({"traceparent": given[0]} if given else {}),
-        kind=SpanKind.CONSUMER,
-        attributes={
-            **_attributes(first, service),
-            "messaging.batch.message_count": len(events),
-        },
-        links=links,
-    ):
+    parent = _extract(given[0] if given else None)
+    how = _consumer(events[0], service)
+    with _tracer.start_as_current_span(**how, context=parent, links=links) as span:
+        span.set_attribute("messaging.batch.message_count", len(events))
         yield
 
 
@@ -154,16 +147,20 @@ def link_to(traceparent: str | None) -> None:
 
 
 def _context_of(traceparent: str | None) -> SpanContext | None:
-    if traceparent is None:
-        return None
-    parent = _propagator.extract({"traceparent": traceparent})
-    found = trace.get_current_span(parent).get_span_context()
+    found = trace.get_current_span(_extract(traceparent)).get_span_context()
     return found if found.is_valid else None
 
 
-def _attributes(event: Event, service: str) -> dict[str, str]:
-    """Of the semantic conventions for messaging, and what joins the spans of a turn of the loop."""
-    return {
+def _extract(traceparent: str | None) -> context.Context:
+    return _propagator.extract({"traceparent": traceparent} if traceparent else {})
+
+
+def _consumer(event: Event, service: str) -> dict[str, Any]:
+    """The arguments of a consumer's span.
+
+    The attributes are of the semantic conventions for messaging, and join a turn of the loop.
+    """
+    attributes = {
         "messaging.system": "kafka",
         "messaging.operation.type": "process",
         "messaging.destination.name": event.body.topic(),
@@ -171,6 +168,8 @@ def _attributes(event: Event, service: str) -> dict[str, str]:
         "messaging.message.id": event.id,
         "messaging.message.conversation_id": event.turn,
     }
+    name = f"{event.body.type} process"
+    return {"name": name, "kind": SpanKind.CONSUMER, "attributes": attributes}
 
 
 class TraceRequests:
@@ -191,7 +190,7 @@ class TraceRequests:
         if given is None and not _exporting:
             await self._app(scope, receive, send)
             return
-        parent = _propagator.extract({"traceparent": given.decode("latin-1")} if given else {})
+        parent = _extract(given.decode("latin-1") if given else None)
         if not _exporting:
             token = context.attach(parent)
             try:

@@ -93,6 +93,7 @@ def _named(bus: "KafkaBus", ids: list[str]) -> "list[Letter]":
 def _read(bus: "KafkaBus", services: list[str]) -> "list[Letter]":
     """Every letter of some services, or of all."""
     from event_schemas.catalog import SERVICES
+    from servicekit.read_to_end import read_to_end
     from tailrace.letters import SUFFIX, Letter
 
     if unknown := sorted(set(services) - set(SERVICES)):
@@ -100,13 +101,8 @@ def _read(bus: "KafkaBus", services: list[str]) -> "list[Letter]":
             f"[red]✗[/] no service is called {', '.join(unknown)}: there are {', '.join(SERVICES)}"
         )
         raise typer.Exit(2)
-    view = bus.view(*(f"{service}{SUFFIX}" for service in services or SERVICES))
-    letters: list[Letter] = []
-    try:
-        while not view.caught_up:
-            letters += map(Letter, view.poll(0.2))
-    finally:
-        view.close()
+    topics = [f"{service}{SUFFIX}" for service in services or SERVICES]
+    letters = map(Letter, read_to_end(bus, *topics))
     return sorted(letters, key=lambda letter: (letter.message.topic, letter.message.timestamp_ms))
 
 

@@ -10,6 +10,7 @@ from event_schemas import BY_TYPE
 from local.stack.errors import StackError
 from servicekit.kafka import KafkaBus
 from servicekit.kafka.client import Clients
+from servicekit.read_to_end import read_to_end
 
 SECONDS = 10.0
 """Longest wait for one answer of the broker."""
@@ -60,18 +61,12 @@ def take(bootstrap_servers: str, *, idle_rest_seconds: float = 0.0) -> Inventory
 
 def _events(bootstrap_servers: str, rest: float) -> dict[Partition, tuple[str, ...]]:
     found: dict[Partition, list[str]] = {}
-    view = KafkaBus(bootstrap_servers, idle_rest_seconds=rest).view(*BY_TYPE)
-    try:
-        while True:
-            messages = view.poll(0.2)
-            for message in messages:
-                identity = dict(message.headers).get("ce_id", b"")
-                where = (message.topic, message.partition)
-                found.setdefault(where, []).append(identity.decode("utf-8", "replace"))
-            if not messages and view.caught_up:
-                return {where: tuple(ids) for where, ids in found.items()}
-    finally:
-        view.close()
+    bus = KafkaBus(bootstrap_servers, idle_rest_seconds=rest)
+    for message in read_to_end(bus, *BY_TYPE):
+        identity = dict(message.headers).get("ce_id", b"")
+        where = (message.topic, message.partition)
+        found.setdefault(where, []).append(identity.decode("utf-8", "replace"))
+    return {where: tuple(ids) for where, ids in found.items()}
 
 
 def _committed(clients: Clients) -> dict[tuple[str, str, int], int]:

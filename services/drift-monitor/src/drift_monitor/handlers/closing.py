@@ -9,12 +9,13 @@ from drift_monitor.domain.slices import Slice
 from drift_monitor.domain.verdicts import Streak, Verdict
 from drift_monitor.domain.windows import Window
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.bodies import arm_measured, drift_cleared, drift_detected
+from drift_monitor.handlers.events import arm_measured, drift_cleared, drift_detected
 from drift_monitor.handlers.judging import Judging, Seen
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import State, key_of
 from drift_monitor.ports import DriftReports, References
 from event_schemas import EventBody
+from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class Closing:
         clock = self._state.clocks.get(window.model)
         now = clock.watermark.time if clock is not None else None
         delay = (window.end if now is None else now) - (window.aligned - before)
-        metrics.DETECT_SECONDS.labels(window.model, kind).observe(delay / 1e6)
+        when_committed(metrics.DETECT_SECONDS.labels(window.model, kind).observe, delay / 1e6)
 
 
 def _waits(slice_: Slice, model: str) -> bool:

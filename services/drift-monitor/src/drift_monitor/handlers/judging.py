@@ -27,7 +27,7 @@ from drift_monitor.domain.verdicts import (
 )
 from drift_monitor.domain.windows import Window
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.bodies import columns_of, moment
+from drift_monitor.handlers.events import columns_of, moment
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import RowsTable, State, key_of
 from drift_monitor.metrics import DRIFT_SCORE
@@ -96,11 +96,13 @@ class Judging:
                 self._judge_columns(seen, key, window, version, plan, reference)
         seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
         if window.loss.n:
-            metrics.WINDOW_LOSS.labels(*_who(window)).set(window.loss.mean)
+            when_committed(metrics.WINDOW_LOSS.labels(*_who(window)).set, window.loss.mean)
         if window.rows:
-            metrics.ESTIMATED_LOSS.labels(*_who(window)).set(estimated_loss(window.scores))
+            when_committed(
+                metrics.ESTIMATED_LOSS.labels(*_who(window)).set, estimated_loss(window.scores)
+            )
         if version.reference_loss is not None:
-            metrics.PROMISED_LOSS.labels(*_who(window)).set(version.reference_loss)
+            when_committed(metrics.PROMISED_LOSS.labels(*_who(window)).set, version.reference_loss)
         return seen
 
     def _reference(self, window: Window, version: ModelVersion) -> Columns | None:
@@ -141,7 +143,7 @@ class Judging:
             seen.name = _report_name(window)
             shifts = list(_shifts(kept, before, now, seen.report, plan))
             for shift in shifts:
-                DRIFT_SCORE.labels(window.model, shift.column).set(shift.value)
+                when_committed(DRIFT_SCORE.labels(window.model, shift.column).set, shift.value)
             seen.verdicts.append(judge_data(shifts, plan))
         scores = reference.get(SCORE)
         if scores is not None and (counts := _score_counts(scores)):
@@ -150,7 +152,7 @@ class Judging:
                 np.nanmean(scores)
             )
             verdict = judge_scores(counts, window.scores, plan, moved)
-            DRIFT_SCORE.labels(window.model, SCORE).set(verdict.shifts[0].value)
+            when_committed(DRIFT_SCORE.labels(window.model, SCORE).set, verdict.shifts[0].value)
             seen.verdicts.append(verdict)
 
     def _sample(self, key: str, window: Window, plan: Plan) -> list[dict[str, object]]:

@@ -1,7 +1,7 @@
 """Which policy holds for which version."""
 
 from drift_monitor.domain.plan import Plan
-from drift_monitor.handlers.bodies import plan_of
+from drift_monitor.handlers.events import plan_of
 from drift_monitor.handlers.tables import State, key_of
 from event_schemas.model import ModelVersion
 
@@ -16,20 +16,20 @@ class Plans:
         self._known: dict[str, tuple[ModelVersion, Plan]] = {}
 
     def of_version(self, model: str, version: str) -> Plan:
-        """The plan of a version; while nobody has named it, that of the version in force."""
+        """The plan of a version; while nobody has named it, that of the version that serves."""
         key = key_of(model, version)
         facts = self._state.versions.get(key)
         if facts is None:
-            force = self._state.force.get(model)
-            if force is None or force.version == version:
+            serving = self._state.serving.get(model)
+            if serving is None or serving.version == version:
                 return _DEFAULT
-            return self.of_version(model, force.version)
+            return self.of_version(model, serving.version)
         known = self._known.get(key)
         if known is None or known[0] is not facts:
             known = self._known[key] = (facts, plan_of(facts.policies.drift))
         return known[1]
 
     def of_model(self, model: str) -> Plan:
-        """The plan of the version in force; the default while none is."""
-        force = self._state.force.get(model)
-        return self.of_version(model, force.version) if force else _DEFAULT
+        """The plan of the version that serves; the default while none is."""
+        serving = self._state.serving.get(model)
+        return self.of_version(model, serving.version) if serving else _DEFAULT

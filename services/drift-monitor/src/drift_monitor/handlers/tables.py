@@ -23,7 +23,7 @@ CHUNK_ROWS = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class EventClock:
     """Event time of one model."""
 
     watermark: Watermark = NOTHING_SEEN
@@ -34,14 +34,14 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Force:
-    """Which version of a model is in force, as the rollout's steps say."""
+class Serving:
+    """Which version of a model serves, as the rollout's steps say."""
 
     version: str
     sequence: int
     """Of the step."""
     retired: tuple[str, ...] = ()
-    """Versions that were in force before; their stragglers open no window."""
+    """Versions that served before; their stragglers open no window."""
 
 
 @lru_cache(maxsize=4096)
@@ -193,8 +193,8 @@ class State:
     """Every table of the windows."""
 
     def __init__(self) -> None:
-        self.clocks = Table.of("clocks", Clock)
-        self.force = Table.of("force", Force)
+        self.clocks = Table.of("clocks", EventClock)
+        self.serving = Table.of("force", Serving)  # the name in the state topic
         self.versions = Table.of("versions", ModelVersion)
         self.replicas = Table.of("replicas", Sequences)
         self.join = JoinTable()
@@ -208,7 +208,7 @@ class State:
         """All of them, for the loop."""
         return [
             self.clocks,
-            self.force,
+            self.serving,
             self.versions,
             self.replicas,
             self.join,

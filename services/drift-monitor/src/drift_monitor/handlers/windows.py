@@ -14,14 +14,14 @@ from drift_monitor.domain.slices import Slice
 from drift_monitor.domain.verdicts import Kind
 from drift_monitor.domain.windows import Window, sample_hash
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.bodies import micros, moment
 from drift_monitor.handlers.closing import Closing
+from drift_monitor.handlers.events import micros, moment
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import (
-    Clock,
-    Force,
+    EventClock,
     JoinTable,
     RowsTable,
+    Serving,
     State,
     key_of,
     parts_of,
@@ -110,14 +110,12 @@ class WindowsHandlers:
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
-            metrics.DROPPED.labels(body.model, "version named by the caller").inc()
+            _drop(body.model, "version named by the caller")
             return
-        clock = self.state.clocks.get(body.model) or Clock()
+        clock = self.state.clocks.get(body.model) or EventClock()
         watermark = clock.watermark.time
         if time < self._horizon(body.model, watermark):
-            when_committed(
-                metrics.DROPPED.labels(body.model, "prediction later than its label's wait").inc
-            )
+            _drop(body.model, "prediction later than its label's wait")
             return
         key, known, label, labelled = self._known(body)
         if known is not None and known.predicted:
@@ -207,9 +205,9 @@ class WindowsHandlers:
         yield from ()
 
     def on_rollout_step(self, event: Event[RolloutStep]) -> Iterator[EventBody]:
-        """Know who is in force; what was drifting for an older version is of no more concern."""
+        """Know which version serves; forget what drifted for an older one."""
         step = event.body
-        before = self.state.force.get(step.model)
+        before = self.state.serving.get(step.model)
         if before is not None and step.sequence <= before.sequence:
             return
         self._know(step.champion)
@@ -227,7 +225,7 @@ class WindowsHandlers:
                 before.version,
                 step.sequence,
             )
-        self.state.force.put(step.model, Force(version, step.sequence, tuple(retired[-100:])))
+        self.state.serving.put(step.model, Serving(version, step.sequence, tuple(retired[-100:])))
         if before is None or before.version != version:
             yield from self._forget_others(step.model, version)
 
@@ -239,7 +237,9 @@ class WindowsHandlers:
             return
         yield from self._closing.close_early(body.model, body.version, clock.watermark.time)
 
-    def _advance(self, model: str, clock: Clock, time: int, due: int | None) -> Iterator[EventBody]:
+    def _advance(
+        self, model: str, clock: EventClock, time: int, due: int | None
+    ) -> Iterator[EventBody]:
         watermark = clock.watermark.saw(time, self._max_jump, self._jump_votes)
         if due is None or (clock.due is not None and clock.due <= due):
             due = clock.due
@@ -251,7 +251,7 @@ class WindowsHandlers:
                     self.state.join.delete(key)
                 expired = horizon
         if watermark is not clock.watermark or due != clock.due or expired != clock.expired:
-            clock = Clock(watermark, due, expired)
+            clock = EventClock(watermark, due, expired)
             self.state.clocks.put(model, clock)
         if watermark.time is not None and due is not None and watermark.time >= due:
             yield from self._closing.close_due(model, watermark.time)
@@ -302,8 +302,8 @@ class WindowsHandlers:
     def _may_open(self, body: PredictionLogged) -> bool:
         if not in_force(body.arm, body.weight):
             return False
-        force = self.state.force.get(body.model)
-        return force is None or body.version not in force.retired
+        serving = self.state.serving.get(body.model)
+        return serving is None or body.version not in serving.retired
 
     def _window(
         self, body: PredictionLogged, time: int, plan: Plan, watermark: int | None
@@ -316,12 +316,10 @@ class WindowsHandlers:
         end = aligned + plan.window
         due = end + plan.lateness
         if watermark is not None and due <= watermark:
-            when_committed(
-                metrics.DROPPED.labels(body.model, "prediction later than its window").inc
-            )
+            _drop(body.model, "prediction later than its window")
             return key, None
-        force = self.state.force.get(body.model)
-        part = force.sequence << 10 if force is not None else 0
+        serving = self.state.serving.get(body.model)
+        part = serving.sequence << 10 if serving is not None else 0
         return key, Window(body.model, body.version, aligned, aligned, end, due, part)
 
     def _sampled(

@@ -1,18 +1,10 @@
 """Which version scores: what the rollout in force names, or a version by its number."""
 
-import time
-from collections.abc import Iterator
-from typing import Any
-
 from event_schemas import ModelTrained, RolloutStep
 from event_schemas.model import ModelVersion
 from predictor.batch.errors import ScoreError
 from servicekit.bus import Bus
-from servicekit.cloudevents import decode
-from servicekit.errors import PoisonMessageError, UnavailableError
-
-READ_SECONDS = 60.0
-"""Longest time to read a topic of decisions."""
+from servicekit.read_to_end import read_events
 
 
 def step_in_force(bus: Bus, model: str) -> RolloutStep:
@@ -23,13 +15,13 @@ def step_in_force(bus: Bus, model: str) -> RolloutStep:
         UnavailableError: the brokers are away.
     """
     steps: dict[str, RolloutStep] = {}
-    for key, body in _events(bus, RolloutStep.topic()):
-        if body is None:
+    for key, event in read_events("predictor", bus, RolloutStep.topic()):
+        if event is None:
             steps.pop(key, None)
-        elif isinstance(body, RolloutStep) and (
-            key not in steps or body.sequence > steps[key].sequence
+        elif isinstance(step := event.body, RolloutStep) and (
+            key not in steps or step.sequence > steps[key].sequence
         ):
-            steps[key] = body
+            steps[key] = step
     if model not in steps:
         known = ", ".join(sorted(steps)) or "no model"
         raise ScoreError(f"--model {model}: nothing was rolled out of it; known are {known}")
@@ -47,9 +39,9 @@ def version_named(bus: Bus, step: RolloutStep, version: str) -> tuple[str, Model
         if each is not None and each.version == version:
             return arm, each
     trained = {
-        body.version.version: body.version
-        for _, body in _events(bus, ModelTrained.topic())
-        if isinstance(body, ModelTrained) and body.model == step.model
+        event.body.version.version: event.body.version
+        for _, event in read_events("predictor", bus, ModelTrained.topic())
+        if event and isinstance(event.body, ModelTrained) and event.body.model == step.model
     }
     if version not in trained:
         known = ", ".join(sorted(trained)) or "none"
@@ -58,21 +50,3 @@ def version_named(bus: Bus, step: RolloutStep, version: str) -> tuple[str, Model
             f" {known}"
         )
     return "none", trained[version]
-
-
-def _events(bus: Bus, topic: str) -> Iterator[tuple[str, Any]]:
-    view, deadline = bus.view(topic), time.monotonic() + READ_SECONDS
-    try:
-        while True:
-            for message in view.poll(0.2):
-                key = (message.key or b"").decode("utf-8", "replace")
-                try:
-                    yield key, None if message.value is None else decode(message).body
-                except PoisonMessageError:  # the predictor tells of it
-                    continue
-            if view.caught_up:  # not before the first poll, which connects
-                return
-            if time.monotonic() > deadline:
-                raise UnavailableError(f"{topic} was not read in {READ_SECONDS:g} s")
-    finally:
-        view.close()

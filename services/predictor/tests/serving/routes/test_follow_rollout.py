@@ -20,6 +20,16 @@ def failures_counted(reason: str, model: str = "flight_delay") -> float:
     return REGISTRY.get_sample_value("model_load_failures_total", labels) or 0.0
 
 
+def unreadable_counted() -> float:
+    labels = {"service": "predictor", "topic": "rollout.step"}
+    return REGISTRY.get_sample_value("tailrace_unreadable_messages_total", labels) or 0.0
+
+
+def outages_counted() -> float:
+    labels = {"component": "rollout-follower"}
+    return REGISTRY.get_sample_value("tailrace_outages_total", labels) or 0.0
+
+
 def in_force(lab: Any, model: str = "flight_delay") -> Any:
     return lab.follower.routes.by_model[model]
 
@@ -114,10 +124,11 @@ def test_a_format_that_is_not_served_is_named_with_those_that_are(serving: Any) 
 
 
 def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Any) -> None:
-    before = failures_counted("step", "broken")
+    before, unreadable = failures_counted("step", "broken"), unreadable_counted()
     lab.bus.append(Record("rollout.step", b"broken", b"{}"))
     lab.announce(lab.step(0, lab.version(1)))
     assert failures_counted("step", "broken") == before + 1
+    assert unreadable_counted() == unreadable + 1, "the alert UnreadableMessages watches it"
     assert lab.follower.ready
     assert in_force(lab).sequence == 0
 
@@ -270,9 +281,11 @@ def test_what_opens_models_stands_back_behind_the_requests(lab: Any) -> None:
         stop.set()
         raise UnavailableError("no broker")
 
+    before = outages_counted()
     follower = RolloutFollower(view, lab.follower._loader)
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     thread.join(30)
     here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert found == [min(19, here + 10)]
+    assert outages_counted() == before + 1

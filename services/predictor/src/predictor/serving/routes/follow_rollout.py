@@ -25,13 +25,15 @@ from servicekit.bus import Message, TopicView
 from servicekit.cloudevents import decode
 from servicekit.errors import PoisonMessageError, UnavailableError
 from servicekit.loops.backoff import Backoff
+from servicekit.loops.loop import Loop
+from servicekit.read_to_end import key_of, report_unreadable
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFailure:
-    """Why a step is not in force."""
+    """Why a step is not applied."""
 
     model: str
     sequence: int | None
@@ -42,18 +44,25 @@ class LoadFailure:
 
 
 @dataclass(slots=True)
-class _Wanted:
-    """A step that is not in force yet."""
+class _Pending:
+    """A step that is not applied yet."""
 
     step: RolloutStep
     backoff: Backoff
     not_before: float = 0.0
 
 
-class RolloutFollower:
-    """Keeps the routes; runs on a thread of its own, the requests only read `routes`."""
+class RolloutFollower(Loop):
+    """Keeps the routes; runs on a thread of its own, the requests only read `routes`.
 
-    name = "rollout-follower"
+    It is ready once the topic was read to its end, and each model in it had a route. It stays so,
+    since a model that is announced later must not take the others away from the callers.
+
+    Args:
+        view: opens a view of `rollout.step`; called on the thread that runs.
+        settle: called after something was loaded.
+        now: monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -64,15 +73,7 @@ class RolloutFollower:
         settle: Callable[[], None] = settle_memory,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Follows when run.
-
-        Args:
-            view: opens a view of `rollout.step`; called on the thread that runs.
-            loader: loads versions.
-            poll_seconds: longest wait for steps.
-            settle: called after something was loaded.
-            now: monotonic seconds.
-        """
+        super().__init__("rollout-follower")
         self._open_view = view
         self._view: TopicView | None = None
         self._loader = loader
@@ -80,43 +81,33 @@ class RolloutFollower:
         self._settle = settle
         self._now = now
         self._caught_up = False
-        self._wanted: dict[str, _Wanted] = {}
+        self._pending: dict[str, _Pending] = {}
         self._newest: dict[str, int] = {}
         """Highest sequence seen of each model."""
         self.routes: LoadedRoutes = LoadedRoutes()
-        """In force; replaced as a whole."""
+        """What requests take; replaced as a whole."""
         self.failures: dict[str, LoadFailure] = {}
-        """Newest failure of each model whose newest step is not in force; replaced as a whole."""
-        self.ready = False
-        """Whether the topic was read to its end, and each model in it had a route; it stays so,
-        since a model that is announced later must not take the others away from the callers."""
+        """Newest failure of each model whose newest step is not applied; replaced as a whole."""
         self.tried = False
         """Whether the topic was read to its end, and each model in it was loaded, or failed to."""
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until `stop` is set; an outage is waited out."""
-        _stand_back()
-        backoff = Backoff()
-        try:
-            while not stop.is_set():
-                try:
-                    if not self.step():
-                        stop.wait(0.01)  # a view in memory does not wait by itself
-                    backoff.reset()
-                except UnavailableError as error:
-                    wait = backoff.next()
-                    log.warning("outage, trying again in %.1f s: %s", wait, error)
-                    stop.wait(wait)
-        finally:
-            if self._view is not None:
-                self._view.close()
+        """See `Loop.run`."""
+        _lower_thread_priority()
+        super().run(stop)
+
+    def _turn(self) -> None:
+        if not self.step():
+            self._stop.wait(0.01)  # a view in memory does not wait by itself
+
+    def close(self) -> None:
+        """Close the view."""
+        view, self._view = self._view, None
+        if view is not None:
+            view.close()
 
     def step(self) -> int:
-        """Take what has come, and load what is due; returns the number of messages.
-
-        Raises:
-            UnavailableError: the bus is away.
-        """
+        """Take the messages that have come, and load the versions to try now; see `Loop.step`."""
         if self._view is None:
             self._loader.warm_up()
             self._view = self._open_view()
@@ -125,7 +116,7 @@ class RolloutFollower:
             self._take(message)
         # Until the end is reached, the next poll may replace what this one asks for.
         if self._caught_up or self._view.caught_up:
-            self._load_due()
+            self._apply_pending()
             self._caught_up = True
             missing = self._newest.keys() - self.routes.by_model.keys()
             self.ready = self.ready or not missing
@@ -133,7 +124,7 @@ class RolloutFollower:
         return len(messages)
 
     def _take(self, message: Message) -> None:
-        key = (message.key or b"").decode("utf-8", "replace")
+        key = key_of(message)
         if message.value is None:
             self._remove(key)
             return
@@ -142,38 +133,41 @@ class RolloutFollower:
             if not isinstance(step, RolloutStep):
                 raise LoadError("step", f"{step.type} has no place in the topic rollout.step")
         except (PoisonMessageError, LoadError) as error:
+            report_unreadable("predictor", message, error)
             self._failed(LoadFailure(key, None, None, "step", str(error), will_retry=False))
             return
         if step.sequence <= self._newest.get(step.model, -1):
             return
         self._newest[step.model] = step.sequence
-        self._wanted[step.model] = _Wanted(step, Backoff(base=0.5, cap=15.0))
+        self._pending[step.model] = _Pending(step, Backoff(base=0.5, cap=15.0))
         if step.model not in self.routes.by_model:
             self._swap(self.routes.awaiting(step.model))
 
     def _remove(self, model: str) -> None:
-        self._wanted.pop(model, None)
+        self._pending.pop(model, None)
         self._newest.pop(model, None)
-        self._forgive(model)
+        self._clear_failure(model)
         if model in self.routes.by_model:
             log.info("%s is served no more: its rollout was deleted", model)
         self._swap(self.routes.without(model))
 
-    def _load_due(self) -> None:
-        for model, wanted in list(self._wanted.items()):
-            if self._now() < wanted.not_before:
+    def _apply_pending(self) -> None:
+        for model, pending in list(self._pending.items()):
+            if self._now() < pending.not_before:
                 continue
-            if self._bring_into_force(wanted):
-                del self._wanted[model]
+            if self._apply(pending):
+                del self._pending[model]
 
-    def _bring_into_force(self, wanted: _Wanted) -> bool:
+    def _apply(self, pending: _Pending) -> bool:
         """Load what the step names and swap; returns whether nothing is left to try."""
-        step = wanted.step
+        step = pending.step
         failures: list[LoadFailure] = []
-        champion = self._get(step, step.champion, failures)
-        challenger = self._get(step, step.challenger, failures) if step.challenger else None
-        in_force = self.routes.by_model.get(step.model)
-        if champion is not None and (not failures or in_force is None):
+        champion = self._find_or_load(step, step.champion, failures)
+        challenger = (
+            self._find_or_load(step, step.challenger, failures) if step.challenger else None
+        )
+        current = self.routes.by_model.get(step.model)
+        if champion is not None and (not failures or current is None):
             route = _route(step, champion, challenger)
             self._swap(self.routes.having(route))
             log.info(
@@ -185,17 +179,18 @@ class RolloutFollower:
                 route.weight,
             )
         if not failures:
-            self._forgive(step.model)
+            self._clear_failure(step.model)
             return True
         for failure in failures:
             self._failed(failure)
-        wanted.not_before = self._now() + wanted.backoff.next()
+        pending.not_before = self._now() + pending.backoff.next()
         return not any(failure.will_retry for failure in failures)
 
-    def _get(
+    def _find_or_load(
         self, step: RolloutStep, version: ModelVersion, failures: list[LoadFailure]
     ) -> LoadedVersion | None:
-        for loaded in self._loaded(step.model):
+        route = self.routes.by_model.get(step.model)
+        for loaded in route.versions if route else ():
             if loaded.is_of(version):
                 return loaded
         try:
@@ -215,10 +210,6 @@ class RolloutFollower:
         )
         return None
 
-    def _loaded(self, model: str) -> tuple[LoadedVersion, ...]:
-        route = self.routes.by_model.get(model)
-        return route.versions if route else ()
-
     def _swap(self, routes: LoadedRoutes) -> None:
         self.routes = routes
         MODELS_LOADED.set(sum(len(route.versions) for route in routes.by_model.values()))
@@ -236,17 +227,17 @@ class RolloutFollower:
         )
         self.failures = {**self.failures, failure.model: failure}
 
-    def _forgive(self, model: str) -> None:
+    def _clear_failure(self, model: str) -> None:
         self.failures = {m: failure for m, failure in self.failures.items() if m != model}
 
 
-def _stand_back() -> None:
-    """Let this thread wait for the event loop where both have one core.
+def _lower_thread_priority() -> None:
+    """Let the event loop go first where it and this thread have one core.
 
     To fetch a file takes milliseconds, which requests would wait for. It still gets a
     tenth of the core when the loop takes all that it can get.
     """
-    if sys.platform != "linux":  # elsewhere the priority of a thread is not its own
+    if sys.platform != "linux":  # on other systems a thread has no priority of its own
         return
     thread = threading.get_native_id()
     with suppress(PermissionError):  # a sandbox may keep it; then requests wait, and are answered

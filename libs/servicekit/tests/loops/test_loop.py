@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from servicekit.loops import lag
+from servicekit.loops import loop as loop_module
 from servicekit.loops.job import JobLoop
 from servicekit.loops.sink import SinkLoop
 from servicekit.loops.transactional import TransactionalLoop
@@ -26,7 +26,7 @@ class Forgetful:
 
 @pytest.fixture(autouse=True)
 def look_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lag, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(loop_module, "LAG_SECONDS", 0.0)
 
 
 def behind(group: str, topic: str) -> float | None:
@@ -71,7 +71,7 @@ def test_each_loop_tells_how_many_records_wait(
 def test_the_gauge_looks_only_once_in_a_while(
     world: Any, unique: str, contract: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lag, "EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr(loop_module, "LAG_SECONDS", 3600.0)
     asked = contract()
     world.publish(asked(name="a"), asked(name="b"))
     loop = loops("job", unique, asked, world.bus)
