@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+BrokerKind = Literal["apache", "embedded"]
+
+
 class TopicSettings(KafkaAccess):
     """Settings of all that makes topics; `tailrace topics` alone changes those that exist."""
 
@@ -31,12 +34,9 @@ class TopicSettings(KafkaAccess):
 class ServiceSettings(TopicSettings):
     """Base of a service's settings; the environment variable is the field's name in capitals."""
 
-    kafka_idle_rest_seconds: float = Field(default=0.0, ge=0, le=1)
-    """Rest of an idle consumer between two fetches, for a broker that answers an empty one at once;
-    Apache Kafka does not, so 0."""
-    kafka_new_transactional_ids: bool = False
-    """Whether each producer of transactions takes an id of its own, for a broker that never forgets
-    an abort; Apache Kafka does, so false."""
+    kafka_broker_kind: BrokerKind = "apache"
+    """Which broker it is: embedded is the one of the local stack, whose consumers pause between
+    fetches and whose producers of transactions each take an id of their own."""
     http_host: str = "127.0.0.1"
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)

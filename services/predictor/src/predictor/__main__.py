@@ -36,13 +36,13 @@ def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
     """Be a process that answers, alone or as one of several."""
     from predictor.api.direct import protocol_of
     from predictor.app import build, direct, shortcut
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import bus_from
     from servicekit.run import run
 
     if worker is not None and settings.score_requested_member is not None:
         member = f"{settings.score_requested_member}-{worker.number}"
         settings = settings.model_copy(update={"score_requested_member": member})
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     try:
         components, api = build(settings, bus)
     except SpoolUnusableError as error:

@@ -14,7 +14,7 @@ from event_schemas.topics import DEAD, Topic, topic_named
 from servicekit.errors import FatalBusError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import is_refused, kafka_error, translate
-from servicekit.kafka.layout import TopicLayout
+from servicekit.kafka.topic_layout import TopicLayout
 
 LOOK_SECONDS = 0.02
 """Between two looks for a new topic."""
@@ -130,7 +130,7 @@ class Topics:
             self._admin = None
 
     def _doing(self, error: KafkaException) -> str:
-        if cause := self._clients.complaints.cause:
+        if cause := self._clients.errors.cause:
             return f"ensuring topics ({cause})"
         if kafka_error(error).code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
             # A listener that wants TLS or a password hangs up without a word on one that does not.

@@ -5,16 +5,15 @@ import logging
 import tempfile
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drift_monitor.settings import WatchSettings
 from drift_monitor.watch import metrics
 from drift_monitor.watch.credentials import credentials
+from drift_monitor.watch.faust_patches import import_faust
 from drift_monitor.watch.intake import Intake
 from drift_monitor.watch.live import Sample
-from drift_monitor.watch.rest import rest_between_fetches
 from event_schemas import PredictionLogged
 from servicekit.bus import Bus, Message, Sender
 from servicekit.errors import UnavailableError
@@ -29,8 +28,6 @@ STOP_SECONDS = 5.0
 """After which a stream that does not end is left to die with the process."""
 STEADY_SECONDS = 30.0
 """After which a stream counts as well, so that the next failure is tried again soon."""
-LOG_SECONDS = 10.0
-"""Between two errors of one logger of the client, which writes twenty a second in an outage."""
 LAG_EVERY = 100
 """Messages between two looks at the lag."""
 
@@ -65,9 +62,7 @@ class WatchStream:
 
     def run(self, stop: threading.Event) -> None:
         """See `Component.run`."""
-        _quietly_import()
-        if self._settings.kafka_idle_rest_seconds:
-            rest_between_fetches(self._settings.kafka_idle_rest_seconds)
+        import_faust(self._settings.kafka_broker_kind)
         try:
             self._run(stop)
         finally:
@@ -181,48 +176,3 @@ class WatchStream:
         end = app.consumer.highwater(where)
         if end is not None:
             self._intake.lags(where.partition, end - offset - 1)
-
-
-def _quietly_import() -> None:
-    """Import Faust, and keep its threads from outliving the process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Without it the client reads no message that lz4, snappy or zstd made smaller.
-        import cramjam  # noqa: F401  # pyright: ignore[reportMissingImports]
-        import faust  # noqa: F401
-
-        # Takes seconds, which the first prediction would spend on the stream's own thread.
-        import river.drift  # noqa: F401
-        from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-        from mode.threads import WorkerThread
-
-    class DaemonThread(WorkerThread):
-        """A consumer that waits for a group which never answers does not hold the process."""
-
-        def __init__(self, service: Any, **kwargs: Any) -> None:
-            super().__init__(service, **kwargs)
-            self.daemon = True
-
-    AIOKafkaConsumerThread.Worker = DaemonThread
-    for name in ("aiokafka", "aiokafka.consumer.group_coordinator"):
-        logging.getLogger(name).addFilter(_Seldom())
-    # What each part of Faust does when it starts and stops.
-    for name in ("faust", "mode"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class _Seldom(logging.Filter):
-    """Lets an error of a logger pass only once in a while."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._quiet_until = 0.0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if record.levelno < logging.WARNING:
-            return True
-        if now < self._quiet_until:
-            return False
-        self._quiet_until = now + LOG_SECONDS
-        return True
