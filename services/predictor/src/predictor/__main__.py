@@ -6,11 +6,11 @@ import sys
 
 from predictor.adapters.journal.spool.errors import SpoolUnusableError
 from predictor.settings import PredictorSettings
+from predictor.workers.shared_metrics import VARIABLE, shared_metrics
+from predictor.workers.worker import ForkedWorker
 from servicekit.command import settings_of_command
 from servicekit.exits import EXIT_UNUSABLE
 from servicekit.listening import reserve
-from servicekit.telemetry.multiprocess import VARIABLE, shared_metrics
-from servicekit.workers.worker import Worker
 
 # What imports prometheus_client is imported in functions: where the metrics lie is decided then.
 
@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit(_supervise(settings))
 
 
-def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
+def serve(settings: PredictorSettings, worker: ForkedWorker | None = None) -> None:
     """Be a process that answers, alone or as one of several."""
     from predictor.api.direct import protocol_of
     from predictor.app import build, direct, shortcut
@@ -61,7 +61,7 @@ def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
 
 def _supervise(settings: PredictorSettings) -> int:
     from predictor.app import preload
-    from servicekit.workers.supervisor import supervise
+    from predictor.workers.supervisor import supervise
 
     grpc = None
     if settings.grpc_port is not None:

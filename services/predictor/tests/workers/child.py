@@ -7,9 +7,9 @@ import threading
 import time
 from pathlib import Path
 
+from predictor.workers.shared_metrics import observe, shared_metrics
+from predictor.workers.worker import ForkedWorker
 from servicekit.settings import ServiceSettings, load_settings
-from servicekit.telemetry.multiprocess import observe, shared_metrics
-from servicekit.workers.worker import Worker
 
 COUNT = 2
 
@@ -36,7 +36,7 @@ class Part:
         (self._folder / f"stopped-{os.getpid()}").write_text("")
 
 
-def serve(worker: Worker, settings: ServiceSettings, folder: Path) -> None:
+def serve(worker: ForkedWorker, settings: ServiceSettings, folder: Path) -> None:
     if (folder / "unusable").exists():
         sys.exit(2)
 
@@ -70,7 +70,7 @@ def serve(worker: Worker, settings: ServiceSettings, folder: Path) -> None:
 
 
 def main(folder: Path) -> int:
-    from servicekit.workers.supervisor import supervise
+    from predictor.workers.supervisor import supervise
 
     settings = load_settings(ServiceSettings)
     return supervise(
