@@ -11,7 +11,7 @@ SMOOTHED = 5
 FORGOTTEN_SECONDS = 600.0
 """An arm without a prediction for this long is forgotten."""
 MIN_COMPARED = 50
-"""Scores on each side below which no distance is told."""
+"""Scores on each side below which no distance is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ArmSample:
 
 @dataclass(frozen=True, slots=True)
 class DriftSample:
-    """How far the newest scores of the version in force are from its first."""
+    """How far the newest scores of the serving version are from its first."""
 
     model: str
     version: str
@@ -38,12 +38,12 @@ class DriftSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Everything that is told once a second."""
+    """What is reported once a second."""
 
     arms: tuple[ArmSample, ...] = ()
     drift: tuple[DriftSample, ...] = ()
     forgotten: tuple[tuple[str, str, str], ...] = ()
-    """Arms that are told no more."""
+    """Arms that are reported no more."""
 
 
 @dataclass
@@ -70,10 +70,10 @@ class Live:
         self._baseline = baseline
         self._arms: dict[tuple[str, str, str], _Arm] = {}
         self._versions: dict[tuple[str, str], _Version] = {}
-        self._in_force: dict[str, str] = {}
+        self._serving: dict[str, str] = {}
         self._sampled_at = started
 
-    def saw(
+    def add(
         self,
         model: str,
         version: str,
@@ -83,7 +83,7 @@ class Live:
         score: float | None,
         stands_for: float = 1.0,
     ) -> None:
-        """Count a prediction, which stands for several while only a sample is looked at."""
+        """Count a prediction, which stands for several while only a sample of them is read."""
         known = self._arms.get((model, version, arm))
         if known is None:
             known = self._arms[model, version, arm] = _Arm(deque(maxlen=self._scores))
@@ -95,12 +95,12 @@ class Live:
         known.scores.append(score)
         known.total += score
         if arm != "shadow":
-            self._saw_score(model, version, score)
+            self._add_score(model, version, score)
         if in_force(arm, weight):
-            self._in_force[model] = version
+            self._serving[model] = version
 
     def sample(self, now: float) -> Sample:
-        """What happened since the last sample."""
+        """Return what happened since the last sample."""
         seconds = max(now - self._sampled_at, 1e-3)
         self._sampled_at = now
         arms: list[ArmSample] = []
@@ -122,7 +122,7 @@ class Live:
             del self._versions[key]
         return Sample(tuple(arms), tuple(self._drift()), tuple(forgotten))
 
-    def _saw_score(self, model: str, version: str, score: float) -> None:
+    def _add_score(self, model: str, version: str, score: float) -> None:
         known = self._versions.get((model, version))
         if known is None:
             known = self._versions[model, version] = _Version(deque(maxlen=self._scores))
@@ -137,7 +137,7 @@ class Live:
 
     def _drift(self) -> list[DriftSample]:
         out: list[DriftSample] = []
-        for model, version in self._in_force.items():
+        for model, version in self._serving.items():
             known = self._versions.get((model, version))
             if known is not None and len(known.recent) >= MIN_COMPARED:
                 out.append(DriftSample(model, version, jensen_shannon(known.first, known.now)))

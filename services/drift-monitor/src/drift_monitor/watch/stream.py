@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""After which a stream that does not end is left to die with the process."""
+"""After which a stream that does not end is left to end with the process."""
 STEADY_SECONDS = 30.0
-"""After which a stream counts as well, so that the next failure is tried again soon."""
+"""After which a stream counts as healthy, so that it restarts soon after its next failure."""
 LAG_EVERY = 100
-"""Messages between two looks at the lag."""
+"""Messages after which the lag is read again."""
 
 
 class WatchStream:
-    """Runs a Faust app on an event loop of its own, again and again until told to stop.
+    """Runs a Faust app on an event loop of its own, again and again until it is to stop.
 
     Faust's own worker wants the main thread, which serves HTTP; a stream that fails, or a broker
     that is away, is tried again with an app made anew.
@@ -94,7 +94,7 @@ class WatchStream:
             stop.wait(wait)
 
     def _ensure_topic(self) -> None:
-        """Faust subscribes to topics that exist; a view sees to that."""
+        """Make the topic, by a view: Faust subscribes only to topics that exist."""
         view = self._bus.view(PredictionLogged.topic())
         try:
             view.poll(0.0)
@@ -139,7 +139,7 @@ class WatchStream:
         topic = app.topic(PredictionLogged.topic(), key_serializer="raw", value_serializer="raw")
         intake = self._intake
 
-        async def look(stream: Any) -> None:
+        async def take(stream: Any) -> None:
             count = 0
             async for event in stream.events():
                 raw = event.message
@@ -160,7 +160,7 @@ class WatchStream:
                     await asyncio.sleep(0)
                     self._note_lag(app, raw.tp, raw.offset)
 
-        async def tell() -> None:
+        async def sample() -> None:
             try:
                 self.ready = bool(app.consumer.assignment())
                 self.latest = intake.sample(time.monotonic())
@@ -168,11 +168,11 @@ class WatchStream:
                 # A timer that raises ends the whole app.
                 log.exception("no sample this second")
 
-        app.agent(topic, name="watch", concurrency=1)(look)
-        app.timer(1.0)(tell)
+        app.agent(topic, name="watch", concurrency=1)(take)
+        app.timer(1.0)(sample)
         return app
 
     def _note_lag(self, app: "faust.App", where: Any, offset: int) -> None:
         end = app.consumer.highwater(where)
         if end is not None:
-            self._intake.lags(where.partition, end - offset - 1)
+            self._intake.set_lag(where.partition, end - offset - 1)
