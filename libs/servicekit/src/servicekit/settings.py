@@ -80,7 +80,7 @@ S = TypeVar("S", bound=KafkaAccess)
 
 
 def load_settings(kind: type[S]) -> S:
-    """The settings from the environment; when one is wrong, say which and how to mend it.
+    """Return the settings of the environment; when one is wrong, say which and how to mend it.
 
     Raises:
         SystemExit: with code 2, after a line for each wrong variable on standard error.
@@ -106,23 +106,14 @@ def _not_json(kind: type[KafkaAccess], name: str) -> str:
 
 
 def _problem(kind: type[KafkaAccess], problem: "ErrorDetails") -> str:
-    """Name, value and remedy, on one line."""
+    """Return name, value and remedy, on one line."""
     if not problem["loc"]:
         return "settings: " + problem["msg"].removeprefix("Value error, ")
     given = str(problem["loc"][0])
-    name, field = next(
-        (
-            (name, field)
-            for name, field in kind.model_fields.items()
-            if given.lower() in (name.lower(), str(field.validation_alias).lower())
-        ),
-        (given, None),
-    )
-    variable = (str(kind.model_config.get("env_prefix", "")) + name).upper()
+    field = kind.model_fields.get(given)
     if field is None:
         return f"{given}: {problem['msg']}"
-    if isinstance(field.validation_alias, str):
-        variable = field.validation_alias.upper()
+    variable = given.upper()
     secret = "Secret" in str(field.annotation)
     shown = "=…" if secret else f"={problem['input']!r}"
     if problem["type"] == "missing":

@@ -65,7 +65,7 @@ def _supervise(settings: PredictorSettings) -> int:
 
     grpc = None
     if settings.grpc_port is not None:
-        grpc = reserve(settings.http_host, settings.grpc_port, ("HTTP_HOST", "GRPC_PORT"))
+        grpc = reserve(settings.http_host, settings.grpc_port, "GRPC_PORT")
         settings = settings.model_copy(update={"grpc_port": grpc.getsockname()[1]})
     preload(settings)
     return supervise(

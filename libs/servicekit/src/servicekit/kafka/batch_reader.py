@@ -12,8 +12,6 @@ from servicekit.kafka.client import Bounds, log, poll_batch, read
 from servicekit.kafka.errors import translate
 from servicekit.kafka.timestamp_merge import Partition, TimestampMerge
 
-__all__ = ["BatchReader", "Partition"]
-
 
 class BatchReader:
     """Hands out messages of one consumer; what is not committed can be read again.

@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from servicekit.kafka.batch_reader import Partition
+from servicekit.kafka.timestamp_merge import Partition
 
 PAUSE_SECONDS = 0.05
 """Length of a pause, and the most that it adds to the latency of a message."""

@@ -79,12 +79,11 @@ class KafkaSender:
         connection = self._connection or self._connect()
         future: Future[None] = Future()
 
-        def delivered(error: KafkaError | None, _: object) -> None:
+        def on_done(error: ServicekitError | None) -> None:
             if error is None:
                 future.set_result(None)
-                return
-            connection.purged += error.code() in PURGED
-            future.set_exception(of_a_record(error, f"sending to {record.topic}"))
+            else:
+                future.set_exception(error)
 
         try:
             connection.producer.produce(
@@ -93,7 +92,7 @@ class KafkaSender:
                 key=record.key,
                 headers=list(record.headers),
                 partition=-1 if record.partition is None else record.partition,
-                on_delivery=delivered,
+                on_delivery=connection.report_to(on_done, f"sending to {record.topic}"),
             )
         except BufferError:
             raise OverloadedError(
@@ -109,14 +108,7 @@ class KafkaSender:
         """See `Sender.send_batch`."""
         connection = self._connection or self._connect()
         doing = f"sending to {batch.topic}"
-
-        def delivered(error: KafkaError | None, _: object) -> None:
-            if error is None:
-                settled(None)
-                return
-            connection.purged += error.code() in PURGED
-            settled(of_a_record(error, doing))
-
+        delivered = connection.report_to(settled, doing)
         produce, shared = connection.producer.produce, list(batch.headers)
         for queued, (key, value, headers) in enumerate(batch.records):
             try:
@@ -199,6 +191,20 @@ class _Connection:
         """Records that were given up; only the thread that polls acknowledgements counts them."""
         self._thread = threading.Thread(target=self._run, name="kafka-sender", daemon=True)
         self._thread.start()
+
+    def report_to(
+        self, on_done: Callable[[ServicekitError | None], None], doing: str
+    ) -> Callable[[KafkaError | None, object], None]:
+        """Return a delivery callback of this producer that calls `on_done`."""
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is None:
+                on_done(None)
+                return
+            self.purged += error.code() in PURGED
+            on_done(of_a_record(error, doing))
+
+        return delivered
 
     def close(self, timeout: float) -> int:
         with contextlib.suppress(KafkaException):

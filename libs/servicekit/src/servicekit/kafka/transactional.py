@@ -14,13 +14,14 @@ from confluent_kafka import (
 
 from servicekit.bus import Message, Place, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
-from servicekit.kafka.batch_reader import BatchReader, Partition
+from servicekit.kafka.batch_reader import BatchReader
 from servicekit.kafka.client import Clients, read
 from servicekit.kafka.deadline import within
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
 from servicekit.kafka.offsets import committed_offsets, first_and_end
 from servicekit.kafka.session import KafkaSession
 from servicekit.kafka.sync_producer import produce
+from servicekit.kafka.timestamp_merge import Partition
 from servicekit.kafka.topics import Topics
 from servicekit.start import Start
 
