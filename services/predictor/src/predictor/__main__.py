@@ -61,20 +61,20 @@ def serve(settings: PredictorSettings, worker: ForkedWorker | None = None) -> No
 
 def _supervise(settings: PredictorSettings) -> int:
     from predictor.app import preload
-    from predictor.workers.supervisor import supervise
+    from predictor.workers.supervisor import Supervisor
 
     grpc = None
     if settings.grpc_port is not None:
         grpc = reserve(settings.http_host, settings.grpc_port, "GRPC_PORT")
         settings = settings.model_copy(update={"grpc_port": grpc.getsockname()[1]})
     preload(settings)
-    return supervise(
+    return Supervisor(
         "predictor",
         settings,
         lambda worker: serve(settings, worker),
         workers=settings.workers,
         silence_seconds=settings.worker_silence_seconds,
-    )
+    ).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A service of several workers for the tests of supervise(): files in a folder say what they do."""
+"""A service of several workers for test_supervisor: files in a folder say what they do."""
 
 import asyncio
 import os
@@ -70,16 +70,16 @@ def serve(worker: ForkedWorker, settings: ServiceSettings, folder: Path) -> None
 
 
 def main(folder: Path) -> int:
-    from predictor.workers.supervisor import supervise
+    from predictor.workers.supervisor import Supervisor
 
     settings = load_settings(ServiceSettings)
-    return supervise(
+    return Supervisor(
         "child",
         settings,
         lambda worker: serve(worker, settings, folder),
         workers=COUNT,
         silence_seconds=1.5,
-    )
+    ).run()
 
 
 if __name__ == "__main__":

@@ -33,33 +33,6 @@ _KILL_SECONDS = 2.0
 _STOP = {signal.SIGTERM, signal.SIGINT}
 
 
-def supervise(
-    service: str,
-    settings: ServiceSettings,
-    serve: Callable[[ForkedWorker], None],
-    *,
-    workers: int,
-    silence_seconds: float,
-) -> int:
-    """Run workers until SIGTERM or SIGINT, then let them drain; returns the exit code.
-
-    A second signal cuts the draining short. A worker that ends before any was ever ready ends all,
-    as it would end a process alone; later it is replaced. Code 2 of a worker always ends all.
-
-    Args:
-        service: its name in logs.
-        settings: of the service; the port that the workers share is theirs.
-        serve: the life of a worker, called in its process.
-        workers: how many.
-        silence_seconds: a worker whose event loop says nothing for so long is killed.
-
-    Raises:
-        SystemExit: with code 2, the port cannot be taken.
-    """
-    configure_logging(service, settings.log_level)
-    return _Supervisor(service, settings, serve, workers, silence_seconds).run()
-
-
 class _Seat:
     """The place of one worker: the process in it, and when an empty one is filled again."""
 
@@ -69,15 +42,33 @@ class _Seat:
         self.backoff = Backoff()
 
 
-class _Supervisor:
+class Supervisor:
+    """Runs workers until SIGTERM or SIGINT, then lets them drain.
+
+    A second signal cuts the draining short. A worker that ends before any was ever ready ends all,
+    as it would end a process alone; later it is replaced. Code 2 of a worker always ends all.
+
+    Args:
+        service: Its name in logs.
+        settings: Of the service; the port that the workers share is theirs.
+        serve: The life of a worker, called in its process.
+        workers: How many.
+        silence_seconds: After which a worker whose event loop reports nothing is killed.
+
+    Raises:
+        SystemExit: With code 2, the port cannot be taken.
+    """
+
     def __init__(
         self,
         service: str,
         settings: ServiceSettings,
         serve: Callable[[ForkedWorker], None],
+        *,
         workers: int,
         silence_seconds: float,
     ) -> None:
+        configure_logging(service, settings.log_level)
         self._service = service
         self._serve = serve
         self._grace = settings.shutdown_grace_seconds
@@ -95,6 +86,7 @@ class _Supervisor:
         self._was_ready = False
 
     def run(self) -> int:
+        """Run, and return the exit code."""
         host, port = self._port.getsockname()[:2]
         log.info(
             "%s starts %d workers on http://%s:%d", self._service, len(self._seats), host, port
