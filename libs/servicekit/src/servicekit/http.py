@@ -1,4 +1,4 @@
-"""What every service answers over HTTP: is it alive, is it ready, how does it do."""
+"""What every service answers over HTTP: /livez, /readyz and /metrics."""
 
 import threading
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def add_ops_routes(
     stop: threading.Event,
     worker: Worker | None = None,
 ) -> None:
-    """Give `api` /livez, /readyz and /metrics, measure its requests, and take over their traces.
+    """Give `api` /livez, /readyz and /metrics, measure its requests, and continue their traces.
 
     Args:
         api: the application; its own routes, even a mount at `/`, do not hide these.

@@ -45,7 +45,7 @@ class TimestampMerge:
         """Since when messages wait for a partition."""
 
     def add(self, message: Message) -> int:
-        """Hold a message, the next of its partition; returns how many are held of that."""
+        """Hold a message, the next of its partition; return how many are held of it."""
         partition = message.topic, message.partition
         held = self._held[partition]
         if not held:
@@ -77,11 +77,11 @@ class TimestampMerge:
         return taken
 
     def held(self, partition: Partition) -> int:
-        """How many messages of a partition are held."""
+        """Return how many messages of a partition are held."""
         return len(self._held[partition])
 
     def drop(self, partition: Partition) -> None:
-        """Forget what is held of a partition: it will be added again."""
+        """Drop what is held of a partition, which will be added again."""
         self._held[partition].clear()
         self._heads = sorted(head for head in self._heads if head[2] != partition)
         self._awaited.add(partition)

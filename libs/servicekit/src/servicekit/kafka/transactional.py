@@ -80,7 +80,7 @@ class KafkaTransactionalSession(KafkaSession):
         self._topics.ensure([*self._inputs, f"{self._group}.dead"])
         self._topics.ensure_state(self._state, self._slots)
         try:
-            # First of all: it ends what an older session left open, and with it its offsets.
+            # First of all: it aborts what an older session left open, offsets included.
             self._producer = self._open_producer()
             consumer = self._clients.consumer(self._group)
             self._reader = BatchReader(consumer, self._clients.bounds)

@@ -23,7 +23,7 @@ class KafkaView:
         self._names = names
         self._consumer: Consumer | None = None
         self._ends: dict[tuple[str, int], int] | None = None
-        """Where partitions ended at the start, until that was reached; None before the start."""
+        """The ends at the start that were not reached yet, by partition; None before the start."""
 
     def poll(self, timeout: float) -> list[Message]:
         """See `TopicView.poll`.
@@ -57,7 +57,7 @@ class KafkaView:
         return self._ends is not None and not self._ends
 
     def _passed(self, topic: str, partition: int, following: int | None) -> None:
-        """Everything before an offset was handed out; None: everything there is."""
+        """Note that everything before an offset was handed out; None: everything there is."""
         if self._ends and (following is None or following >= self._ends.get((topic, partition), 0)):
             self._ends.pop((topic, partition), None)
 
