@@ -16,7 +16,7 @@ from bench.serving.servers import Server
 from event_schemas import RolloutStep
 from event_schemas.model import Artifact, ModelVersion
 from event_schemas.policy import Feature, Policies, ServingPolicy
-from local.broker import broker
+from local.broker import broker, kind
 from local.valkey import embedded_valkey
 from servicekit.bus import Record
 from servicekit.cloudevents import encode
@@ -54,7 +54,7 @@ def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) 
     announce_all(bootstrap, folder / "model.onnx", models)
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-        "KAFKA_IDLE_REST_SECONDS": "0.05",  # as the local stack has it
+        "KAFKA_BROKER_KIND": kind(),
         "REDIS_URL": redis_url,
         "FEAST_REPO": str(folder),
         "MODEL_CACHE": str(folder / "cache"),

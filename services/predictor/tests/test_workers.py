@@ -17,12 +17,13 @@ import httpx
 import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
-from local.broker import broker
+from local.broker import broker, kind
 from local.process import free_port
 from predictor.api.oip.messages import SERVICE, message
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
+from servicekit.kafka.topic_layout import TopicLayout
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ class Predictor:
                 env={
                     **os.environ,
                     "KAFKA_BOOTSTRAP_SERVERS": kafka,
-                    "KAFKA_IDLE_REST_SECONDS": "0.05",
+                    "KAFKA_BROKER_KIND": kind(),
                     "HTTP_PORT": self.url.rpartition(":")[2],
                     "GRPC_PORT": str(self.grpc),
                     "SPOOL_DIR": str(self.spool),
@@ -188,7 +189,7 @@ def test_requests_over_kafka_are_answered_though_whoever_has_them_is_killed(
     told = {"SCORE_REQUESTED": "true", "SCORE_REQUESTED_BATCH": "1", **member}
     told["WORKERS"] = str(workers)
     with broker(tmp_path / "broker") as kafka:
-        bus = KafkaBus(kafka, partitions=2)
+        bus = KafkaBus(kafka, layout=TopicLayout(partitions=2))
         sender, view = bus.sender(), bus.view("prediction.logged")
         now = lab.bus.clock.now()
         sent: set[str] = set()

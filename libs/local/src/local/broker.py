@@ -4,8 +4,8 @@ With TEST_BROKER=apache it is Apache Kafka, which needs Java and Maven.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 
 from local import apache
 from local.process import free_port, running
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import BUSES, KafkaBus
+from servicekit.settings import BrokerKind
 
 POM = Path("compose/local/pom.xml")
 JARS = Path(".tailrace/jars")
@@ -32,20 +33,25 @@ def broker(folder: Path, port: int | None = None) -> Iterator[str]:
         RuntimeError: The broker did not answer in time, for example because the port is taken.
         ValueError: There is no such kind of broker.
     """
-    if kind() not in KINDS:
-        raise ValueError(f"TEST_BROKER={kind()}: choose one of {', '.join(KINDS)}")
     with KINDS[kind()](folder, port) as bootstrap:
         yield bootstrap
 
 
 def bus(bootstrap: str, **options: Any) -> KafkaBus:
-    """A bus on such a broker, set as its kind asks for; `options` are those of `KafkaBus`."""
-    return KafkaBus(bootstrap, new_transactional_ids=kind() == "embedded", **options)
+    """The bus on such a broker; `options` are those of `KafkaBus`."""
+    return BUSES[kind()](bootstrap, **options)
 
 
-def kind() -> str:
-    """Which broker `broker` starts."""
-    return os.environ.get("TEST_BROKER") or "embedded"
+def kind() -> BrokerKind:
+    """Which broker `broker` starts.
+
+    Raises:
+        ValueError: There is no such kind of broker.
+    """
+    named = os.environ.get("TEST_BROKER") or "embedded"
+    if named not in KINDS:
+        raise ValueError(f"TEST_BROKER={named}: choose one of {', '.join(KINDS)}")
+    return named
 
 
 @contextmanager
@@ -84,7 +90,10 @@ def apache_broker(folder: Path, port: int | None = None) -> Iterator[str]:
         yield node.address
 
 
-KINDS = {"embedded": embedded_broker, "apache": apache_broker}
+KINDS: dict[BrokerKind, Callable[..., AbstractContextManager[str]]] = {
+    "embedded": embedded_broker,
+    "apache": apache_broker,
+}
 """Every kind of broker that can be started here, by its name."""
 
 

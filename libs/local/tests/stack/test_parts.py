@@ -140,8 +140,7 @@ def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 EMBEDDED_ONLY = {
     "KAFKA_TOPIC_OPTIONS",
-    "KAFKA_IDLE_REST_SECONDS",
-    "KAFKA_NEW_TRANSACTIONAL_IDS",
+    "KAFKA_BROKER_KIND",
     "SCORE_REQUESTED_MEMBER",
 }
 

@@ -1,4 +1,4 @@
-"""What every service answers over HTTP: is it alive, is it ready, how does it do."""
+"""What every service answers over HTTP: /livez, /readyz and /metrics."""
 
 import threading
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from servicekit.component import Component
-from servicekit.telemetry.multiprocess import registry_of
 from servicekit.telemetry.requests import MeasureRequests
 from servicekit.telemetry.tracing import TraceRequests
-from servicekit.workers.worker import Worker
+from servicekit.worker import Worker
 
 
 def add_ops_routes(
@@ -23,7 +22,7 @@ def add_ops_routes(
     stop: threading.Event,
     worker: Worker | None = None,
 ) -> None:
-    """Give `api` /livez, /readyz and /metrics, measure its requests, and take over their traces.
+    """Give `api` /livez, /readyz and /metrics, measure its requests, and continue their traces.
 
     Args:
         api: the application; its own routes, even a mount at `/`, do not hide these.
@@ -31,7 +30,7 @@ def add_ops_routes(
         stop: once it is set, /readyz answers 503 so that no new requests are sent here.
         worker: of several; whichever is asked answers for all that take connections.
     """
-    registry = registry_of(lambda: worker.pids) if worker else REGISTRY
+    registry = worker.registry() if worker else REGISTRY
 
     async def livez(request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -9,7 +9,7 @@ BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Return a socket that listens.
 
     Raises:
         SystemExit: with code 2, after a line that says what to do: the port cannot be taken.
@@ -19,27 +19,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def reserve(
-    host: str, port: int, variables: tuple[str, str] = ("HTTP_HOST", "HTTP_PORT")
-) -> socket.socket:
-    """A socket that keeps a port for the workers of this process, and gets no connections itself.
+def reserve(host: str, port: int, setting: str = "HTTP_PORT") -> socket.socket:
+    """Return a socket that keeps a port for the workers of this process, and does not listen.
 
     Args:
-        host: to listen on.
+        host: To listen on.
         port: 0 takes a free one.
-        variables: the settings that are named when it cannot be taken.
+        setting: Of the port, which is named when it cannot be taken.
 
     Raises:
         SystemExit: as `listen`.
     """
-    # Sharing has to be asked for by all, so whoever listens there by mistake is found like this.
-    with _bind(host, port, variables) as probe:
+    # A port is shared only if all ask for it, so this finds who listens there by mistake.
+    with _bind(host, port, setting) as probe:
         port = probe.getsockname()[1]
-    return _bind(host, port, variables, shared=True)
+    return _bind(host, port, setting, shared=True)
 
 
 def share(reserved: socket.socket) -> socket.socket:
-    """A socket on a reserved port for one of the processes that share it; it does not listen yet.
+    """Return a socket on a reserved port for one of those that share it; it does not listen yet.
 
     The kernel gives each connection to one of those that listen, by a hash. One socket that all
     inherit would be simpler, and unfair: the process that wakes first takes every connection that
@@ -50,11 +48,7 @@ def share(reserved: socket.socket) -> socket.socket:
 
 
 def _bind(
-    host: str,
-    port: int,
-    variables: tuple[str, str] = ("HTTP_HOST", "HTTP_PORT"),
-    *,
-    shared: bool = False,
+    host: str, port: int, setting: str = "HTTP_PORT", *, shared: bool = False
 ) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -66,8 +60,8 @@ def _bind(
     except OSError as error:
         bound.close()
         print(  # noqa: T201 - for the person who started it
-            f"{variables[0]}={host} {variables[1]}={port}: cannot listen there ({error.strerror});"
-            f" stop what listens on it, or set {variables[1]} to a free port",
+            f"HTTP_HOST={host} {setting}={port}: cannot listen there ({error.strerror});"
+            f" stop what listens on it, or set {setting} to a free port",
             file=sys.stderr,
         )
         sys.exit(EXIT_UNUSABLE)

@@ -23,10 +23,9 @@ from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.http import add_ops_routes
 from servicekit.listening import listen
 from servicekit.settings import ServiceSettings
-from servicekit.telemetry import multiprocess
 from servicekit.telemetry.logs import configure_logging
 from servicekit.telemetry.tracing import configure_tracing, flush_tracing
-from servicekit.workers.worker import Worker
+from servicekit.worker import Worker
 
 __all__ = ["EXIT_FAILED", "EXIT_UNUSABLE", "Component", "run"]
 
@@ -36,8 +35,8 @@ COLLECT_AFTER = 50_000
 """New objects after which the garbage collector looks for cycles. A batch of events makes thousands
 of objects and no cycle; with Python's 700 it would look some times in every batch."""
 
-BEAT_SECONDS = 0.2
-"""Between two signs of life of a worker."""
+HEARTBEAT_SECONDS = 0.2
+"""Between two heartbeats of a worker."""
 
 
 def run(
@@ -53,8 +52,8 @@ def run(
     """Serve until SIGTERM or SIGINT, then drain.
 
     `api` (default: an empty one) gets /livez, /readyz and /metrics. Components start with the
-    server, after the api's own start-up, and stop, all told at once, after the last HTTP request
-    was answered. All this has `shutdown_grace_seconds`; a second signal cuts it short.
+    server, after the api's own start-up, and all stop at the same time, after the last HTTP
+    request was answered. All this has `shutdown_grace_seconds`; a second signal cuts it short.
 
     Args:
         service: its name in logs and traces.
@@ -97,7 +96,7 @@ class _Process:
     ) -> None:
         self._service = service
         self._worker = worker
-        self._beating: asyncio.Task[None] | None = None
+        self._heartbeat: asyncio.Task[None] | None = None
         self._components = components
         self._grace = settings.shutdown_grace_seconds
         self._stopping = threading.Event()
@@ -121,15 +120,15 @@ class _Process:
                 server_header=False,
                 # Nothing asks for the caller's address, and looking for it costs every request.
                 proxy_headers=False,
-                # The rest is for the components, which are told only when HTTP is done.
+                # The rest is for the components, which stop only when HTTP is done.
                 timeout_graceful_shutdown=max(1, int(self._grace * 2 / 3)),
             ),
-            before_startup=None if worker is None else partial(self._join_in, worker),
-            on_started=self._start if worker is None else partial(self._tell, worker),
+            before_startup=None if worker is None else partial(self._start_beside, worker),
+            on_started=self._start if worker is None else partial(self._report, worker),
         )
 
     def serve(self, listener: socket.socket) -> int:
-        """Serve on a bound socket until told to stop; returns the exit code."""
+        """Serve on a bound socket until a signal to stop; return the exit code."""
         host, port = listener.getsockname()[:2]
         log.info("%s starts on http://%s:%d", self._service, host, port)
         with self._signals():
@@ -151,25 +150,24 @@ class _Process:
             os._exit(code)
         return code
 
-    async def _join_in(self, worker: Worker) -> None:
+    async def _start_beside(self, worker: Worker) -> None:
         """Begin to work, and let the others take the connections until this worker is ready."""
         self._start()
-        self._beating = asyncio.get_running_loop().create_task(self._beat(worker))
+        self._heartbeat = asyncio.get_running_loop().create_task(self._report_often(worker))
         # What it waits for are threads and other processes, which set no event of this loop.
         while (  # noqa: ASYNC110
             not self._ready and worker.others_answer and not self._server.should_exit
         ):
-            await asyncio.sleep(BEAT_SECONDS / 2)
+            await asyncio.sleep(HEARTBEAT_SECONDS / 2)
 
-    async def _beat(self, worker: Worker) -> None:
+    async def _report_often(self, worker: Worker) -> None:
         while True:
-            multiprocess.look()
-            self._tell(worker)
-            await asyncio.sleep(BEAT_SECONDS)
+            self._report(worker)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    def _tell(self, worker: Worker) -> None:
+    def _report(self, worker: Worker) -> None:
         stopping = self._stopping.is_set()
-        worker.tell(
+        worker.report(
             listening=self._server.started and not stopping, ready=self._ready and not stopping
         )
 
@@ -180,10 +178,10 @@ class _Process:
     def _start(self) -> None:
         for thread in self._threads:
             thread.start()
-        threading.Thread(target=self._settle, name="settle-memory", daemon=True).start()
+        threading.Thread(target=self._freeze_memory, name="freeze-memory", daemon=True).start()
 
-    def _settle(self) -> None:
-        """Once all is ready, tell the garbage collector that what start-up made is there to stay.
+    def _freeze_memory(self) -> None:
+        """Once all is ready, exempt what start-up made from garbage collection.
 
         Libraries such as Feast leave a million objects; every full collection would walk them.
         """
@@ -210,7 +208,7 @@ class _Process:
             self._server.should_exit = True
 
     def _join(self) -> list[str]:
-        """Wait for the components; returns the names of those that are still at it."""
+        """Wait for the components; return the names of those that still run."""
         for thread in self._threads:
             while thread.is_alive() and time.monotonic() < (self._deadline or 0):
                 thread.join(0.05)
@@ -221,16 +219,16 @@ class _Process:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # A terminal sends SIGINT to every worker; only their supervisor knows what is meant.
-        told = (signal.SIGTERM,) if self._worker else (signal.SIGTERM, signal.SIGINT)
-        before = {s: signal.signal(s, self._told) for s in told}
+        # A terminal sends SIGINT to every worker; their supervisor alone decides what to do.
+        stop = (signal.SIGTERM,) if self._worker else (signal.SIGTERM, signal.SIGINT)
+        before = {s: signal.signal(s, self._on_signal) for s in stop}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _told(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopping.is_set():
             self._server.force_exit = True
             self._deadline = time.monotonic()
@@ -254,7 +252,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._before_startup is not None:
             await self._before_startup()
-            if self.should_exit:  # told to stop before it took a connection
+            if self.should_exit:  # It was to stop before it took a connection.
                 return
         await super().startup(sockets)
         self._on_started()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+BrokerKind = Literal["apache", "embedded"]
+
+
 class TopicSettings(KafkaAccess):
     """Settings of all that makes topics; `tailrace topics` alone changes those that exist."""
 
@@ -31,12 +34,9 @@ class TopicSettings(KafkaAccess):
 class ServiceSettings(TopicSettings):
     """Base of a service's settings; the environment variable is the field's name in capitals."""
 
-    kafka_idle_rest_seconds: float = Field(default=0.0, ge=0, le=1)
-    """Rest of an idle consumer between two fetches, for a broker that answers an empty one at once;
-    Apache Kafka does not, so 0."""
-    kafka_new_transactional_ids: bool = False
-    """Whether each producer of transactions takes an id of its own, for a broker that never forgets
-    an abort; Apache Kafka does, so false."""
+    kafka_broker_kind: BrokerKind = "apache"
+    """Which broker it is: embedded is the one of the local stack, whose consumers pause between
+    fetches and whose producers of transactions each take an id of their own."""
     http_host: str = "127.0.0.1"
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)
@@ -80,7 +80,7 @@ S = TypeVar("S", bound=KafkaAccess)
 
 
 def load_settings(kind: type[S]) -> S:
-    """The settings from the environment; when one is wrong, say which and how to mend it.
+    """Return the settings of the environment; when one is wrong, say which and how to mend it.
 
     Raises:
         SystemExit: with code 2, after a line for each wrong variable on standard error.
@@ -106,23 +106,14 @@ def _not_json(kind: type[KafkaAccess], name: str) -> str:
 
 
 def _problem(kind: type[KafkaAccess], problem: "ErrorDetails") -> str:
-    """Name, value and remedy, on one line."""
+    """Return name, value and remedy, on one line."""
     if not problem["loc"]:
         return "settings: " + problem["msg"].removeprefix("Value error, ")
     given = str(problem["loc"][0])
-    name, field = next(
-        (
-            (name, field)
-            for name, field in kind.model_fields.items()
-            if given.lower() in (name.lower(), str(field.validation_alias).lower())
-        ),
-        (given, None),
-    )
-    variable = (str(kind.model_config.get("env_prefix", "")) + name).upper()
+    field = kind.model_fields.get(given)
     if field is None:
         return f"{given}: {problem['msg']}"
-    if isinstance(field.validation_alias, str):
-        variable = field.validation_alias.upper()
+    variable = given.upper()
     secret = "Secret" in str(field.annotation)
     shown = "=…" if secret else f"={problem['input']!r}"
     if problem["type"] == "missing":

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,12 @@ MB = 1024 * 1024
 
 def test_the_settings_reach_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, dict[str, Any]] = {}
-    for kind in ("Consumer", "Producer"):
-        monkeypatch.setattr(
-            module, kind, lambda options, logger, kind=kind: given.update({kind: options})
-        )
+
+    def note(kind: str) -> Callable[..., None]:
+        return lambda options, logger: given.update({kind: options})
+
+    monkeypatch.setattr(KafkaBus, "consumer_type", staticmethod(note("Consumer")))
+    monkeypatch.setattr(module, "Producer", note("Producer"))
     settings = ServiceSettings(
         kafka_prefetch_messages=7,
         kafka_prefetch_bytes=3 * MB,
@@ -40,7 +43,7 @@ def test_the_settings_reach_the_clients(monkeypatch: pytest.MonkeyPatch) -> None
         kafka_sender_queue=11,
         kafka_sender_queue_bytes=5 * MB,
     )
-    clients = KafkaBus.of(settings)._clients
+    clients = KafkaBus.from_settings(settings)._clients
     assert (clients.bounds.held_messages, clients.bounds.held_seconds) == (13, 17.0)
     clients.consumer("g")
     clients.producer()
@@ -115,7 +118,7 @@ def test_a_consumer_whose_loop_is_at_work_fetches_no_more_than_it_may(tmp_path: 
         held.clear()
         while len(held) < 40:
             session.commit([], {})
-            session._consumer.poll(0)  # type: ignore[union-attr]
+            session._reader.consumer.poll(0)  # type: ignore[union-attr]
             time.sleep(0.05)
             assert time.monotonic() < until
         session.close()

@@ -21,6 +21,7 @@ from servicekit.cloudevents import decode, encode
 from servicekit.errors import FatalBusError, OverloadedError, TooLargeError, UnavailableError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
+from servicekit.kafka.topic_layout import TopicLayout
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.processor import Processor
@@ -149,7 +150,7 @@ def test_topics_are_made_as_their_contracts_say(
     kafka_bootstrap: str, unique: str, contract: Callable[..., Any]
 ) -> None:
     asked = contract(is_compacted=True)
-    bus = KafkaBus(kafka_bootstrap, partitions=2)
+    bus = KafkaBus(kafka_bootstrap, layout=TopicLayout(partitions=2))
     for _ in range(2):
         session = bus.transactional(service=unique, topics=[asked.topic()])
         session.open()

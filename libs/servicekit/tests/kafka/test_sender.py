@@ -15,8 +15,8 @@ from local.process import free_port
 from servicekit.errors import UnavailableError
 from servicekit.kafka import sender as module
 from servicekit.kafka.client import Clients
-from servicekit.kafka.layout import TopicLayout
 from servicekit.kafka.sender import KafkaSender
+from servicekit.kafka.topic_layout import TopicLayout
 from servicekit.kafka.topics import Topics
 
 CHILD = Path(__file__).parents[1] / "children" / "orphan.py"
@@ -62,7 +62,7 @@ class Making(Clients):
 def test_a_producer_that_fails_at_once_is_asked_seldom_and_then_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "PARTING_SECONDS", 0.5)
+    monkeypatch.setattr(module, "PURGE_SECONDS", 0.5)
     clients, others = Making(), set(threading.enumerate())
     sender = KafkaSender(
         clients,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from event_schemas import RetrainRequested
-from local.broker import broker
+from local.broker import broker, kind
+from local.broker import bus as bus_on
 from servicekit.bus import Message
 from servicekit.cloudevents import encode
 from servicekit.event import Event
-from servicekit.kafka import KafkaBus
 from tailrace.drill import inventory
 
 pytestmark = pytest.mark.integration
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 def test_events_ends_and_positions_are_read(tmp_path: Path) -> None:
     with broker(tmp_path) as bootstrap:
-        bus = KafkaBus(bootstrap, idle_rest_seconds=0.05)
+        bus = bus_on(bootstrap)
         sender = bus.sender()
         body = RetrainRequested(
             model="m", cause="manual", requested_by="me", event_time=datetime.now(UTC)
@@ -37,7 +37,7 @@ def test_events_ends_and_positions_are_read(tmp_path: Path) -> None:
         group.commit({(body.topic(), 0): 2})
         group.close()
 
-        found = inventory.take(bootstrap, idle_rest_seconds=0.05)
+        found = inventory.take(bootstrap, kind())
     where = (body.topic(), 0)
     assert found.events == {where: tuple(event.id for event in sent)}
     assert found.ends[where] == 3

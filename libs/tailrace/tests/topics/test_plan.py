@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_schemas.topics import Kind, all_topics, state_of, topic_named
-from servicekit.kafka.layout import TopicLayout
+from servicekit.kafka.topic_layout import TopicLayout
 from tailrace.topics.plan import Action, Change, Found, plan
 
 RECORDS = topic_named("record.received")

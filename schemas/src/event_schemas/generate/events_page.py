@@ -5,10 +5,12 @@ from typing import Any
 
 from event_schemas.base import EventBody
 from event_schemas.catalog import OUTSIDE, ROUTES
-from event_schemas.generate.type_names import type_name
 from event_schemas.topics import RETENTION, topic_of
 
 Schema = dict[str, Any]
+
+_FORMATS = {"date-time": "time", "duration": "duration"}
+_WORDS = {"string": "text", "object": "map", "array": "list", "boolean": "true or false"}
 
 _TOP = """\
 # Events
@@ -63,7 +65,7 @@ def events_page(
     contracts: dict[str, Schema],
     examples: dict[str, dict[str, Any]],
 ) -> str:
-    """The page for these events; contracts and examples are given by event type."""
+    """Return the page for these events; contracts and examples are given by event type."""
     parts: dict[str, Schema] = {}
     for contract in contracts.values():
         parts |= contract.get("$defs", {})
@@ -123,7 +125,7 @@ def _fields(schema: Schema) -> list[str]:
     for name, field in schema["properties"].items():
         absent = "*required*" if name in schema.get("required", ()) else _default(field)
         meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
-        lines.append(f"| `{name}` | {type_name(field)} | {absent} | {meaning} |")
+        lines.append(f"| `{name}` | {_type_name(field)} | {absent} | {meaning} |")
     return lines
 
 
@@ -140,3 +142,37 @@ def _names(services: tuple[str, ...]) -> str:
 
 def _anchor(heading: str) -> str:
     return heading.lower().replace(".", "")
+
+
+def _type_name(schema: dict[str, Any]) -> str:
+    """Return the type, with its limits, in Markdown that a table cell can hold."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return "any JSON" if name == "JsonValue" else f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type_name(part) for part in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    kind = schema.get("type", "any JSON")
+    if kind == "array":
+        return f"list of {_type_name(schema['items'])}"
+    if kind == "object" and "additionalProperties" in schema:
+        return f"map of text to {_type_name(schema['additionalProperties'])}"
+    word = _FORMATS.get(schema.get("format", ""), _WORDS.get(kind, kind))
+    return f"{word}{_limits(schema)}"
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    if "pattern" in schema:
+        return f" like `{schema['pattern']}`".replace("|", "\\|")
+    shortest, longest = schema.get("minLength"), schema.get("maxLength")
+    if shortest is not None or longest is not None:
+        return f", {shortest or 0} to {longest or 'any number of'} characters"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f", {low:g} to {high:g}"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    return " " + " and ".join(found) if found else ""

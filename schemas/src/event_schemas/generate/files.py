@@ -9,15 +9,13 @@ from event_schemas.generate.asyncapi import asyncapi
 from event_schemas.generate.events_page import events_page
 from event_schemas.generate.examples import read_example
 from event_schemas.generate.json_schema import json_schema
-from event_schemas.generate.rights_yaml import rights_yaml
-from event_schemas.generate.topics_yaml import topics_yaml
-from event_schemas.topics import all_topics
+from event_schemas.generate.strimzi_yaml import rights_yaml, topics_yaml
 
 CONTRACTS = "schemas/json"
 
 
 def generated(root: Path) -> dict[str, str]:
-    """Text of every generated file, by its path from the root of the checkout.
+    """Return the text of every generated file, by its path from the root of the checkout.
 
     The contracts of older versions are not among them: they were released, and stay as they are.
 
@@ -31,19 +29,19 @@ def generated(root: Path) -> dict[str, str]:
         for event in EVENTS
     }
     files["schemas/asyncapi.json"] = _json(asyncapi(EVENTS, examples))
-    files["helm/tailrace/topics.yaml"] = topics_yaml(all_topics())
+    files["helm/tailrace/topics.yaml"] = topics_yaml()
     files["helm/tailrace/rights.yaml"] = rights_yaml()
     files["docs/events.md"] = events_page(EVENTS, contracts, examples)
     return files
 
 
 def stale(root: Path) -> list[str]:
-    """Paths of the generated files that are missing or no longer what the models say."""
+    """Return the paths of the generated files that are missing or no longer what the models say."""
     return _stale(root, generated(root))
 
 
 def write(root: Path) -> list[str]:
-    """Writes what is stale and returns its paths."""
+    """Write what is stale, and return its paths."""
     texts = generated(root)
     paths = _stale(root, texts)
     for path in paths:

@@ -5,7 +5,7 @@ import sys
 from deployer.app import build
 from deployer.settings import DeployerSettings
 from servicekit.command import carry_out, read_command
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import bus_from
 from servicekit.run import run
 
 DOES = """\
@@ -16,7 +16,7 @@ again after --from, it rolls out again, and the predictor follows."""
 def main() -> None:
     """Entry point of the console script."""
     settings, reset = read_command(DeployerSettings, "deployer", DOES, state=True)
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     components = build(settings, bus)
     if reset is not None:
         sys.exit(carry_out(reset, components))

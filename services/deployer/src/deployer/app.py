@@ -10,7 +10,7 @@ from servicekit.run import Component
 
 
 def build(settings: DeployerSettings, bus: Bus) -> Sequence[Component]:
-    """The deployer's loop over a bus."""
+    """Return the deployer's loop over a bus."""
     loop = TransactionalLoop(
         Deployer().processor,
         bus,

@@ -41,7 +41,7 @@ class Deployer:
 
     @property
     def processor(self) -> Processor:
-        """The deployer as the loops know it."""
+        """The handlers and tables, for the loop."""
         return Processor(
             "deployer",
             {
@@ -54,7 +54,7 @@ class Deployer:
         )
 
     def measure(self) -> None:
-        """Tell Prometheus where each rollout stands."""
+        """Set the gauges to where each rollout stands."""
         for model, rollout in self.rollouts.scan():
             WEIGHT.labels(model).set(rollout.weight)
             SEQUENCE.labels(model).set(rollout.sequence)
@@ -67,7 +67,7 @@ class Deployer:
                     ROLLOUTS.labels(model, outcome)
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
-        """Start a rollout, or let the version wait for the one that runs."""
+        """Start a rollout, or queue the version behind the one that runs."""
         version = event.body.version
         self.versions.put(f"{version.model}/{version.version}", version)
         yield from self._begin(event, version)
@@ -99,13 +99,13 @@ class Deployer:
         step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
         if step:
             link_to(self.traces.get(body.model))
-            yield from self._take(event, body.model, step)
+            yield from self._apply(event, body.model, step)
 
     def on_rollout_command(self, event: Event[RolloutCommand]) -> Iterator[EventBody]:
-        """Do as a person says; what makes no sense goes to the dead letters with the reason."""
+        """Carry out a person's command; a senseless one becomes a dead letter with the reason."""
         body = event.body
         step = command(self.rollouts.get(body.model), body.command, body.commanded_by, body.reason)
-        yield from self._take(event, body.model, step)
+        yield from self._apply(event, body.model, step)
 
     def _begin(self, event: Event[Any], version: ModelVersion) -> Iterator[EventBody]:
         model = version.model
@@ -114,10 +114,10 @@ class Deployer:
         if step:
             if event.traceparent:
                 self.traces.put(model, event.traceparent)
-            yield from self._take(event, model, step)
+            yield from self._apply(event, model, step)
 
-    def _take(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
-        """Keep the new state; tell the world when the routing changed."""
+    def _apply(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
+        """Keep the new state, and yield a step when the routing changed."""
         before = self.rollouts.get(model)
         rollout = step.rollout
         waiting = rollout.waiting if not rollout.running else None

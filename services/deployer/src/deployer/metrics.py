@@ -1,4 +1,4 @@
-"""What the deployer tells Prometheus of the rollouts."""
+"""The metrics of rollouts."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -50,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _windows(reset: OffsetReset | None) -> None:
     from drift_monitor.app import build
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import bus_from
     from servicekit.run import run
     from servicekit.settings import load_settings
 
     settings = load_settings(WindowsSettings)
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     components = build(settings, bus)
     if reset is not None:
         sys.exit(carry_out(reset, components))
@@ -64,12 +64,12 @@ def _windows(reset: OffsetReset | None) -> None:
 
 def _watch() -> None:
     from drift_monitor.watch.app import build
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import bus_from
     from servicekit.run import run
     from servicekit.settings import load_settings
 
     settings = load_settings(WatchSettings)
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     components, api = build(settings, bus)
     run("drift-monitor", settings, components, api)
 

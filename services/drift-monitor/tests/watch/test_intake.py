@@ -119,23 +119,23 @@ def test_what_the_predictor_did_not_log_counts_in_the_rate(build, make):
 def test_when_it_lags_it_looks_at_a_sample_and_the_rate_stays_right(build, make):
     intake, _ = build()
     batch = messages(*(make.prediction(i, make.hour) for i in range(4000)))
-    intake.lags(0, 1000)
+    intake.set_lag(0, 1000)
     assert intake.sampling_rate == 1.0
-    intake.lags(0, 1001)
+    intake.set_lag(0, 1001)
     assert intake.sampling_rate == 0.25
     for message in batch:
         intake.take(message)
     assert intake.sample(1.0).arms[0].rate == pytest.approx(4000, rel=0.1)
-    intake.lags(0, 501)
+    intake.set_lag(0, 501)
     assert intake.sampling_rate == 0.25
-    intake.lags(0, 500)
+    intake.set_lag(0, 500)
     assert intake.sampling_rate == 1.0
 
 
 def test_the_lag_is_that_of_all_partitions(build):
     intake, _ = build()
-    intake.lags(0, 600)
-    intake.lags(1, 600)
+    intake.set_lag(0, 600)
+    intake.set_lag(1, 600)
     assert intake.lag == 1200
     assert intake.sampling_rate == 0.25
 

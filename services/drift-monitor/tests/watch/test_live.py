@@ -12,7 +12,7 @@ def live():
 
 def saw(live, score, times=1, *, version="1", arm="champion", weight=0.0, **changes):
     for _ in range(times):
-        live.saw("m", version, arm, weight=weight, score=score, **changes)
+        live.add("m", version, arm, weight=weight, score=score, **changes)
 
 
 def test_a_rate_is_predictions_a_second_over_the_last_samples(live):

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from event_schemas import DriftSuspected, PredictionLogged
-from local.broker import broker
+from local.broker import broker, kind
 from local.process import free_port
 from servicekit.bus import Record
 from servicekit.cloudevents import decode, encode
@@ -47,6 +47,7 @@ def test_watch_from_a_broker_that_is_away_to_a_clean_end(tmp_path, make):
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka}",
         "HTTP_PORT": str(port),
+        "KAFKA_BROKER_KIND": kind(),
         "WATCH_GROUP": "watch-test",
     }
     log = (tmp_path / "watch.log").open("wb")

@@ -34,21 +34,21 @@ def test_it_is_heard_once_until_the_cooldown_of_event_time_is_over():
     heard = [
         minute
         for minute in range(30)
-        if suspicions.saw("m", "1", 0.5, START + minute * MINUTE) is not None
+        if suspicions.add("m", "1", 0.5, START + minute * MINUTE) is not None
     ]
     assert heard == [0, 10, 20]
 
 
 def test_each_version_has_its_own_cooldown():
     suspicions = Suspicions(lambda: Every(1), timedelta(days=1))
-    assert suspicions.saw("m", "1", 0.5, START) is not None
-    assert suspicions.saw("m", "2", 0.5, START) is not None
-    assert suspicions.saw("m", "1", 0.5, START) is None
+    assert suspicions.add("m", "1", 0.5, START) is not None
+    assert suspicions.add("m", "2", 0.5, START) is not None
+    assert suspicions.add("m", "1", 0.5, START) is None
 
 
 def test_it_says_since_when():
     suspicions = Suspicions(lambda: Every(5), timedelta(days=1))
-    found = [suspicions.saw("m", "1", 0.5, START + i * MINUTE) for i in range(5)][-1]
+    found = [suspicions.add("m", "1", 0.5, START + i * MINUTE) for i in range(5)][-1]
     assert found is not None
     assert found.since == START + 3 * MINUTE
 
@@ -56,7 +56,7 @@ def test_it_says_since_when():
 def test_versions_are_bounded():
     suspicions = Suspicions(lambda: Every(10), timedelta(days=1))
     for version in range(3 * MAX_VERSIONS):
-        suspicions.saw("m", str(version), 0.5, START)
+        suspicions.add("m", str(version), 0.5, START)
     assert len(suspicions._watched) == MAX_VERSIONS
 
 
@@ -67,7 +67,7 @@ def test_adwin_hears_a_shift_and_not_a_steady_stream(shift, expected):
     found = []
     for row in range(4000):
         score = 0.5 * generator.random() + (shift if row >= 2000 else 0.0)
-        if suspicion := suspicions.saw("m", "1", score, START + row * MINUTE):
+        if suspicion := suspicions.add("m", "1", score, START + row * MINUTE):
             found.append(suspicion)
     assert len(found) == expected
     for suspicion in found:

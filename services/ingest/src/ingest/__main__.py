@@ -6,7 +6,7 @@ from ingest.adapters.dataset_yaml import ContractError
 from ingest.app import build
 from ingest.settings import IngestSettings
 from servicekit.command import carry_out, read_command
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import bus_from
 from servicekit.run import run
 
 DOES = """\
@@ -18,7 +18,7 @@ has are not written again after --from."""
 def main() -> None:
     """Entry point of the console script."""
     settings, reset = read_command(IngestSettings, "ingest", DOES, state=False)
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     try:
         components, api = build(settings, bus)
     except ContractError as error:

@@ -6,11 +6,11 @@ import sys
 
 from predictor.adapters.journal.spool.errors import SpoolUnusableError
 from predictor.settings import PredictorSettings
+from predictor.workers.shared_metrics import VARIABLE, shared_metrics
+from predictor.workers.worker import ForkedWorker
 from servicekit.command import settings_of_command
 from servicekit.exits import EXIT_UNUSABLE
 from servicekit.listening import reserve
-from servicekit.telemetry.multiprocess import VARIABLE, shared_metrics
-from servicekit.workers.worker import Worker
 
 # What imports prometheus_client is imported in functions: where the metrics lie is decided then.
 
@@ -32,17 +32,17 @@ def main() -> None:
         sys.exit(_supervise(settings))
 
 
-def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
+def serve(settings: PredictorSettings, worker: ForkedWorker | None = None) -> None:
     """Be a process that answers, alone or as one of several."""
     from predictor.api.direct import protocol_of
     from predictor.app import build, direct, shortcut
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import bus_from
     from servicekit.run import run
 
     if worker is not None and settings.score_requested_member is not None:
         member = f"{settings.score_requested_member}-{worker.number}"
         settings = settings.model_copy(update={"score_requested_member": member})
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     try:
         components, api = build(settings, bus)
     except SpoolUnusableError as error:
@@ -61,20 +61,20 @@ def serve(settings: PredictorSettings, worker: Worker | None = None) -> None:
 
 def _supervise(settings: PredictorSettings) -> int:
     from predictor.app import preload
-    from servicekit.workers.supervisor import supervise
+    from predictor.workers.supervisor import Supervisor
 
     grpc = None
     if settings.grpc_port is not None:
-        grpc = reserve(settings.http_host, settings.grpc_port, ("HTTP_HOST", "GRPC_PORT"))
+        grpc = reserve(settings.http_host, settings.grpc_port, "GRPC_PORT")
         settings = settings.model_copy(update={"grpc_port": grpc.getsockname()[1]})
     preload(settings)
-    return supervise(
+    return Supervisor(
         "predictor",
         settings,
         lambda worker: serve(settings, worker),
         workers=settings.workers,
         silence_seconds=settings.worker_silence_seconds,
-    )
+    ).run()
 
 
 if __name__ == "__main__":

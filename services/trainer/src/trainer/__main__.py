@@ -3,7 +3,7 @@
 import sys
 
 from servicekit.command import carry_out, read_command
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import bus_from
 from servicekit.run import run
 from trainer.adapters.model_folder import ModelFolderError
 from trainer.app import build
@@ -19,7 +19,7 @@ after --from."""
 def main() -> None:
     """Run until told to stop."""
     settings, reset = read_command(TrainerSettings, SERVICE, DOES, state=True)
-    bus = KafkaBus.of(settings)
+    bus = bus_from(settings)
     try:
         components = build(settings, bus)
     except ModelFolderError as error:

@@ -258,10 +258,9 @@ def _service(service: Service, settings: StackSettings) -> Part:
         "REDIS_URL": f"redis://{LOOPBACK}:{settings.valkey_port}/0",
         "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{settings.mlflow_port}",
     }
-    if settings.kafka_bootstrap_servers is None and settings.broker == "embedded":
+    if settings.broker_kind == "embedded":
         reached["KAFKA_TOPIC_OPTIONS"] = json.dumps(EMBEDDED_TOPICS)
-        reached["KAFKA_IDLE_REST_SECONDS"] = str(settings.kafka_rest_seconds)
-        reached["KAFKA_NEW_TRANSACTIONAL_IDS"] = "true"
+        reached["KAFKA_BROKER_KIND"] = settings.broker_kind
         reached["SCORE_REQUESTED_MEMBER"] = "0"
     # What the user set is inherited by the process, so that no password is written to a file.
     local = {k: v for k, v in reached.items() if getattr(settings, k.lower(), None) is None}

@@ -115,12 +115,9 @@ class StackSettings(BaseSettings):
         return tuple(f"127.0.0.1:{self.kafka_port + number}" for number in range(self.nodes))
 
     @property
-    def kafka_rest_seconds(self) -> float:
-        """How long a reader rests when a fetch was empty.
-
-        The embedded broker answers an empty fetch at once, where it should wait.
-        """
-        return 0.05 if self.broker == "embedded" and self.kafka_bootstrap_servers is None else 0.0
+    def broker_kind(self) -> Literal["apache", "embedded"]:
+        """The kind of broker that the services and the commands reach."""
+        return "apache" if self.kafka_bootstrap_servers is not None else self.broker
 
     @property
     def home(self) -> Path:

@@ -1,4 +1,4 @@
-"""What all Kafka clients of a process share: where the brokers are, and where the logs go."""
+"""Makes the Kafka clients of a process, and reads messages with them."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from servicekit.bus import Message
-from servicekit.kafka.complaints import ClientLog, Complaints
+from servicekit.kafka.client_log import ErrorLog, LibrdkafkaLogger
 
 log = logging.getLogger("servicekit.kafka")
 
@@ -35,7 +35,7 @@ class Bounds:
     """Bytes of records in a producer that the brokers have not acknowledged."""
 
     def consumer(self) -> dict[str, int]:
-        """As librdkafka calls them."""
+        """Return the bounds as options of librdkafka."""
         return {
             "queued.min.messages": self.prefetch_messages,
             "queued.max.messages.kbytes": max(1, self.prefetch_bytes // 1024),
@@ -43,48 +43,46 @@ class Bounds:
         }
 
     def producer(self) -> dict[str, int]:
-        """As librdkafka calls them."""
+        """Return the bounds as options of librdkafka."""
         return {"queue.buffering.max.kbytes": max(1, self.sender_queue_bytes // 1024)}
 
 
 class Clients:
-    """Makes clients; librdkafka's own words go to `logging`, never to standard error."""
+    """Makes clients; what librdkafka logs goes to `logging`, never to standard error."""
 
     def __init__(
         self,
         bootstrap_servers: str,
         options: Mapping[str, Any] | None = None,
-        idle_rest_seconds: float = 0.0,
+        *,
         request_seconds: float = 5.0,
-        new_transactional_ids: bool = False,
         bounds: Bounds | None = None,
+        consumer_type: type[Consumer] = Consumer,
     ) -> None:
         self.bootstrap_servers = bootstrap_servers
-        self.idle_rest_seconds = idle_rest_seconds
         self.request_seconds = request_seconds
         """Longest wait for one answer of the brokers; then it is an outage, which loops retry."""
-        self.new_transactional_ids = new_transactional_ids
-        """Whether each producer of transactions needs an id of its own: see `incarnation`."""
         self.bounds = bounds or Bounds()
-        self.complaints = Complaints()
-        # All that is asked of a logger is its method `log`.
-        self._client_log: Any = ClientLog(self.complaints)
+        self.errors = ErrorLog()
+        self._consumer_type = consumer_type
+        # The client calls nothing of a logger but its method `log`.
+        self._logger: Any = LibrdkafkaLogger(self.errors)
         self._common: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             # A broker that comes back is found within two seconds.
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 2000,
             "log.connection.close": False,
-            "error_cb": self.complaints.take,
+            "error_cb": self.errors.on_error,
             **(options or {}),
         }
 
     def consumer(self, group: str, **options: Any) -> Consumer:
-        """A consumer of committed messages that commits nothing by itself.
+        """Return a consumer of committed messages that commits nothing by itself.
 
         Only one thread may touch it: in confluent-kafka 2.16 a second one's calls never return.
         """
-        return Consumer(
+        return self._consumer_type(
             {
                 **self._common,
                 "group.id": group,
@@ -92,16 +90,14 @@ class Clients:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                # Whoever rests between fetches has to know that all has come.
-                "enable.partition.eof": bool(self.idle_rest_seconds),
                 **self.bounds.consumer(),
                 **_dotted(options),
             },
-            logger=self._client_log,
+            logger=self._logger,
         )
 
     def producer(self, **options: Any) -> Producer:
-        """An idempotent producer that waits for all in-sync replicas."""
+        """Return an idempotent producer that waits for all in-sync replicas."""
         return Producer(
             {
                 **self._common,
@@ -116,16 +112,26 @@ class Clients:
                 **self.bounds.producer(),
                 **_dotted(options),
             },
-            logger=self._client_log,
+            logger=self._logger,
         )
 
     def admin(self) -> AdminClient:
-        """A client that creates topics."""
-        return AdminClient(dict(self._common), logger=self._client_log)
+        """Return a client that creates topics."""
+        return AdminClient(dict(self._common), logger=self._logger)
+
+
+def poll_batch(consumer: Consumer, max_messages: int, timeout: float) -> list[KafkaMessage]:
+    """Return what is there, at most `max_messages`; wait `timeout` seconds for the first."""
+    # consume(n, t) waits all of t unless n came, so: wait for one, then take what is here.
+    first = consumer.poll(timeout)
+    if first is None:
+        return []
+    more = consumer.consume(max_messages - 1, 0) if max_messages > 1 else []
+    return [first, *more]
 
 
 def read(message: KafkaMessage) -> Message:
-    """The kit's message for the client's."""
+    """Return the kit's message for the client's."""
     headers: Any = message.headers() or ()
     for _, value in headers:
         if value is None:

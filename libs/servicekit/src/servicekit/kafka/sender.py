@@ -1,4 +1,4 @@
-"""Sends from any thread or event loop without blocking; one thread hears the acknowledgements."""
+"""Sends from any thread or event loop without blocking; one thread polls the acknowledgements."""
 
 import contextlib
 import threading
@@ -16,11 +16,11 @@ from servicekit.kafka.errors import of_a_record
 from servicekit.kafka.topics import Topics
 from servicekit.loops.backoff import Backoff
 
-LISTEN_SECONDS = 0.05
-"""Longest wait for an acknowledgement before the sender looks whether it is to end."""
+POLL_SECONDS = 0.05
+"""Longest wait for an acknowledgement before the thread checks whether it has to end."""
 
-PARTING_SECONDS = 5.0
-"""Longest wait for what a producer says of records that were given up; it says it at once."""
+PURGE_SECONDS = 5.0
+"""Longest wait for the reports of purged records, which a producer makes at once."""
 
 PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
@@ -30,6 +30,14 @@ class KafkaSender:
 
     It connects in the background, and takes records while the brokers are away, until its queue is
     full. A producer that fails for good is replaced: nothing but its own queue depends on it.
+
+    Args:
+        clients: Makes the producer.
+        topics: Makes the topics.
+        max_queue: Records that wait for an acknowledgement, at most.
+        linger_seconds: How long a record waits for others that are sent with it.
+        delivery_seconds: After which a record that no broker took has failed; 0: never.
+        polled: See `Bus.sender`.
     """
 
     def __init__(
@@ -42,16 +50,6 @@ class KafkaSender:
         delivery_seconds: float,
         polled: bool = False,
     ) -> None:
-        """Connects in the background.
-
-        Args:
-            clients: makes the producer.
-            topics: makes the topics.
-            max_queue: records that wait for an acknowledgement, at most.
-            linger_seconds: how long a record waits for company.
-            delivery_seconds: after which a record that no broker took has failed; 0: never.
-            polled: see `Bus.sender`.
-        """
         self._clients = clients
         self._topics = topics
         self._polled = polled
@@ -61,14 +59,15 @@ class KafkaSender:
             "delivery_timeout_ms": int(delivery_seconds * 1000),
         }
         self._max_queue = max_queue
-        self._delivery_seconds = delivery_seconds
         self._lock = threading.Lock()
         self._closed = False
         self._closing = threading.Event()
-        threading.Thread(target=self._ensure, name="kafka-sender-topics", daemon=True).start()
+        threading.Thread(
+            target=self._ensure_topics, name="kafka-sender-topics", daemon=True
+        ).start()
         # A new producer needs a second for its identity: not at the first request's cost.
-        self._line: _Line | None = None
-        self._begin()
+        self._connection: _Connection | None = None
+        self._connect()
 
     def send(self, record: Record) -> "Future[None]":
         """See `Sender.send`; the future fails with UnavailableError when no broker took it.
@@ -77,24 +76,23 @@ class KafkaSender:
             OverloadedError: the queue is full, or the sender is closed.
             TooLargeError: the record is larger than any topic takes.
         """
-        line = self._line or self._begin()
+        connection = self._connection or self._connect()
         future: Future[None] = Future()
 
-        def delivered(error: KafkaError | None, _: object) -> None:
+        def on_done(error: ServicekitError | None) -> None:
             if error is None:
                 future.set_result(None)
-                return
-            line.purged += error.code() in PURGED
-            future.set_exception(of_a_record(error, f"sending to {record.topic}"))
+            else:
+                future.set_exception(error)
 
         try:
-            line.producer.produce(
+            connection.producer.produce(
                 record.topic,
                 value=record.value,
                 key=record.key,
                 headers=list(record.headers),
                 partition=-1 if record.partition is None else record.partition,
-                on_delivery=delivered,
+                on_delivery=connection.report_to(on_done, f"sending to {record.topic}"),
             )
         except BufferError:
             raise OverloadedError(
@@ -108,17 +106,10 @@ class KafkaSender:
 
     def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         """See `Sender.send_batch`."""
-        line = self._line or self._begin()
+        connection = self._connection or self._connect()
         doing = f"sending to {batch.topic}"
-
-        def delivered(error: KafkaError | None, _: object) -> None:
-            if error is None:
-                on_done(None)
-                return
-            line.purged += error.code() in PURGED
-            on_done(of_a_record(error, doing))
-
-        produce, shared = line.producer.produce, list(batch.headers)
+        delivered = connection.report_to(on_done, doing)
+        produce, shared = connection.producer.produce, list(batch.headers)
         for queued, (key, value, headers) in enumerate(batch.records):
             try:
                 produce(
@@ -136,28 +127,30 @@ class KafkaSender:
 
     def poll(self) -> None:
         """See `Sender.poll`."""
-        line = self._line
-        if line is not None:
-            line.listen(0)
+        connection = self._connection
+        if connection is not None:
+            connection.poll(0)
 
     def close(self, timeout: float) -> int:
         """See `Sender.close`; what is left then fails with UnavailableError."""
         self._closing.set()
         with self._lock:
             self._closed = True
-            line, self._line = self._line, None
-        return line.close(timeout) if line else 0
+            connection, self._connection = self._connection, None
+        return connection.close(timeout) if connection else 0
 
-    def _begin(self) -> "_Line":
+    def _connect(self) -> "_Connection":
         with self._lock:
             if self._closed:
                 raise OverloadedError("the sender is closed: this process is stopping")
-            if self._line is None:
-                self._line = _Line(self._clients, self._options, self._replace, self._polled)
-            return self._line
+            if self._connection is None:
+                self._connection = _Connection(
+                    self._clients, self._options, self._on_broken, self._polled
+                )
+            return self._connection
 
-    def _ensure(self) -> None:
-        """See that the topics exist, once there are brokers; meanwhile each delivery tells."""
+    def _ensure_topics(self) -> None:
+        """Make the topics once there are brokers; until then deliveries report what is wrong."""
         backoff = Backoff()
         while not self._closing.is_set():
             try:
@@ -170,24 +163,24 @@ class KafkaSender:
                 log.exception("topics cannot be ensured by this sender")
                 return
 
-    def _replace(self, broken: "_Line") -> None:
+    def _on_broken(self, broken: "_Connection") -> None:
         with self._lock:
-            if self._line is broken:
+            if self._connection is broken:
                 log.error("the producer is broken, and the next record gets a new one")
-                self._line = None
+                self._connection = None
 
 
-class _Line:
-    """One producer, and the thread that hears its acknowledgements until the last.
+class _Connection:
+    """One producer, and the thread that polls its acknowledgements until the last.
 
-    Of a polled producer, the thread only begins and ends the work.
+    Of a polled producer, the thread only polls those that are left at the end.
     """
 
     def __init__(
         self,
         clients: Clients,
         options: dict[str, Any],
-        on_broken: "Callable[[_Line], None]",
+        on_broken: "Callable[[_Connection], None]",
         polled: bool,
     ) -> None:
         self._polled = polled
@@ -195,33 +188,47 @@ class _Line:
         self._on_broken = on_broken
         self._ended = threading.Event()
         self.purged = 0
-        """Records that were given up; only the thread that hears acknowledgements counts them."""
-        self._thread = threading.Thread(target=self._listen, name="kafka-sender", daemon=True)
+        """Records that were given up; only the thread that polls acknowledgements counts them."""
+        self._thread = threading.Thread(target=self._run, name="kafka-sender", daemon=True)
         self._thread.start()
+
+    def report_to(
+        self, on_done: Callable[[ServicekitError | None], None], doing: str
+    ) -> Callable[[KafkaError | None, object], None]:
+        """Return a delivery callback of this producer that calls `on_done`."""
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is None:
+                on_done(None)
+                return
+            self.purged += error.code() in PURGED
+            on_done(of_a_record(error, doing))
+
+        return delivered
 
     def close(self, timeout: float) -> int:
         with contextlib.suppress(KafkaException):
             self.producer.flush(timeout)
-        # What flush() says is left counts errors that nobody has heard yet as well as records.
+        # What flush() says is left counts errors that were not polled yet as well as records.
         self.producer.purge()
         self._ended.set()
-        self._thread.join(PARTING_SECONDS)
+        self._thread.join(PURGE_SECONDS)
         return self.purged
 
-    def _listen(self) -> None:
+    def _run(self) -> None:
         if self._polled:
             self._ended.wait()
         while not self._ended.is_set():
-            self.listen(LISTEN_SECONDS)
-        until = time.monotonic() + PARTING_SECONDS
+            self.poll(POLL_SECONDS)
+        until = time.monotonic() + PURGE_SECONDS
         while (left := len(self.producer)) and time.monotonic() < until:
-            if not self.listen(LISTEN_SECONDS):
-                # One that fails at once, again and again, would else keep a core busy.
-                time.sleep(LISTEN_SECONDS)
+            if not self.poll(POLL_SECONDS):
+                # One that fails at once, again and again, would keep a core busy.
+                time.sleep(POLL_SECONDS)
         if left:
             log.error("the producer ended without a word about %d records", left)
 
-    def listen(self, seconds: float) -> bool:
+    def poll(self, seconds: float) -> bool:
         """Serve acknowledgements; when none are there, wait for the first.
 
         Returns:

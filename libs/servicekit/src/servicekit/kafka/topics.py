@@ -14,10 +14,10 @@ from event_schemas.topics import DEAD, Topic, topic_named
 from servicekit.errors import FatalBusError
 from servicekit.kafka.client import Clients, log
 from servicekit.kafka.errors import is_refused, kafka_error, translate
-from servicekit.kafka.layout import TopicLayout
+from servicekit.kafka.topic_layout import TopicLayout
 
-LOOK_SECONDS = 0.02
-"""Between two looks for a new topic."""
+POLL_SECONDS = 0.02
+"""Between two requests for the partitions of a new topic."""
 
 
 class Topics:
@@ -34,7 +34,7 @@ class Topics:
         """
 
     def ensure(self, names: Iterable[str]) -> None:
-        """See that topics exist, and those of every contract with them.
+        """Create what is missing of some topics and of every contract's.
 
         Raises:
             UnavailableError: the brokers do not answer.
@@ -46,7 +46,7 @@ class Topics:
             self._create(((topic, self._layout.count(topic)) for topic in topics), set(missing))
 
     def ensure_state(self, name: str, slots: int) -> None:
-        """See that a state topic exists, with a partition for each slot.
+        """Create a state topic if it is missing, with a partition for each slot.
 
         Raises:
             UnavailableError: the brokers do not answer.
@@ -61,13 +61,13 @@ class Topics:
             )
 
     def partitions(self, name: str) -> int:
-        """How many partitions a topic has; it must have been ensured."""
+        """Return how many partitions a topic has; `ensure` has to come first."""
         return self._counts[name]
 
-    def _seen(self, admin: AdminClient, wanted: Collection[str]) -> dict[str, int]:
-        """How many partitions each topic has that a broker knows of.
+    def _await_partitions(self, admin: AdminClient, wanted: Collection[str]) -> dict[str, int]:
+        """Return how many partitions each topic has, once a broker knows of all.
 
-        The controller creates a topic; the brokers hear of it a moment later.
+        The controller creates a topic; the brokers learn of it a moment later.
         """
         until = time.monotonic() + self._timeout
         while True:
@@ -76,7 +76,7 @@ class Topics:
             counts = {name: count for name, count in counts.items() if count}
             if len(counts) == len(wanted) or time.monotonic() > until:
                 return counts
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _create(self, wanted: Iterable[tuple[Topic, int]], needed: Collection[str]) -> None:
         """Create what is missing of some topics, each with so many partitions.
@@ -116,9 +116,9 @@ class Topics:
                             names.discard(name)
                     if made := [topic.topic for topic in new if topic.topic in names]:
                         log.info("created topics: %s", ", ".join(made))
-                counts = self._seen(admin, names)
+                counts = self._await_partitions(admin, names)
             except KafkaException as error:
-                # The error itself says only that nobody answered; the callback is told why.
+                # The error itself says only that nobody answered; the callback gets the reason.
                 admin.poll(0)
                 raise translate(error, self._doing(error)) from error
             self._counts.update(counts)
@@ -130,7 +130,7 @@ class Topics:
             self._admin = None
 
     def _doing(self, error: KafkaException) -> str:
-        if cause := self._clients.complaints.cause:
+        if cause := self._clients.errors.cause:
             return f"ensuring topics ({cause})"
         if kafka_error(error).code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
             # A listener that wants TLS or a password hangs up without a word on one that does not.

@@ -12,16 +12,16 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from servicekit.bus import Lag, Message, PartitionOffset, Positions, Record
+from servicekit.bus import Message, PartitionOffset, Positions, Record
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
-from servicekit.kafka.client import Clients, log, read
+from servicekit.kafka.batch_reader import BatchReader
+from servicekit.kafka.client import Clients, read
 from servicekit.kafka.deadline import within
-from servicekit.kafka.ends import end_of
 from servicekit.kafka.errors import is_fatal, kafka_error, translate
-from servicekit.kafka.incarnation import next_transactional_id
-from servicekit.kafka.places import committed_places, places_of
-from servicekit.kafka.publishing import produce
-from servicekit.kafka.reading import BatchReader
+from servicekit.kafka.offsets import committed_offsets, first_and_end
+from servicekit.kafka.session import KafkaSession
+from servicekit.kafka.sync_producer import produce
+from servicekit.kafka.timestamp_merge import Partition
 from servicekit.kafka.topics import Topics
 from servicekit.start import Start
 
@@ -45,11 +45,11 @@ CONCURRENT_BACKOFF_MS = 2
 """Before a request is sent again that met the end of the transaction before."""
 
 
-class KafkaTransactionalSession:
+class KafkaTransactionalSession(KafkaSession):
     """Reads the partitions of a slot, and writes with their offsets in one transaction.
 
-    The partitions are assigned, not subscribed to, so no rebalance ever happens; an older session
-    of the slot is fenced by the transactional id.
+    The partitions are assigned, not subscribed to, so no rebalance ever happens; the transactional
+    id fences an older session of the slot.
     """
 
     def __init__(
@@ -62,19 +62,14 @@ class KafkaTransactionalSession:
         slot: int,
         slots: int,
     ) -> None:
-        self._clients = clients
-        self._timeout = clients.request_seconds
-        self._topics = topics
-        self._service = service
-        self._inputs = inputs
+        super().__init__(clients, topics, name=f"{service}-{slot}", group=service, inputs=inputs)
         self._slot = slot
         self._slots = slots
         self._state = f"{service}.state"
-        self._consumer: Consumer | None = None
-        self._reader: BatchReader | None = None
         self._producer: Producer | None = None
-        self._group: object = None
-        self._positions: dict[tuple[str, int], int] = {}
+        """Set while the session is open."""
+        self._group_metadata: object = None
+        self._positions: dict[Partition, int] = {}
         """All that is committed."""
         self._keep_at = 0.0
         """When offsets that have not changed are committed again."""
@@ -82,37 +77,24 @@ class KafkaTransactionalSession:
     def open(self) -> None:
         """See `TransactionalSession.open`; after an outage it may be called again."""
         self.close()
-        self._topics.ensure([*self._inputs, f"{self._service}.dead"])
+        self._topics.ensure([*self._inputs, f"{self._group}.dead"])
         self._topics.ensure_state(self._state, self._slots)
         try:
-            # First of all: it ends what an older session left open, and with it its offsets.
-            self._producer = self._next_producer()
-            self._consumer = self._clients.consumer(self._service)
-            self._reader = BatchReader(
-                self._consumer, self._clients.idle_rest_seconds, self._clients.bounds
-            )
-            self._reader.assign(self._committed(self._consumer))
+            # First of all: it aborts what an older session left open, offsets included.
+            self._producer = self._open_producer()
+            consumer = self._clients.consumer(self._group)
+            self._reader = BatchReader(consumer, self._clients.bounds)
+            self._reader.assign(self._committed(consumer))
             self._keep_at = time.monotonic()
-            self._group = self._consumer.consumer_group_metadata()
+            self._group_metadata = consumer.consumer_group_metadata()
         except KafkaException as error:
-            raise translate(error, f"opening {self._service}-{self._slot}") from error
+            raise translate(error, f"opening {self._name}") from error
 
-    def _next_producer(self) -> Producer:
-        """A producer that has fenced all older ones of the slot."""
-        name = f"{self._service}-{self._slot}"
-        if not self._clients.new_transactional_ids:
-            return self._producer_as(name)
-        place = TopicPartition(self._state, self._slot)
-        counting = self._clients.consumer(f"{name}.incarnation")
-        try:
-            latest = next_transactional_id(
-                name, place, counting, self._timeout, fence=self._producer_as
-            )
-        finally:
-            counting.close()
-        return self._producer_as(latest)
+    def _open_producer(self) -> Producer:
+        """Return a producer that has fenced all older ones of the slot."""
+        return self._connect_producer(self._name)
 
-    def _producer_as(self, transactional_id: str) -> Producer:
+    def _connect_producer(self, transactional_id: str) -> Producer:
         producer = self._clients.producer(
             transactional_id=transactional_id,
             linger_ms=5,
@@ -127,20 +109,15 @@ class KafkaTransactionalSession:
         producer.init_transactions(self._timeout)
         return producer
 
-    def _owned(self) -> list[TopicPartition]:
-        return [
-            TopicPartition(topic, partition)
-            for topic in self._inputs
-            for partition in range(self._topics.partitions(topic))
-            if partition % self._slots == self._slot
-        ]
+    def _partitions(self) -> list[TopicPartition]:
+        return [p for p in super()._partitions() if p.partition % self._slots == self._slot]
 
     def _committed(self, consumer: Consumer) -> list[TopicPartition]:
-        found = committed_places(consumer, self._owned(), self._timeout)
+        found = committed_offsets(consumer, self._partitions(), self._timeout)
         self._positions = {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
-        for place in found:
-            if place.offset < 0:
-                place.offset = OFFSET_BEGINNING
+        for partition in found:
+            if partition.offset < 0:
+                partition.offset = OFFSET_BEGINNING
         return found
 
     @property
@@ -150,12 +127,7 @@ class KafkaTransactionalSession:
 
     def offsets(self, start: Start) -> list[PartitionOffset]:
         """See `TransactionalSession.offsets`."""
-        self._opened()
-        assert self._consumer is not None  # noqa: S101 - it is open
-        try:
-            return places_of(self._consumer, self._owned(), start, self._timeout)
-        except KafkaException as error:
-            raise translate(error, f"looking where {self._service} stands") from error
+        return self._offsets(self._partitions(), start)
 
     def restore(self) -> Iterator[Message]:
         """See `TransactionalSession.restore`.
@@ -163,10 +135,10 @@ class KafkaTransactionalSession:
         Raises:
             UnavailableError: the end was not reached.
         """
-        consumer = self._clients.consumer(f"{self._service}.restore", enable_partition_eof=True)
+        consumer = self._clients.consumer(f"{self._group}.restore", enable_partition_eof=True)
         partition = TopicPartition(self._state, self._slot, OFFSET_BEGINNING)
         try:
-            end = end_of(consumer, partition, self._timeout)
+            _, end = first_and_end(consumer, partition, self._timeout)
             if end == 0:
                 return
             consumer.assign([partition])
@@ -179,7 +151,7 @@ class KafkaTransactionalSession:
                         yield read(item)
                     elif error.code() != KafkaError._PARTITION_EOF:
                         raise KafkaException(error)
-                    # Markers of transactions fill offsets too, so the end is a place, not a count.
+                    # Markers of transactions take offsets too, so the end is no count of messages.
                     elif (item.offset() or 0) >= end:
                         return
                 if time.monotonic() - last > 2 * self._timeout:
@@ -193,14 +165,15 @@ class KafkaTransactionalSession:
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `TransactionalSession.poll`."""
-        _, reader = self._opened()
+        reader = self._open_reader()
         if time.monotonic() > self._keep_at:
             self.commit((), self._positions)
         return reader.poll(max_messages, timeout)
 
     def commit(self, records: Sequence[Record], positions: Positions) -> None:
         """See `TransactionalSession.commit`."""
-        producer, reader = self._opened()
+        reader, producer = self._open_reader(), self._producer
+        assert producer is not None  # noqa: S101 - the session is open
         if due := time.monotonic() > self._keep_at:
             positions = self._positions | dict(positions)
         try:
@@ -229,7 +202,7 @@ class KafkaTransactionalSession:
                 "adding offsets to a transaction",
                 producer.send_offsets_to_transaction,
                 offsets,
-                self._group,
+                self._group_metadata,
                 self._timeout,
             )
         except UnavailableError:
@@ -261,37 +234,20 @@ class KafkaTransactionalSession:
         if isinstance(translated, FatalBusError):
             raise translated from cause
         try:
-            producer.abort_transaction(self._timeout)
-            if self._clients.new_transactional_ids:
-                self._producer = self._next_producer()
+            self._abort_transaction(producer)
         except KafkaException as error:
             # The next session's first act is to end this transaction.
             self.close()
             raise translate(error, "aborting a transaction") from cause
         raise TransactionAbortedError(str(translated)) from cause
 
-    def rewind(self) -> None:
-        """See `TransactionalSession.rewind`."""
-        self._opened()[1].rewind()
-
-    def lag(self) -> Lag:
-        """See `TransactionalSession.lag`."""
-        return self._opened()[1].lag()
+    def _abort_transaction(self, producer: Producer) -> None:
+        producer.abort_transaction(self._timeout)
 
     def close(self) -> None:
         """See `TransactionalSession.close`."""
-        consumer, self._consumer, self._reader = self._consumer, None, None
         producer, self._producer = self._producer, None
         if producer is not None:
-            # An open transaction is ended by the next session, or by the broker's time-out.
+            # The next session, or the broker's time-out, ends an open transaction.
             producer.purge()
-        if consumer is not None:
-            try:
-                consumer.close()
-            except (KafkaException, RuntimeError) as error:
-                log.warning("closing the consumer of %s: %s", self._service, error)
-
-    def _opened(self) -> tuple[Producer, BatchReader]:
-        if self._producer is None or self._reader is None:
-            raise UnavailableError(f"the session {self._service}-{self._slot} is not open")
-        return self._producer, self._reader
+        super().close()

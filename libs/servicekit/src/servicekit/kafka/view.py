@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from servicekit.bus import Message
-from servicekit.kafka.client import Clients, read
-from servicekit.kafka.ends import end_of
+from servicekit.kafka.client import Clients, poll_batch, read
 from servicekit.kafka.errors import translate
-from servicekit.kafka.rest import RestingConsumer
+from servicekit.kafka.offsets import first_and_end
 from servicekit.kafka.topics import Topics
 
 MAX_BATCH = 1000
@@ -23,9 +22,8 @@ class KafkaView:
         self._topics = topics
         self._names = names
         self._consumer: Consumer | None = None
-        self._resting: RestingConsumer | None = None
         self._ends: dict[tuple[str, int], int] | None = None
-        """Where partitions ended at the start, until that was reached; None before the start."""
+        """The ends at the start that were not reached yet, by partition; None before the start."""
 
     def poll(self, timeout: float) -> list[Message]:
         """See `TopicView.poll`.
@@ -33,10 +31,10 @@ class KafkaView:
         Raises:
             UnavailableError: the brokers do not answer; poll again, it goes on where it was.
         """
-        resting = self._resting or self._open()
+        consumer = self._consumer or self._open()
         messages: list[Message] = []
         try:
-            for item in resting.read(MAX_BATCH, timeout):
+            for item in poll_batch(consumer, MAX_BATCH, timeout):
                 error = item.error()
                 if error is None:
                     message = read(item)
@@ -59,17 +57,17 @@ class KafkaView:
         return self._ends is not None and not self._ends
 
     def _passed(self, topic: str, partition: int, following: int | None) -> None:
-        """Everything before an offset was handed out; None: everything there is."""
+        """Note that everything before an offset was handed out; None: everything there is."""
         if self._ends and (following is None or following >= self._ends.get((topic, partition), 0)):
             self._ends.pop((topic, partition), None)
 
     def close(self) -> None:
         """See `TopicView.close`; the next poll starts from the beginning."""
-        consumer, self._consumer, self._resting, self._ends = self._consumer, None, None, None
+        consumer, self._consumer, self._ends = self._consumer, None, None
         if consumer is not None:
             consumer.close()
 
-    def _open(self) -> RestingConsumer:
+    def _open(self) -> Consumer:
         self._topics.ensure(self._names)
         partitions = [
             TopicPartition(name, partition, OFFSET_BEGINNING)
@@ -78,14 +76,15 @@ class KafkaView:
         ]
         try:
             consumer = self._clients.consumer("no-group", enable_partition_eof=True)
-            # Without it, librdkafka takes half a second to ask who leads the partitions.
-            consumer.list_topics(timeout=self._clients.request_seconds)
             seconds = self._clients.request_seconds
-            ends = {(p.topic, p.partition): end_of(consumer, p, seconds) for p in partitions}
+            # Without it, librdkafka takes half a second to ask who leads the partitions.
+            consumer.list_topics(timeout=seconds)
+            ends = {
+                (p.topic, p.partition): first_and_end(consumer, p, seconds)[1] for p in partitions
+            }
             consumer.assign(partitions)
         except KafkaException as error:
             raise translate(error, f"following {', '.join(self._names)}") from error
         self._ends = ends
         self._consumer = consumer
-        self._resting = RestingConsumer(consumer, self._clients.idle_rest_seconds)
-        return self._resting
+        return consumer

@@ -20,14 +20,14 @@ def broker() -> Iterator["KafkaBus"]:
     from local.stack.settings import stack_settings
     from servicekit.access import KafkaAccess
     from servicekit.errors import UnavailableError
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import BUSES
     from servicekit.settings import load_settings
 
     settings = stack_settings()
     address = settings.kafka_bootstrap_servers or ",".join(settings.kafka_addresses)
     options = load_settings(KafkaAccess).client_options()
     try:
-        yield KafkaBus(address, options=options, idle_rest_seconds=settings.kafka_rest_seconds)
+        yield BUSES[settings.broker_kind](address, options=options)
     except UnavailableError as error:
         raise StackError(
             f"the broker {address} is away ({error}): tailrace up starts the local one, and"

@@ -112,7 +112,7 @@ def _play(
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from local.stack.errors import StackError
     from local.stack.settings import stack_settings
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import BUSES
     from tailrace.demo import report as reports
     from tailrace.demo.flights import load
     from tailrace.demo.options import RUN_OUT
@@ -123,7 +123,7 @@ def _play(
         options,
         flights,
         Doors(where["predictor"], where["ingest"], where["mlflow"]),
-        KafkaBus(where["kafka"], idle_rest_seconds=stack_settings().kafka_rest_seconds),
+        BUSES[stack_settings().broker_kind](where["kafka"]),
         out,
         begun,
     )

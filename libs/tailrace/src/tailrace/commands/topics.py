@@ -12,7 +12,7 @@ from local.stack.errors import StackError
 from tailrace.commands.terminal import errors_end_the_command, out
 
 if TYPE_CHECKING:
-    from servicekit.kafka.layout import TopicLayout
+    from servicekit.kafka.topic_layout import TopicLayout
     from tailrace.topics.admin import TopicAdmin
     from tailrace.topics.plan import Change
 
@@ -146,13 +146,13 @@ def _cluster(partitions: int | None, replication: int | None) -> "tuple[TopicAdm
     """The cluster of the local stack, or of `KAFKA_BOOTSTRAP_SERVERS`, and its layout."""
     from local.stack.parts import EMBEDDED_TOPICS
     from local.stack.settings import stack_settings
-    from servicekit.kafka.layout import TopicLayout
+    from servicekit.kafka.topic_layout import TopicLayout
     from servicekit.settings import TopicSettings, load_settings
     from tailrace.topics.admin import TopicAdmin
 
     stack, settings = stack_settings(), load_settings(TopicSettings)
     address = stack.kafka_bootstrap_servers or ",".join(stack.kafka_addresses)
-    embedded = stack.kafka_bootstrap_servers is None and stack.broker == "embedded"
+    embedded = stack.broker_kind == "embedded"
     layout = TopicLayout(
         partitions or settings.kafka_partitions,
         replication or settings.kafka_replication,

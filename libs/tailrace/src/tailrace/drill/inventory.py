@@ -8,9 +8,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 
 from event_schemas import BY_TYPE
 from local.stack.errors import StackError
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import BUSES, KafkaBus
 from servicekit.kafka.client import Clients
 from servicekit.read_to_end import read_to_end
+from servicekit.settings import BrokerKind
 
 SECONDS = 10.0
 """Longest wait for one answer of the broker."""
@@ -37,13 +38,13 @@ class Inventory:
         return sum(len(ids) for (name, _), ids in self.events.items() if name == topic)
 
 
-def take(bootstrap_servers: str, *, idle_rest_seconds: float = 0.0) -> Inventory:
+def take(bootstrap_servers: str, kind: BrokerKind) -> Inventory:
     """Read every event that there is, and every offset.
 
     Raises:
         StackError: The broker does not answer.
     """
-    clients = Clients(bootstrap_servers, idle_rest_seconds=idle_rest_seconds)
+    clients = Clients(bootstrap_servers)
     consumer = clients.consumer("drill")
     try:
         ends: dict[Partition, int] = {}
@@ -52,16 +53,15 @@ def take(bootstrap_servers: str, *, idle_rest_seconds: float = 0.0) -> Inventory
                 for number in topic.partitions:
                     where = TopicPartition(name, number)
                     ends[name, number] = consumer.get_watermark_offsets(where, timeout=SECONDS)[1]
-        return Inventory(_events(bootstrap_servers, idle_rest_seconds), ends, _committed(clients))
+        return Inventory(_events(BUSES[kind](bootstrap_servers)), ends, _committed(clients))
     except KafkaException as error:
         raise StackError(f"the broker {bootstrap_servers} does not answer: {error}") from error
     finally:
         consumer.close()
 
 
-def _events(bootstrap_servers: str, rest: float) -> dict[Partition, tuple[str, ...]]:
+def _events(bus: KafkaBus) -> dict[Partition, tuple[str, ...]]:
     found: dict[Partition, list[str]] = {}
-    bus = KafkaBus(bootstrap_servers, idle_rest_seconds=rest)
     for message in read_to_end(bus, *BY_TYPE):
         identity = dict(message.headers).get("ce_id", b"")
         where = (message.topic, message.partition)

@@ -13,7 +13,7 @@ from local.stack import archive, leftovers, local, unpack
 from local.stack.layout import Layout
 from local.stack.record import Record
 from local.stack.settings import StackSettings
-from servicekit.kafka import KafkaBus
+from servicekit.kafka import BUSES, KafkaBus
 from tailrace.demo.registry import mlflow_client
 from tailrace.demo.replay import MODEL
 from tailrace.drill import checks, inventory
@@ -104,7 +104,7 @@ class Rehearsal:
         with self._step("start the stack"):
             record = self._start(self._settings, ())
         with self._step("history, a first model, three days of predictions and labels"):
-            question = asyncio.run(traffic.before(_doors(record), self._bus()))
+            question = asyncio.run(traffic.before(_doors(record), self._settings.broker_kind))
         versions = _versions(record)
         with self._step("stop"):
             self._down()
@@ -127,7 +127,7 @@ class Rehearsal:
             asyncio.run(traffic.first_answer(_doors(record)))
         self.outcome.recovery_seconds = time.monotonic() - lost
         with self._step("the days after it, until every label is joined"):
-            again = asyncio.run(traffic.after(_doors(record), self._bus()))
+            again = asyncio.run(traffic.after(_doors(record), self._settings.broker_kind))
         with self._step("count what is there now"):
             after = self._inventory()
         counted = traffic.counted((versions, _versions(record)))
@@ -145,7 +145,7 @@ class Rehearsal:
         return ",".join(self._settings.kafka_addresses)
 
     def _bus(self) -> KafkaBus:
-        return KafkaBus(self._kafka, idle_rest_seconds=self._settings.kafka_rest_seconds)
+        return BUSES[self._settings.broker_kind](self._kafka)
 
     def _count(self) -> Inventory:
         """What the broker holds, with nobody else there who could change it."""
@@ -156,7 +156,7 @@ class Rehearsal:
             self._down()
 
     def _inventory(self) -> Inventory:
-        return inventory.take(self._kafka, idle_rest_seconds=self._settings.kafka_rest_seconds)
+        return inventory.take(self._kafka, self._settings.broker_kind)
 
     def _down(self) -> None:
         with local.only_one(self._layout):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from event_schemas.topics import Kind, Topic
-from servicekit.kafka.layout import TopicLayout
+from servicekit.kafka.topic_layout import TopicLayout
 
 
 class Action(StrEnum):

@@ -1,4 +1,4 @@
-"""What the windows say of a rollout: the newest measurement of each, added up by arm and step."""
+"""The evidence of a rollout: the newest measurement of each window, by arm and step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class StepEvidence:
     champion: ArmEvidence
     challenger: ArmEvidence
     shadow: ArmEvidence
-    """What the challenger said to the champion's rows, and nobody heard."""
+    """The challenger's scores of the champion's rows, which no caller gets."""
     start: datetime | None
     end: datetime | None
     """Range of event time that was measured; None when nothing was."""
 
 
 def at_weight(measurements: Iterable[Measurement], weight: float) -> StepEvidence:
-    """Add up what was measured while `weight` was in force.
+    """Add up what was measured at one weight.
 
     Steps are not pooled: the arms' shares differ between them, and so would the hours and seasons
     that each arm saw.

@@ -27,5 +27,5 @@ class Policy:
             )
 
     def after(self, weight: float) -> float:
-        """The weight of the step that follows."""
+        """Return the weight of the step that follows."""
         return next(step for step in self.steps if step > weight)

@@ -52,7 +52,7 @@ class Step:
 
 
 def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy) -> Step | None:
-    """A version was approved.
+    """Begin the rollout of an approved version.
 
     Returns:
         The first step of its rollout; a step that only notes that it waits has the same sequence
@@ -87,7 +87,7 @@ def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy
 
 
 def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -> Step | None:
-    """Judge the step in force; None when it goes on as it is."""
+    """Judge the current step; return None when it goes on as it is."""
     if not rollout.running or rollout.phase == "paused":
         return None
     step = at_weight(measured, rollout.weight)
@@ -107,7 +107,7 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
 
 
 def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> Step:
-    """Carry out what a person asks.
+    """Carry out a person's command.
 
     Raises:
         RefusedCommandError: the rollout is in no state for it.
@@ -159,7 +159,7 @@ def _judged(
 
 
 def _advance_shadow(rollout: Rollout, step: StepEvidence, policy: Policy) -> Step | None:
-    """Unseen, the challenger risks nothing, so it waits for its labels and for no proof."""
+    """Wait for labels, and for no proof: in shadow the challenger risks nothing."""
     verdict = _judged(step.champion, step.shadow, policy, policy.loss_margin)
     if verdict.outcome is Outcome.UNHEALTHY:
         return _ended(rollout, "rolled_back", f"unhealthy in shadow: {verdict}", verdict, step)
@@ -171,14 +171,14 @@ def _advance_shadow(rollout: Rollout, step: StepEvidence, policy: Policy) -> Ste
 
 
 def _shadow_labels(policy: Policy) -> int:
-    """Labels that end the shadow: too few for a verdict would be no evidence."""
+    """Return the labels that end the shadow: too few for a verdict would be no evidence."""
     return max(policy.shadow_labelled, policy.min_labelled)
 
 
 def _heavier(
     rollout: Rollout, policy: Policy, reason: str, verdict: Verdict, evidence: StepEvidence
 ) -> Step:
-    """The next step of the policy."""
+    """Return the next step of the policy."""
     weight = policy.after(rollout.weight)
     following = replace(
         rollout,
@@ -193,7 +193,7 @@ def _heavier(
 def _advance_probation(
     rollout: Rollout, step: StepEvidence, measured: Sequence[Measurement], policy: Policy
 ) -> Step | None:
-    """Alone at 100 %, the challenger is held against the champion's last canary step.
+    """Compare the challenger, alone at 100 %, with the champion's last canary step.
 
     The two did not live through the same days, hence a margin of its own.
     """

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def build(settings: WatchSettings, bus: Bus) -> tuple[list[Component], FastAPI]:
-    """The component of the process, and its page of live figures."""
+    """Return the component of the process, and its page of live figures."""
 
     def adwin() -> Detector:
         from river.drift import ADWIN

@@ -1,4 +1,4 @@
-"""What Faust's client has to be told so that the brokers let it in."""
+"""The credentials of Faust's client."""
 
 import ssl
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def credentials(access: KafkaAccess) -> "SASLCredentials | SSLCredentials | None":
-    """Faust's words for the settings; None where the brokers ask for nothing."""
+    """Return Faust's form of the settings; None where the brokers ask for nothing."""
     protocol = access.kafka_security_protocol
     if protocol == "PLAINTEXT":
         return None

@@ -1,4 +1,4 @@
-"""Takes messages as they come, looks at all or at a sample of them, and never raises."""
+"""Takes messages as they come, reads all or a sample of them, and never raises."""
 
 import logging
 import zlib
@@ -42,7 +42,7 @@ class Intake:
 
     @property
     def sampling_rate(self) -> float:
-        """Share of the predictions that is looked at."""
+        """Share of the predictions that is read."""
         return self._sample if self._sampling else 1.0
 
     @property
@@ -50,8 +50,8 @@ class Intake:
         """Predictions that wait in all partitions."""
         return sum(self._lags.values())
 
-    def lags(self, partition: int, behind: int) -> None:
-        """Note how many messages of a partition wait; sampling ends at half the limit."""
+    def set_lag(self, partition: int, behind: int) -> None:
+        """Set how many messages of a partition wait; sampling ends at half the limit."""
         self._lags[partition] = max(behind, 0)
         limit = self._max_lag // 2 if self._sampling else self._max_lag
         sampling = self.lag > limit
@@ -65,7 +65,7 @@ class Intake:
             )
 
     def take(self, message: Message) -> None:
-        """Look at one message; whatever is wrong with it is counted and left behind."""
+        """Read one message; count it and go on if anything is wrong with it."""
         if self._sampling and not in_sample(message.key or b"", self._sample):
             metrics.SKIPPED.inc()
             return
@@ -73,14 +73,14 @@ class Intake:
             event = decode(message)
             if not isinstance(event.body, PredictionLogged):
                 raise TypeError(f"{event.body.type} is no prediction")
-            self._look_at(event)
+            self._add(event)
         except Exception as error:
             # Nothing here may end the stream; windows keeps the dead letter of this message.
             metrics.UNREADABLE.labels(type(error).__name__).inc()
             log.warning("%s[%d]@%d: %s", message.topic, message.partition, message.offset, error)
 
     def sample(self, now: float) -> Sample:
-        """Tell what happens now, to Prometheus and to the caller."""
+        """Set the gauges to what happens now, and return it."""
         sample = self._live.sample(now)
         for arm in sample.arms:
             labels = (arm.model, arm.version, arm.arm)
@@ -94,12 +94,12 @@ class Intake:
         metrics.LAG.set(self.lag)
         return sample
 
-    def _look_at(self, event: Event[PredictionLogged]) -> None:
+    def _add(self, event: Event[PredictionLogged]) -> None:
         body = event.body
         if body.pinned:
-            return  # whoever named the version is a tester, and no part of the traffic
+            return  # Whoever names the version is a tester, and no part of the traffic.
         score = None if body.error is not None else body.score
-        self._live.saw(
+        self._live.add(
             body.model,
             body.version,
             body.arm,
@@ -109,7 +109,7 @@ class Intake:
         )
         if score is None or body.arm == "shadow":
             return
-        found = self._suspicions.saw(body.model, body.version, score, body.event_time)
+        found = self._suspicions.add(body.model, body.version, score, body.event_time)
         if found is not None:
             self._suspect(event, found)
 
@@ -133,5 +133,5 @@ class Intake:
 
 
 def in_sample(key: bytes, share: float) -> bool:
-    """Whether the prediction with this key is looked at; the same ones in every process."""
+    """Return whether the prediction with this key is read; the same ones in every process."""
     return zlib.crc32(key) < share * 2**32

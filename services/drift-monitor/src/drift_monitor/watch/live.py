@@ -1,7 +1,8 @@
 """What happens right now: rates, mean scores, and how far the scores have moved."""
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from drift_monitor.domain.histograms import SCORE_BINS, jensen_shannon, score_bin
 from drift_monitor.domain.plan import in_force
@@ -11,7 +12,7 @@ SMOOTHED = 5
 FORGOTTEN_SECONDS = 600.0
 """An arm without a prediction for this long is forgotten."""
 MIN_COMPARED = 50
-"""Scores on each side below which no distance is told."""
+"""Scores on each side below which no distance is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ArmSample:
 
 @dataclass(frozen=True, slots=True)
 class DriftSample:
-    """How far the newest scores of the version in force are from its first."""
+    """How far the newest scores of the serving version are from its first."""
 
     model: str
     version: str
@@ -38,18 +39,17 @@ class DriftSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Everything that is told once a second."""
+    """What is reported once a second."""
 
     arms: tuple[ArmSample, ...] = ()
     drift: tuple[DriftSample, ...] = ()
     forgotten: tuple[tuple[str, str, str], ...] = ()
-    """Arms that are told no more."""
+    """Arms that are reported no more."""
 
 
 @dataclass
 class _Arm:
     scores: deque[float]
-    total: float = 0.0
     count: float = 0.0
     ticks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SMOOTHED))
     seen: float = 0.0
@@ -58,22 +58,24 @@ class _Arm:
 @dataclass
 class _Version:
     recent: deque[int]
+    """Bins of the newest scores."""
     first: list[int] = field(default_factory=lambda: [0] * SCORE_BINS)
-    now: list[int] = field(default_factory=lambda: [0] * SCORE_BINS)
+    """How many of the first scores are in each bin."""
 
 
 class Live:
     """Counts in memory; times are seconds of any clock that does not go back."""
 
     def __init__(self, *, scores: int, baseline: int, started: float = 0.0) -> None:
-        self._scores = scores
         self._baseline = baseline
-        self._arms: dict[tuple[str, str, str], _Arm] = {}
-        self._versions: dict[tuple[str, str], _Version] = {}
-        self._in_force: dict[str, str] = {}
+        self._arms = defaultdict[tuple[str, str, str], _Arm](lambda: _Arm(deque(maxlen=scores)))
+        self._versions = defaultdict[tuple[str, str], _Version](
+            lambda: _Version(deque(maxlen=scores))
+        )
+        self._serving: dict[str, str] = {}
         self._sampled_at = started
 
-    def saw(
+    def add(
         self,
         model: str,
         version: str,
@@ -83,24 +85,19 @@ class Live:
         score: float | None,
         stands_for: float = 1.0,
     ) -> None:
-        """Count a prediction, which stands for several while only a sample is looked at."""
-        known = self._arms.get((model, version, arm))
-        if known is None:
-            known = self._arms[model, version, arm] = _Arm(deque(maxlen=self._scores))
+        """Count a prediction, which stands for several while only a sample of them is read."""
+        known = self._arms[model, version, arm]
         known.count += stands_for
         if score is None:
             return
-        if len(known.scores) == self._scores:
-            known.total -= known.scores[0]
         known.scores.append(score)
-        known.total += score
         if arm != "shadow":
-            self._saw_score(model, version, score)
+            self._add_score(model, version, score)
         if in_force(arm, weight):
-            self._in_force[model] = version
+            self._serving[model] = version
 
     def sample(self, now: float) -> Sample:
-        """What happened since the last sample."""
+        """Return what happened since the last sample."""
         seconds = max(now - self._sampled_at, 1e-3)
         self._sampled_at = now
         arms: list[ArmSample] = []
@@ -115,30 +112,26 @@ class Live:
             arm.ticks.append((arm.count, seconds))
             arm.count = 0.0
             rate = sum(n for n, _ in arm.ticks) / sum(s for _, s in arm.ticks)
-            mean = arm.total / len(arm.scores) if arm.scores else None
+            mean = fmean(arm.scores) if arm.scores else None
             arms.append(ArmSample(*key, rate, mean))
         alive = {key[:2] for key in self._arms}
         for key in [key for key in self._versions if key not in alive]:
             del self._versions[key]
         return Sample(tuple(arms), tuple(self._drift()), tuple(forgotten))
 
-    def _saw_score(self, model: str, version: str, score: float) -> None:
-        known = self._versions.get((model, version))
-        if known is None:
-            known = self._versions[model, version] = _Version(deque(maxlen=self._scores))
-        index = score_bin(score)
+    def _add_score(self, model: str, version: str, score: float) -> None:
+        known = self._versions[model, version]
         if sum(known.first) < self._baseline:
-            known.first[index] += 1
-            return
-        if len(known.recent) == self._scores:
-            known.now[known.recent[0]] -= 1
-        known.recent.append(index)
-        known.now[index] += 1
+            known.first[score_bin(score)] += 1
+        else:
+            known.recent.append(score_bin(score))
 
     def _drift(self) -> list[DriftSample]:
         out: list[DriftSample] = []
-        for model, version in self._in_force.items():
+        for model, version in self._serving.items():
             known = self._versions.get((model, version))
             if known is not None and len(known.recent) >= MIN_COMPARED:
-                out.append(DriftSample(model, version, jensen_shannon(known.first, known.now)))
+                counts = Counter(known.recent)
+                now = [counts[index] for index in range(SCORE_BINS)]
+                out.append(DriftSample(model, version, jensen_shannon(known.first, now)))
         return out

@@ -1,4 +1,4 @@
-"""What the watch tells Prometheus."""
+"""The metrics of `watch`."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ RESTARTS = Counter("watch_restarts_total", "Times that the stream was started ag
 
 
 def forget(model: str, version: str, arm: str) -> None:
-    """Tell no more of an arm."""
+    """Remove the series of an arm."""
     for gauge in (RATE, MEAN_SCORE):
         with suppress(KeyError):
             gauge.remove(model, version, arm)

@@ -5,16 +5,15 @@ import logging
 import tempfile
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drift_monitor.settings import WatchSettings
 from drift_monitor.watch import metrics
 from drift_monitor.watch.credentials import credentials
+from drift_monitor.watch.faust_patches import import_faust
 from drift_monitor.watch.intake import Intake
 from drift_monitor.watch.live import Sample
-from drift_monitor.watch.rest import rest_between_fetches
 from event_schemas import PredictionLogged
 from servicekit.bus import Bus, Message, Sender
 from servicekit.errors import UnavailableError
@@ -26,17 +25,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""After which a stream that does not end is left to die with the process."""
+"""After which a stream that does not end is left to end with the process."""
 STEADY_SECONDS = 30.0
-"""After which a stream counts as well, so that the next failure is tried again soon."""
-LOG_SECONDS = 10.0
-"""Between two errors of one logger of the client, which writes twenty a second in an outage."""
+"""After which a stream counts as healthy, so that it restarts soon after its next failure."""
 LAG_EVERY = 100
-"""Messages between two looks at the lag."""
+"""Messages after which the lag is read again."""
 
 
 class WatchStream:
-    """Runs a Faust app on an event loop of its own, again and again until told to stop.
+    """Runs a Faust app on an event loop of its own, again and again until it is to stop.
 
     Faust's own worker wants the main thread, which serves HTTP; a stream that fails, or a broker
     that is away, is tried again with an app made anew.
@@ -65,9 +62,7 @@ class WatchStream:
 
     def run(self, stop: threading.Event) -> None:
         """See `Component.run`."""
-        _quietly_import()
-        if self._settings.kafka_idle_rest_seconds:
-            rest_between_fetches(self._settings.kafka_idle_rest_seconds)
+        import_faust(self._settings.kafka_broker_kind)
         try:
             self._run(stop)
         finally:
@@ -99,7 +94,7 @@ class WatchStream:
             stop.wait(wait)
 
     def _ensure_topic(self) -> None:
-        """Faust subscribes to topics that exist; a view sees to that."""
+        """Make the topic, by a view: Faust subscribes only to topics that exist."""
         view = self._bus.view(PredictionLogged.topic())
         try:
             view.poll(0.0)
@@ -144,7 +139,7 @@ class WatchStream:
         topic = app.topic(PredictionLogged.topic(), key_serializer="raw", value_serializer="raw")
         intake = self._intake
 
-        async def look(stream: Any) -> None:
+        async def take(stream: Any) -> None:
             count = 0
             async for event in stream.events():
                 raw = event.message
@@ -165,7 +160,7 @@ class WatchStream:
                     await asyncio.sleep(0)
                     self._note_lag(app, raw.tp, raw.offset)
 
-        async def tell() -> None:
+        async def sample() -> None:
             try:
                 self.ready = bool(app.consumer.assignment())
                 self.latest = intake.sample(time.monotonic())
@@ -173,56 +168,11 @@ class WatchStream:
                 # A timer that raises ends the whole app.
                 log.exception("no sample this second")
 
-        app.agent(topic, name="watch", concurrency=1)(look)
-        app.timer(1.0)(tell)
+        app.agent(topic, name="watch", concurrency=1)(take)
+        app.timer(1.0)(sample)
         return app
 
     def _note_lag(self, app: "faust.App", where: Any, offset: int) -> None:
         end = app.consumer.highwater(where)
         if end is not None:
-            self._intake.lags(where.partition, end - offset - 1)
-
-
-def _quietly_import() -> None:
-    """Import Faust, and keep its threads from outliving the process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Without it the client reads no message that lz4, snappy or zstd made smaller.
-        import cramjam  # noqa: F401  # pyright: ignore[reportMissingImports]
-        import faust  # noqa: F401
-
-        # Takes seconds, which the first prediction would spend on the stream's own thread.
-        import river.drift  # noqa: F401
-        from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-        from mode.threads import WorkerThread
-
-    class DaemonThread(WorkerThread):
-        """A consumer that waits for a group which never answers does not hold the process."""
-
-        def __init__(self, service: Any, **kwargs: Any) -> None:
-            super().__init__(service, **kwargs)
-            self.daemon = True
-
-    AIOKafkaConsumerThread.Worker = DaemonThread
-    for name in ("aiokafka", "aiokafka.consumer.group_coordinator"):
-        logging.getLogger(name).addFilter(_Seldom())
-    # What each part of Faust does when it starts and stops.
-    for name in ("faust", "mode"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class _Seldom(logging.Filter):
-    """Lets an error of a logger pass only once in a while."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._quiet_until = 0.0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if record.levelno < logging.WARNING:
-            return True
-        if now < self._quiet_until:
-            return False
-        self._quiet_until = now + LOG_SECONDS
-        return True
+            self._intake.set_lag(where.partition, end - offset - 1)

@@ -54,15 +54,15 @@ class _Watched:
 
 
 class Suspicions:
-    """One detector a version; event time alone decides how often they are heard."""
+    """One detector a version; event time alone decides how often one is reported."""
 
     def __init__(self, detector: Callable[[], Detector], cooldown: timedelta) -> None:
         self._detector = detector
         self._cooldown = cooldown
         self._watched: OrderedDict[tuple[str, str], _Watched] = OrderedDict()
 
-    def saw(self, model: str, version: str, score: float, time: datetime) -> Suspicion | None:
-        """Take one more score of a version."""
+    def add(self, model: str, version: str, score: float, time: datetime) -> Suspicion | None:
+        """Add a score of a version; return a suspicion when its scores changed."""
         watched = self._watched.get((model, version))
         if watched is None:
             watched = self._watched[model, version] = _Watched(self._detector())

@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     chosen = _parser().parse_args(arguments)
     settings = load_settings(ScoreSettings)
-    from servicekit.kafka import KafkaBus
+    from servicekit.kafka import bus_from
 
     try:
-        return score(chosen, settings, KafkaBus.of(settings), artifacts_of(settings))
+        return score(chosen, settings, bus_from(settings), artifacts_of(settings))
     except (ScoreError, LoadError, UnavailableError) as error:
         _say(f"✗ {error}")
         return 1

@@ -47,9 +47,9 @@ from predictor.serving.sampling import count_unsampled, sampled
 from predictor.serving.scoring import fill, score
 from predictor.serving.shadow import Shadow
 from predictor.serving.stored import StoredFeatures
+from predictor.workers.shared_metrics import observe
 from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
-from servicekit.telemetry.multiprocess import observe
 from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from predictor.adapters.journal.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, 
 from predictor.adapters.journal.spool.errors import NotSpooledError
 from predictor.adapters.journal.spool.frames import Frame
 from predictor.adapters.journal.spool.spool import Place, Spool
+from predictor.workers.shared_metrics import observe
 from servicekit.bus import Batch, Headers, Sender
 from servicekit.errors import ServicekitError, UnavailableError
-from servicekit.telemetry.multiprocess import observe
 
 log = logging.getLogger(__name__)
 

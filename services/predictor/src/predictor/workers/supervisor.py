@@ -16,48 +16,21 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
+from predictor.workers.heartbeats import Heartbeat, Heartbeats
+from predictor.workers.shared_metrics import forget_process
+from predictor.workers.worker import ForkedWorker, stop_with_parent
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.listening import reserve
 from servicekit.loops.backoff import Backoff
 from servicekit.settings import ServiceSettings
 from servicekit.telemetry.logs import configure_logging
-from servicekit.telemetry.multiprocess import forget_process
-from servicekit.workers.board import Board, Notice
-from servicekit.workers.worker import Worker, end_with
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.2
-_LEFT_FOR_THE_KILL = 2.0
-"""Workers end themselves at the end of their grace; after so many seconds more they are killed."""
+_WAIT_SECONDS = 0.2
+_KILL_SECONDS = 2.0
+"""Workers end themselves at the end of their grace; so long after it they are killed."""
 _STOP = {signal.SIGTERM, signal.SIGINT}
-
-
-def supervise(
-    service: str,
-    settings: ServiceSettings,
-    serve: Callable[[Worker], None],
-    *,
-    workers: int,
-    silence_seconds: float,
-) -> int:
-    """Run workers until SIGTERM or SIGINT, then let them drain; returns the exit code.
-
-    A second signal cuts the draining short. A worker that ends before any was ever ready ends all,
-    as it would end a process alone; later it is replaced. Code 2 of a worker always ends all.
-
-    Args:
-        service: its name in logs.
-        settings: of the service; the port that the workers share is theirs.
-        serve: the life of a worker, called in its process.
-        workers: how many.
-        silence_seconds: a worker whose event loop says nothing for so long is killed.
-
-    Raises:
-        SystemExit: with code 2, the port cannot be taken.
-    """
-    configure_logging(service, settings.log_level)
-    return _Supervisor(service, settings, serve, workers, silence_seconds).run()
 
 
 class _Seat:
@@ -69,33 +42,51 @@ class _Seat:
         self.backoff = Backoff()
 
 
-class _Supervisor:
+class Supervisor:
+    """Runs workers until SIGTERM or SIGINT, then lets them drain.
+
+    A second signal cuts the draining short. A worker that ends before any was ever ready ends all,
+    as it would end a process alone; later it is replaced. Code 2 of a worker always ends all.
+
+    Args:
+        service: Its name in logs.
+        settings: Of the service; the port that the workers share is theirs.
+        serve: The life of a worker, called in its process.
+        workers: How many.
+        silence_seconds: After which a worker whose event loop reports nothing is killed.
+
+    Raises:
+        SystemExit: With code 2, the port cannot be taken.
+    """
+
     def __init__(
         self,
         service: str,
         settings: ServiceSettings,
-        serve: Callable[[Worker], None],
+        serve: Callable[[ForkedWorker], None],
+        *,
         workers: int,
         silence_seconds: float,
     ) -> None:
+        configure_logging(service, settings.log_level)
         self._service = service
         self._serve = serve
         self._grace = settings.shutdown_grace_seconds
         self._silence = silence_seconds
         self._port = reserve(settings.http_host, settings.http_port)
-        self._board = Board(workers)
+        self._heartbeats = Heartbeats(workers)
         self._seats = [_Seat() for _ in range(workers)]
         self._context = multiprocessing.get_context("fork")
         self._lifeline = os.pipe()
-        """Whoever reads from it learns when this process is gone."""
-        self._told = 0
-        """Signals to stop so far."""
-        self._passed_on = 0
+        """Whoever reads from it learns when this process has ended."""
+        self._signals = 0
+        """To stop, so far."""
         self._code: int | None = None
         """Of the exit, when it is not for a signal."""
         self._was_ready = False
 
     def run(self) -> int:
+        """Run, and return the exit code."""
         host, port = self._port.getsockname()[:2]
         log.info(
             "%s starts %d workers on http://%s:%d", self._service, len(self._seats), host, port
@@ -103,39 +94,39 @@ class _Supervisor:
         # Collecting garbage writes into every object's page, which would then be shared no more.
         gc.collect()
         gc.freeze()
-        with self._signals():
-            while not self._told and self._code is None:
-                self._look()
+        with self._stop_signals():
+            while not self._signals and self._code is None:
+                self._watch()
             code = self._stop()
         log.info("%s stopped with code %d", self._service, code)
         return code
 
-    def _look(self) -> None:
-        """Fill empty seats, and wait a moment for something to happen."""
+    def _watch(self) -> None:
+        """Fill empty seats, wait a moment, and see which workers hang or have ended."""
         now = time.monotonic()
         for number, seat in enumerate(self._seats):
             if seat.process is None and now >= seat.not_before:
                 seat.process = self._fork(number)
         self._wait()
-        for number, notice in enumerate(self._board.read()):
-            if notice.listening and notice.ready:
+        for number, heartbeat in enumerate(self._heartbeats.read()):
+            if heartbeat.listening and heartbeat.ready:
                 self._was_ready = True
                 self._seats[number].backoff.reset()
-            if notice.beat and time.monotonic() - notice.beat > self._silence:
-                self._kill_silent(number, notice)
+            if heartbeat.time and time.monotonic() - heartbeat.time > self._silence:
+                self._kill_silent(number, heartbeat)
         for number, seat in enumerate(self._seats):
             if seat.process is not None and not seat.process.is_alive():
-                self._bury(number, seat)
+                self._clear(number, seat)
 
     def _wait(self) -> None:
         alive = [seat.process.sentinel for seat in self._seats if seat.process is not None]
         if alive:
-            wait(alive, _LOOK_SECONDS)
+            wait(alive, _WAIT_SECONDS)
         else:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_WAIT_SECONDS)
 
     def _fork(self, number: int) -> Any:
-        worker = Worker(number, self._board, self._port)
+        worker = ForkedWorker(number, self._heartbeats, self._port)
         process = self._context.Process(
             target=self._begin, args=(worker,), name=f"{self._service}-{number}"
         )
@@ -148,7 +139,7 @@ class _Supervisor:
         log.info("worker %d is process %d", number, process.pid)
         return process
 
-    def _begin(self, worker: Worker) -> None:
+    def _begin(self, worker: ForkedWorker) -> None:
         """The life of a worker, from the fork on."""
         # A terminal sends SIGINT to all; the supervisor alone decides.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -156,27 +147,27 @@ class _Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
         reads, writes = self._lifeline
         os.close(writes)
-        end_with(reads)
+        stop_with_parent(reads)
         self._serve(worker)
 
-    def _kill_silent(self, number: int, notice: Notice) -> None:
+    def _kill_silent(self, number: int, heartbeat: Heartbeat) -> None:
         log.error(
             "worker %d (process %d) has not been heard of for %.0f s, and is killed",
             number,
-            notice.pid,
-            time.monotonic() - notice.beat,
+            heartbeat.pid,
+            time.monotonic() - heartbeat.time,
         )
         self._seats[number].process.kill()
-        self._board.write(number, Notice())
+        self._heartbeats.write(number, Heartbeat())
 
-    def _bury(self, number: int, seat: _Seat) -> int:
+    def _clear(self, number: int, seat: _Seat) -> int:
         process, seat.process = seat.process, None
         process.join()
         code = process.exitcode
-        self._board.write(number, Notice())
+        self._heartbeats.write(number, Heartbeat())
         forget_process(process.pid)
         process.close()
-        if self._told or self._code is not None:
+        if self._signals or self._code is not None:
             return code
         if code == EXIT_UNUSABLE or not self._was_ready:
             log.error("worker %d ended with code %d, and all end with it", number, code)
@@ -190,20 +181,20 @@ class _Supervisor:
     def _stop(self) -> int:
         """Let the workers drain; kill those that take too long."""
         self._send(signal.SIGTERM)
-        self._passed_on = self._told
+        forwarded = self._signals
         code = self._code or 0
-        until = time.monotonic() + self._grace + _LEFT_FOR_THE_KILL
+        until = time.monotonic() + self._grace + _KILL_SECONDS
         while seats := [seat for seat in self._seats if seat.process is not None]:
             self._wait()
-            if self._told > self._passed_on:
-                self._passed_on = self._told
+            if self._signals > forwarded:
+                forwarded = self._signals
                 self._send(signal.SIGTERM)
             if time.monotonic() > until:
                 log.error("%d workers did not stop in time, and are killed", len(seats))
                 self._send(signal.SIGKILL)
             for number, seat in enumerate(self._seats):
                 if seat.process is not None and not seat.process.is_alive():
-                    ended = self._bury(number, seat)
+                    ended = self._clear(number, seat)
                     # One that was just being started ends by the signal itself.
                     if ended not in (0, -signal.SIGTERM):
                         code = code or EXIT_FAILED
@@ -215,13 +206,13 @@ class _Supervisor:
                 os.kill(seat.process.pid, number)
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
-        before = {s: signal.signal(s, self._tell) for s in _STOP}
+    def _stop_signals(self) -> Iterator[None]:
+        before = {s: signal.signal(s, self._on_signal) for s in _STOP}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _tell(self, number: int, frame: FrameType | None) -> None:
-        self._told += 1
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1

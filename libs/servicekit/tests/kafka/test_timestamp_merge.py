@@ -6,21 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicekit.bus import Message
-from servicekit.kafka.merging import Merge, Partition
+from servicekit.kafka.timestamp_merge import Partition, TimestampMerge
 
-A, B, C = PLACES = [("a", 0), ("a", 1), ("b", 0)]
+A, B, C = PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 PATIENCE = 5.0
 
 
-def message(place: Partition, offset: int, at: int) -> Message:
-    return Message(*place, offset, b"k", b"v", (), at)
+def message(partition: Partition, offset: int, at: int) -> Message:
+    return Message(*partition, offset, b"k", b"v", (), at)
 
 
-def written(place: Partition, *at: int) -> list[Message]:
-    return [message(place, offset, when) for offset, when in enumerate(at)]
+def written(partition: Partition, *at: int) -> list[Message]:
+    return [message(partition, offset, when) for offset, when in enumerate(at)]
 
 
-def add(merge: Merge, messages: Sequence[Message]) -> None:
+def add(merge: TimestampMerge, messages: Sequence[Message]) -> None:
     for each in messages:
         merge.add(each)
 
@@ -44,33 +44,37 @@ LOGS = st.lists(st.lists(st.integers(0, 50), max_size=20).map(sorted), min_size=
 def test_in_whichever_order_partitions_are_fetched_all_is_handed_out_by_time(
     logs: list[list[int]], dice
 ) -> None:
-    topics = {place: written(place, *log) for place, log in zip(PLACES, logs, strict=True)}
-    fetched = dict.fromkeys(PLACES, 0)
-    merge = Merge(PLACES, lambda place: fetched[place] == len(topics[place]), PATIENCE)
+    topics = {
+        partition: written(partition, *log) for partition, log in zip(PARTITIONS, logs, strict=True)
+    }
+    fetched = dict.fromkeys(PARTITIONS, 0)
+    merge = TimestampMerge(
+        PARTITIONS, lambda partition: fetched[partition] == len(topics[partition]), PATIENCE
+    )
     taken: list[Message] = []
-    while any(fetched[place] < len(topics[place]) for place in PLACES):
-        place = dice.choice(PLACES)
-        some = topics[place][fetched[place] : fetched[place] + dice.randint(1, 5)]
-        fetched[place] += len(some)
+    while any(fetched[partition] < len(topics[partition]) for partition in PARTITIONS):
+        partition = dice.choice(PARTITIONS)
+        some = topics[partition][fetched[partition] : fetched[partition] + dice.randint(1, 5)]
+        fetched[partition] += len(some)
         add(merge, some)
         taken += merge.take(dice.randint(1, 5), 0.0)
     taken += merge.take(100, 0.0)
     assert times(taken) == sorted(time for log in logs for time in log)
-    for place in PLACES:
-        assert [m for m in taken if (m.topic, m.partition) == place] == topics[place]
+    for partition in PARTITIONS:
+        assert [m for m in taken if (m.topic, m.partition) == partition] == topics[partition]
 
 
 def test_of_equally_old_messages_that_of_the_first_topic_comes_first() -> None:
-    merge = Merge(PLACES, everywhere, PATIENCE)
-    for place in reversed(PLACES):
-        add(merge, written(place, 7, 7))
+    merge = TimestampMerge(PARTITIONS, everywhere, PATIENCE)
+    for partition in reversed(PARTITIONS):
+        add(merge, written(partition, 7, 7))
     taken = [(m.topic, m.partition) for m in merge.take(9, 0.0)]
     assert taken == [A, A, B, B, C, C]
 
 
 def test_nothing_is_handed_out_while_a_partition_may_have_something_older() -> None:
     ended: set[Partition] = {B}
-    merge = Merge(PLACES, ended.__contains__, PATIENCE)
+    merge = TimestampMerge(PARTITIONS, ended.__contains__, PATIENCE)
     add(merge, written(A, 1, 3))
     assert merge.take(9, 0.0) == []
     merge.add(message(C, 0, 2))
@@ -81,7 +85,7 @@ def test_nothing_is_handed_out_while_a_partition_may_have_something_older() -> N
 
 
 def test_a_partition_that_gives_nothing_is_waited_for_so_long_and_no_longer() -> None:
-    merge = Merge([A, C], nowhere, PATIENCE)
+    merge = TimestampMerge([A, C], nowhere, PATIENCE)
     add(merge, written(A, *range(10)))
     assert merge.take(1, 100.0) == []
     assert merge.take(1, 100.0 + PATIENCE - 0.01) == []
@@ -93,7 +97,7 @@ def test_a_partition_that_gives_nothing_is_waited_for_so_long_and_no_longer() ->
 
 
 def test_a_wait_begins_anew_when_the_partition_has_given_something() -> None:
-    merge = Merge([A, C], nowhere, PATIENCE)
+    merge = TimestampMerge([A, C], nowhere, PATIENCE)
     add(merge, written(A, *range(10)))
     assert merge.take(1, 0.0) == []
     merge.add(message(C, 0, 0))
@@ -103,7 +107,7 @@ def test_a_wait_begins_anew_when_the_partition_has_given_something() -> None:
 
 
 def test_a_partition_that_is_read_again_is_forgotten_and_waited_for() -> None:
-    merge = Merge([A, C], nowhere, PATIENCE)
+    merge = TimestampMerge([A, C], nowhere, PATIENCE)
     log = written(A, 1, 3, 5)
     add(merge, log)
     add(merge, written(C, 2, 4))
@@ -117,5 +121,5 @@ def test_a_partition_that_is_read_again_is_forgotten_and_waited_for() -> None:
 
 
 def test_it_tells_how_many_it_holds() -> None:
-    merge = Merge([A, C], nowhere, PATIENCE)
+    merge = TimestampMerge([A, C], nowhere, PATIENCE)
     assert [merge.add(each) for each in written(A, 1, 2, 3)] == [1, 2, 3]

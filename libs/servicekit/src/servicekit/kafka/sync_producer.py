@@ -1,7 +1,6 @@
 """Publishes a batch and waits until each record is acknowledged."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -14,7 +13,7 @@ from servicekit.kafka.errors import of_a_record
 DELIVERY_SECONDS = 20.0
 
 
-class AckedProducer:
+class SyncProducer:
     """A producer for loops, which have nothing to do until all is written."""
 
     def __init__(self, clients: Clients) -> None:
@@ -27,7 +26,7 @@ class AckedProducer:
             self._producer = self._clients.producer(
                 delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
                 linger_ms=5,
-                # flush() says when all is settled: only failures have to be told one by one.
+                # flush() says when all is done: only failures have to be reported one by one.
                 delivery_report_only_error=True,
             )
         return self._producer
@@ -44,7 +43,7 @@ class AckedProducer:
         producer = self.connect()
         failures: list[KafkaError] = []
         try:
-            produce(producer, records, partial(_note, failures))
+            produce(producer, records, lambda error, _: failures.append(error))
             left = producer.flush(DELIVERY_SECONDS + 5)
         except KafkaException as error:
             self._discard(producer)
@@ -57,7 +56,7 @@ class AckedProducer:
             raise UnavailableError(f"{left} of {len(records)} records were not acknowledged")
 
     def _discard(self, producer: Producer) -> None:
-        """Take a new one next time: an idempotent producer that lost a record cannot go on."""
+        """Drop the producer: an idempotent one that lost a record cannot go on."""
         producer.purge()
         self._producer = None
 
@@ -66,22 +65,17 @@ def produce(producer: Producer, records: Iterable[Record], on_delivery: Any = No
     """Hand records to a producer; when its queue is full, wait until it is not."""
     send = producer.produce
     for topic, key, value, headers, partition in records:
-        place = -1 if partition is None else partition
+        number = -1 if partition is None else partition
         while True:
             try:
                 # By position, which is cheaper: no timestamp of our own.
-                send(topic, value, key, place, on_delivery, None, 0, list(headers))
+                send(topic, value, key, number, on_delivery, None, 0, list(headers))
                 break
             except BufferError:
                 producer.poll(0.1)
 
 
-def _note(failures: list[KafkaError], error: KafkaError | None, message: object) -> None:
-    if error is not None:
-        failures.append(error)
-
-
 def _worst(failures: list[KafkaError]) -> Exception:
-    """What will never be written, before what may be written next time."""
+    """Return the error of a record that will never be written, if there is one."""
     lasting = [f for f in failures if f.code() == KafkaError.MSG_SIZE_TOO_LARGE]
     return of_a_record((lasting or failures)[0], f"publishing, {len(failures)} records lost")

@@ -1,4 +1,4 @@
-"""Metrics of several processes as those of one: each writes files, and whoever is asked reads all.
+"""Metrics of several processes as those of one: each writes files, and any of them reads all.
 
 prometheus_client chooses between memory and files when it is imported, by an environment variable;
 so `shared_metrics` has to be entered before anything imports it.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-_asked: "dict[Gauge, Callable[[], float]]" = {}
+_observed: "dict[Gauge, Callable[[], float]]" = {}
 
 
 @contextmanager
@@ -39,32 +39,32 @@ def shared_metrics() -> Iterator[None]:
 
 
 def are_shared() -> bool:
-    """Whether the metrics are in files; the variable may have been set too late for that."""
+    """Return whether the metrics are in files; the variable may have been set too late for that."""
     from prometheus_client import values
 
     return values.ValueClass is not values.MutexValue
 
 
 def observe(gauge: "Gauge", value: Callable[[], float]) -> None:
-    """Let a gauge show what a function says.
+    """Let a gauge show what a function returns.
 
-    A process alone asks it when the gauge is read. One of several cannot ask the others: each asks
-    its own functions often, in `look`.
+    A process alone calls it when the gauge is read. One of several cannot call the others': each
+    calls its own functions often, in `set_observed`.
     """
     if are_shared():
-        _asked[gauge] = value
+        _observed[gauge] = value
     else:
         gauge.set_function(value)
 
 
-def look() -> None:
-    """Set the gauges that are observed; called several times a second where metrics are shared."""
-    for gauge, value in _asked.items():
+def set_observed() -> None:
+    """Set the observed gauges; called several times a second where metrics are shared."""
+    for gauge, value in _observed.items():
         gauge.set(value())
 
 
 def registry_of(pids: Callable[[], Iterable[int]]) -> "CollectorRegistry":
-    """What all processes count, and what the operating system says of those that live.
+    """Return what all processes count, and what the operating system says of those that live.
 
     Args:
         pids: the living processes.
@@ -79,7 +79,7 @@ def registry_of(pids: Callable[[], Iterable[int]]) -> "CollectorRegistry":
 
 
 def forget_process(pid: int) -> None:
-    """Take away the gauges of a process that is gone; what it counted stays."""
+    """Remove the gauges of a process that has ended; what it counted stays."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)
@@ -92,7 +92,7 @@ class _Processes:
         self._pids = pids
 
     def collect(self) -> "list[Metric]":
-        """The sums; of the start times the first, of the limits the lowest."""
+        """Return the sums; of the start times the first, of the limits the lowest."""
         from prometheus_client import ProcessCollector
 
         found: dict[str, Metric] = {}

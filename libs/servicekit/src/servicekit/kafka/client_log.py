@@ -1,4 +1,4 @@
-"""What librdkafka complains of while it tries again, told once and with what would mend it."""
+"""Logs what librdkafka reports while it retries: once a minute, with the setting that mends it."""
 
 import logging
 import re
@@ -11,9 +11,9 @@ log = logging.getLogger("servicekit.kafka")
 client_log = logging.getLogger("servicekit.kafka.client")
 
 QUIET_SECONDS = 60.0
-"""Before the same complaint is told again; the client has it with every attempt to connect."""
+"""Before the same error is logged again; the client reports it with every attempt to connect."""
 FRESH_SECONDS = 30.0
-"""How long a complaint may be taken for the cause of what fails now."""
+"""How long a reported error may be taken for the cause of what fails now."""
 
 REMEDIES = (
     (
@@ -53,58 +53,58 @@ _VARYING = re.compile(
 _FAILURE = re.compile(r"FAIL \[[^]]*\](?: \[[^]]*\])*: (.*)", re.DOTALL)
 
 
-class Complaints:
-    """Takes what a process's Kafka clients complain of.
+class ErrorLog:
+    """Logs the errors that a process's Kafka clients report.
 
     Args:
-        clock: Seconds that only go on.
+        clock: Seconds that never go back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
         self._refused: tuple[float, str] | None = None
 
-    def take(self, error: KafkaError) -> None:
-        """The client's `error_cb`."""
-        self.note(error.str(), fatal=error.fatal())
+    def on_error(self, error: KafkaError) -> None:
+        """Handle the client's `error_cb`."""
+        self.report(error.str(), fatal=error.fatal())
 
-    def note(self, text: str, *, fatal: bool = False) -> None:
-        """Tell a complaint, unless it was told lately."""
+    def report(self, text: str, *, fatal: bool = False) -> None:
+        """Log an error, unless it was logged within the last minute."""
         text = _VARYING.sub("", text)
         now = self._clock()
         remedy = remedy_for(text)
         if remedy:
             text = f"{text}: {remedy}"
             self._refused = (now, text)
-        if now - self._told.get(text, -QUIET_SECONDS) < QUIET_SECONDS:
+        if now - self._logged_at.get(text, -QUIET_SECONDS) < QUIET_SECONDS:
             return
-        self._told[text] = now
+        self._logged_at[text] = now
         # Every call that fails for it raises as well; this is for whoever reads the logs.
         log.log(logging.ERROR if fatal or remedy else logging.WARNING, "%s", text)
 
     @property
     def cause(self) -> str | None:
-        """Why the brokers do not let this process in, if they lately said so."""
+        """Why the brokers refuse this process, if they said so lately."""
         if self._refused is None or self._clock() - self._refused[0] > FRESH_SECONDS:
             return None
         return self._refused[1]
 
 
 def remedy_for(text: str) -> str | None:
-    """What a person has to change, if the client says that it is not let in."""
+    """Return what a person has to change, if the text says that the brokers refuse the client."""
     return next((remedy for pattern, remedy in REMEDIES if pattern.search(text)), None)
 
 
-class ClientLog:
-    """Stands as the logger of librdkafka, which tells some failures here and to no callback."""
+class LibrdkafkaLogger:
+    """The logger of librdkafka, which reports some failures here and to no callback."""
 
-    def __init__(self, complaints: Complaints) -> None:
-        self._complaints = complaints
+    def __init__(self, errors: ErrorLog) -> None:
+        self._errors = errors
 
     def log(self, level: int, line: str, *words: object) -> None:
-        """Take one line, such as `FAIL [rdkafka#consumer-1] [thrd:…]: host:9092/1: …`."""
+        """Log one line, such as `FAIL [rdkafka#consumer-1] [thrd:…]: host:9092/1: …`."""
         if failure := _FAILURE.match(line % words):
-            self._complaints.note(failure.group(1))
+            self._errors.report(failure.group(1))
         else:
             client_log.log(level, line, *words)

@@ -1,4 +1,4 @@
-"""A service of several workers for the tests of supervise(): files in a folder say what they do."""
+"""A service of several workers for test_supervisor: files in a folder say what they do."""
 
 import asyncio
 import os
@@ -7,9 +7,9 @@ import threading
 import time
 from pathlib import Path
 
+from predictor.workers.shared_metrics import observe, shared_metrics
+from predictor.workers.worker import ForkedWorker
 from servicekit.settings import ServiceSettings, load_settings
-from servicekit.telemetry.multiprocess import observe, shared_metrics
-from servicekit.workers.worker import Worker
 
 COUNT = 2
 
@@ -36,7 +36,7 @@ class Part:
         (self._folder / f"stopped-{os.getpid()}").write_text("")
 
 
-def serve(worker: Worker, settings: ServiceSettings, folder: Path) -> None:
+def serve(worker: ForkedWorker, settings: ServiceSettings, folder: Path) -> None:
     if (folder / "unusable").exists():
         sys.exit(2)
 
@@ -70,16 +70,16 @@ def serve(worker: Worker, settings: ServiceSettings, folder: Path) -> None:
 
 
 def main(folder: Path) -> int:
-    from servicekit.workers.supervisor import supervise
+    from predictor.workers.supervisor import Supervisor
 
     settings = load_settings(ServiceSettings)
-    return supervise(
+    return Supervisor(
         "child",
         settings,
         lambda worker: serve(worker, settings, folder),
         workers=COUNT,
         silence_seconds=1.5,
-    )
+    ).run()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from servicekit.kafka.ends import end_of
+from servicekit.kafka.offsets import first_and_end
 
 
 class Answering:
@@ -21,7 +21,7 @@ class Answering:
 
 
 def end(seconds: float, *codes: int) -> int:
-    return end_of(Answering(*codes), TopicPartition("t", 0), seconds)  # type: ignore[arg-type]
+    return first_and_end(Answering(*codes), TopicPartition("t", 0), seconds)[1]  # type: ignore[arg-type]
 
 
 def test_a_broker_that_hears_of_its_leadership_later_is_asked_again() -> None:

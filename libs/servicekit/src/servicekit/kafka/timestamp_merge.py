@@ -10,7 +10,7 @@ Partition = tuple[str, int]
 """A topic and one of its partitions."""
 
 
-class Merge:
+class TimestampMerge:
     """Holds messages back until it is known that no partition has an older one.
 
     Whoever joins topics and is behind would otherwise read one of them far ahead of another: a
@@ -32,8 +32,10 @@ class Merge:
         at_end: Callable[[Partition], bool],
         patience: float,
     ) -> None:
-        self._rank = {place: rank for rank, place in enumerate(partitions)}
-        self._held: dict[Partition, deque[Message]] = {place: deque() for place in self._rank}
+        self._rank = {partition: rank for rank, partition in enumerate(partitions)}
+        self._held: dict[Partition, deque[Message]] = {
+            partition: deque() for partition in self._rank
+        }
         self._heads: list[tuple[int, int, Partition]] = []
         self._awaited = set(self._rank)
         """Partitions that hold nothing here and may have more."""
@@ -43,14 +45,14 @@ class Merge:
         """Since when messages wait for a partition."""
 
     def add(self, message: Message) -> int:
-        """Hold a message, the next of its partition; returns how many are held of that."""
-        place = message.topic, message.partition
-        held = self._held[place]
+        """Hold a message, the next of its partition; return how many are held of it."""
+        partition = message.topic, message.partition
+        held = self._held[partition]
         if not held:
-            self._awaited.discard(place)
+            self._awaited.discard(partition)
             if not self._awaited:
                 self._since = None
-            heappush(self._heads, (message.timestamp_ms, self._rank[place], place))
+            heappush(self._heads, (message.timestamp_ms, self._rank[partition], partition))
         held.append(message)
         return len(held)
 
@@ -65,27 +67,27 @@ class Merge:
         while self._heads and len(taken) < count:
             if self._awaited and self._waits(now):
                 break
-            _, rank, place = heappop(self._heads)
-            held = self._held[place]
+            _, rank, partition = heappop(self._heads)
+            held = self._held[partition]
             taken.append(held.popleft())
             if held:
-                heappush(self._heads, (held[0].timestamp_ms, rank, place))
+                heappush(self._heads, (held[0].timestamp_ms, rank, partition))
             else:
-                self._awaited.add(place)
+                self._awaited.add(partition)
         return taken
 
-    def held(self, place: Partition) -> int:
-        """How many messages of a partition are held."""
-        return len(self._held[place])
+    def held(self, partition: Partition) -> int:
+        """Return how many messages of a partition are held."""
+        return len(self._held[partition])
 
-    def drop(self, place: Partition) -> None:
-        """Forget what is held of a partition: it will be added again."""
-        self._held[place].clear()
-        self._heads = sorted(head for head in self._heads if head[2] != place)
-        self._awaited.add(place)
+    def drop(self, partition: Partition) -> None:
+        """Drop what is held of a partition, which will be added again."""
+        self._held[partition].clear()
+        self._heads = sorted(head for head in self._heads if head[2] != partition)
+        self._awaited.add(partition)
 
     def _waits(self, now: float) -> bool:
-        self._awaited = {place for place in self._awaited if not self._at_end(place)}
+        self._awaited = {partition for partition in self._awaited if not self._at_end(partition)}
         if not self._awaited:
             self._since = None
             return False

@@ -6,14 +6,14 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from servicekit.errors import UnavailableError
+from servicekit.kafka.batch_reader import BatchReader
 from servicekit.kafka.client import Bounds
-from servicekit.kafka.reading import BatchReader
 
 FAST, SLOW = ("fast", 0), ("slow", 0)
 
 
 class Item:
-    """A message of the client, or an error in place of one."""
+    """A message of the client, or an error in partition of one."""
 
     def __init__(self, topic: str, offset: int, at: int, error: KafkaError | None = None) -> None:
         self._topic, self._offset, self._at, self._error = topic, offset, at, error
@@ -51,21 +51,21 @@ class FakeConsumer:
         some, self.items = self.items[:count], self.items[count:]
         return some
 
-    def get_watermark_offsets(self, place: TopicPartition, cached: bool) -> tuple[int, int]:
-        return 0, self.ends[place.topic, place.partition]
+    def get_watermark_offsets(self, partition: TopicPartition, cached: bool) -> tuple[int, int]:
+        return 0, self.ends[partition.topic, partition.partition]
 
-    def pause(self, places: list[TopicPartition]) -> None:
-        self.paused |= {place.topic for place in places}
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {partition.topic for partition in partitions}
 
-    def resume(self, places: list[TopicPartition]) -> None:
-        self.paused -= {place.topic for place in places}
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {partition.topic for partition in partitions}
 
-    def seek(self, place: TopicPartition) -> None:
-        self.sought.append((place.topic, place.offset))
+    def seek(self, partition: TopicPartition) -> None:
+        self.sought.append((partition.topic, partition.offset))
 
 
 def reader_of(consumer: Any) -> BatchReader:
-    reader = BatchReader(consumer, bounds=Bounds(held_messages=10))
+    reader = BatchReader(consumer, Bounds(held_messages=10))
     reader.assign([TopicPartition(*FAST, 0), TopicPartition(*SLOW, 0)])
     return reader
 

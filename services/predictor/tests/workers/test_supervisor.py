@@ -16,7 +16,7 @@ import pytest
 
 from local.process import free_port
 
-CHILD = Path(__file__).parents[1] / "children" / "workers.py"
+CHILD = Path(__file__).parent / "child.py"
 
 pytestmark = pytest.mark.integration
 
