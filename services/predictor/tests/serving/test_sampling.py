@@ -7,7 +7,7 @@ import httpx
 from prometheus_client import REGISTRY
 
 from event_schemas.policy import ServingPolicy
-from predictor.domain.sampling import logged
+from predictor.domain.shares import is_logged
 
 RATE = 0.3
 POLICY = ServingPolicy(sampling_rate=RATE)
@@ -34,7 +34,7 @@ def test_all_are_answered_and_a_share_is_logged_without_a_hole_in_the_sequence(
     before = unsampled()
     assert {answer.status_code for answer in ask_all(lab, body)} == {200}
     found = lab.logged()
-    assert {each.prediction_id for each in found} == {i for i in IDS if logged(i, RATE)}
+    assert {each.prediction_id for each in found} == {i for i in IDS if is_logged(i, RATE)}
     assert sorted(each.sequence for each in found) == list(range(len(found)))
     assert {each.sampling_rate for each in found} == {RATE}
     assert sum(1 / each.sampling_rate for each in found) > 100, "they stand for all"
@@ -46,14 +46,14 @@ def test_a_request_that_is_sent_again_is_decided_as_before(lab: Any, body: Any) 
     for _ in range(2):
         ask_all(lab, body)
     counts = [each.prediction_id for each in lab.logged()]
-    assert sorted(counts) == sorted([i for i in IDS if logged(i, RATE)] * 2)
+    assert sorted(counts) == sorted([i for i in IDS if is_logged(i, RATE)] * 2)
 
 
 def test_a_failed_one_has_the_same_chance(lab: Any, body: Any) -> None:
     lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
     answers = ask_all(lab, {**body, "features": {}})
     assert {answer.status_code for answer in answers} == {422}
-    assert len(lab.logged()) == sum(logged(i, RATE) for i in IDS)
+    assert len(lab.logged()) == sum(is_logged(i, RATE) for i in IDS)
 
 
 def test_each_arm_has_the_rate_of_its_own_version(lab: Any, body: Any) -> None:
@@ -67,4 +67,4 @@ def test_a_new_rate_comes_into_force_with_its_step(lab: Any, body: Any) -> None:
     lab.announce(lab.step(0, lab.version(1)))
     lab.announce(lab.step(1, lab.version(1, serving=POLICY)))
     ask_all(lab, body)
-    assert len(lab.logged()) == sum(logged(i, RATE) for i in IDS)
+    assert len(lab.logged()) == sum(is_logged(i, RATE) for i in IDS)

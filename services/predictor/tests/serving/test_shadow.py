@@ -10,14 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_schemas.policy import Feature
 from predictor.app import shortcut
 from predictor.domain.errors import CannotAnswerError, ModelFailedError
-from predictor.domain.shadowing import shadowed
+from predictor.domain.shares import is_shadowed
 from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
 from predictor.serving.routes.loaded import LoadedVersion
-from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.shadow import Budget, Shadow, rest_after
 from predictor.serving.stored import StoredFeatures
 
 MANY = "/v1/models/flight_delay/predict"
@@ -267,7 +269,7 @@ def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Any, many: Any) -> 
     shadow(lab, lab.version(2), share=0.5)
     before = dropped("share")
     many(60, lab)
-    wanted = [f"p{i}" for i in range(60) if shadowed(f"p{i}", 0.5)]
+    wanted = [f"p{i}" for i in range(60) if is_shadowed(f"p{i}", 0.5)]
     assert 10 < len(wanted) < 50
     assert [each.prediction_id for each in arms(lab)["shadow"]] == wanted
     assert dropped("share") == before
@@ -447,3 +449,15 @@ def test_a_log_that_stalls_is_left_to_the_answers(trial: Any) -> None:
     asyncio.run(session())
     assert log.written == []
     assert dropped("log") - before == 4
+
+
+@given(st.floats(0, 60), st.floats(0.01, 1), st.floats(0, 1))
+def test_work_takes_no_more_than_its_load(took: float, load: float, least: float) -> None:
+    rest = rest_after(took, load, least)
+    assert rest >= least
+    assert took <= load * (took + rest) * (1 + 1e-9)
+
+
+def test_a_load_of_a_fifth_rests_four_times_as_long() -> None:
+    assert rest_after(0.01, 0.2, 0.002) == pytest.approx(0.04)
+    assert rest_after(0.0001, 0.2, 0.002) == 0.002

@@ -1,9 +1,11 @@
-"""Whether one more request may come in, when much is under way already."""
+"""Whether one more request may come in, and when a refused one may come again."""
 
 import math
 from typing import Literal
 
 Verdict = Literal["admitted", "over_share", "full"]
+WINDOW_SECONDS = 0.5
+"""The time over which the drain rate is taken."""
 
 
 def admitted(*, wanted: int, of_model: int, under_way: int, limit: int, share: float) -> Verdict:
@@ -29,3 +31,51 @@ def admitted(*, wanted: int, of_model: int, under_way: int, limit: int, share: f
     if of_model and of_model + wanted > multiple * (free - wanted):
         return "over_share"
     return "admitted"
+
+
+class DrainRate:
+    """How fast predictions are finished while requests are refused.
+
+    A predictor that refuses nobody has no need to be measured. `now` is in monotonic seconds.
+    """
+
+    __slots__ = ("_began", "_done", "_per_second", "_refusing", "_was_refusing")
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._done = 0
+        self._refusing = False
+        self._was_refusing = False
+        self._per_second: float | None = None
+
+    def finished(self, count: int, now: float) -> None:
+        """Count predictions that were finished."""
+        self._roll(now)
+        self._done += count
+
+    def refused(self, now: float) -> None:
+        """Count a request that was refused."""
+        self._roll(now)
+        self._refusing = True
+
+    def seconds(self, under_way: int) -> float:
+        """How long so many predictions take; 0 where nothing was measured."""
+        if self._per_second is None:
+            return 0.0
+        return under_way / self._per_second if self._per_second else math.inf
+
+    def _roll(self, now: float) -> None:
+        elapsed = now - self._began
+        if elapsed < WINDOW_SECONDS:
+            return
+        # What is finished while nobody is refused is what came in, and no measure of what could:
+        # the window counts when it was full from its beginning on.
+        busy = self._refusing and self._was_refusing
+        self._per_second = self._done / elapsed if busy else None
+        self._began, self._done = now, 0
+        self._was_refusing, self._refusing = self._refusing, False
+
+
+def retry_after(seconds: float, least: int, most: int) -> int:
+    """What `Retry-After` says, in whole seconds."""
+    return most if seconds >= most else max(least, math.ceil(seconds))

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from predictor.domain.admission import admitted
-from predictor.domain.drain import Drain, retry_after
+from predictor.domain.admission import DrainRate, admitted, retry_after
 from predictor.domain.errors import OverloadedError, OverShareError, shown
 
 
@@ -34,7 +33,7 @@ class Admission:
         self._room = room
         self._now = now
         self._by_model: dict[str, int] = {}
-        self._drain = Drain(now())
+        self._drain = DrainRate(now())
         self.under_way = 0
         """Predictions that have no answer yet."""
 
@@ -92,4 +91,4 @@ class Admission:
 
     def settled(self, count: int) -> None:
         """So many have left together."""
-        self._drain.settled(count, self._now())
+        self._drain.finished(count, self._now())

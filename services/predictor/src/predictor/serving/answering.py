@@ -41,10 +41,9 @@ from predictor.serving.metrics import (
     UNLOGGED,
 )
 from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, shared
-from predictor.serving.remote import score_remotely
 from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion, named_arm
 from predictor.serving.sampling import count_unsampled, sampled
-from predictor.serving.scoring import fill, score
+from predictor.serving.scoring import fill, score, score_remotely
 from predictor.serving.shadow import Shadow
 from predictor.serving.stored import StoredFeatures
 from servicekit.clock import Clock

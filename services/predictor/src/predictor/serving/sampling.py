@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from predictor.domain.batching import grouped
-from predictor.domain.sampling import logged
+from predictor.domain.shares import is_logged
 from predictor.serving.metrics import UNSAMPLED
 from predictor.serving.routes.loaded import LoadedVersion
 
@@ -26,7 +26,7 @@ def sampled(batch: Sequence[S]) -> tuple[list[S], list[S]]:
     others: list[S] = []
     for each in batch:
         rate = each.sampling_rate
-        (kept if rate >= 1.0 or logged(each.prediction_id, rate) else others).append(each)
+        (kept if rate >= 1.0 or is_logged(each.prediction_id, rate) else others).append(each)
     return kept, others
 
 

@@ -1,5 +1,6 @@
-"""Fills the rows of predictions and runs their versions over them, in this process."""
+"""Runs versions over the rows of predictions, in this process or in child processes."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from predictor.domain.batching import grouped
 from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
 from predictor.domain.features import Gap, Stored, Value
 from predictor.domain.last_known import LastKnown
+from predictor.ports import ChildModel
 from predictor.serving.routes.loaded import LoadedVersion
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,26 @@ def score(batch: Iterable[Scored]) -> None:
         started = time.perf_counter()
         found = outcomes(version, [each.row for each in group])
         give(version, group, found, time.perf_counter() - started)
+
+
+async def score_remotely(batch: Iterable[Scored]) -> None:
+    """Give each row that has neither score nor error its score, or why there is none."""
+    await asyncio.gather(
+        *(
+            _score(version, version.remote, group)
+            for version, group in unscored(batch).items()
+            if version.remote is not None
+        )
+    )
+
+
+async def _score(version: LoadedVersion, remote: ChildModel, group: Sequence[Scored]) -> None:
+    started = time.perf_counter()
+    try:
+        answers = await asyncio.wrap_future(remote.submit([each.row for each in group]))
+    except CannotAnswerError as refusal:  # also a batch that was lost with its process
+        answers = [refusal] * len(group)
+    give(version, group, list(map(checked, answers)), time.perf_counter() - started)
 
 
 def unscored(batch: Iterable[Scored]) -> dict[LoadedVersion, list[Scored]]:

@@ -18,13 +18,12 @@ from predictor.domain.batching import grouped
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Value
 from predictor.domain.routing import Arm
-from predictor.domain.shadowing import rest_after, shadowed
+from predictor.domain.shares import is_shadowed
 from predictor.ports import Journal
 from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
 from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, shared
-from predictor.serving.remote import score_remotely
 from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
-from predictor.serving.scoring import fill, score
+from predictor.serving.scoring import fill, score, score_remotely
 from predictor.serving.stored import StoredFeatures
 from servicekit.clock import Clock
 from servicekit.errors import ServicekitError
@@ -158,9 +157,9 @@ class Shadow:
 
     def _keep(self, answered: Answered) -> None:
         route = answered.route
-        if route.challenger is None or not shadowed(answered.prediction_id, route.shadow):
+        if route.challenger is None or not is_shadowed(answered.prediction_id, route.shadow):
             return
-        if not shadowed(answered.prediction_id, self._budget.share):
+        if not is_shadowed(answered.prediction_id, self._budget.share):
             SHADOW_DROPPED.labels(route.model, "share").inc()
         elif len(self._waiting) >= self._budget.queue:
             SHADOW_DROPPED.labels(route.model, "queue").inc()
@@ -255,6 +254,17 @@ class Shadow:
             sequence=number,
         )
         return entry(of_arm, logged, answered.traceparent, index=1)
+
+
+def rest_after(took: float, load: float, least: float) -> float:
+    """Seconds to leave the process alone after work that took so many.
+
+    Args:
+        took: seconds of work.
+        load: largest share of the time that may be work, above 0.
+        least: shortest rest.
+    """
+    return max(least, took / load - took)
 
 
 def _drop(batch: Iterable[Trial], reason: str) -> None:
