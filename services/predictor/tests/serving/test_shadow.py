@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from predictor.app import shortcut
 from predictor.domain.errors import CannotAnswerError, ModelFailedError
 from predictor.domain.shares import is_shadowed
 from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
+from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.shadow import Budget, Shadow, rest_after
 from predictor.serving.stored import StoredFeatures
@@ -174,7 +174,7 @@ def _replace_challenger(lab: Any, scorer: Any, monkeypatch: pytest.MonkeyPatch) 
     replaced = LoadedVersion(
         version.model, version.version, version.sha256, version.signature, scorer
     )
-    for name in ("scorer", "remote"):
+    for name in ("scorer", "child"):
         # The version is frozen and shared by route and loader.
         object.__setattr__(version, name, getattr(replaced, name))
 
@@ -366,21 +366,13 @@ def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
     def build(log: Log) -> tuple[Shadow, list[Any]]:
         features = StoredFeatures(shadowing.features, timeout=1, pause=1)
         shadow = Shadow(features, log, shadowing.bus.clock, Budget(1.0, 100, 1.0), rest_seconds=0.0)
+        now = shadowing.bus.clock.now()
         answered = [
-            SimpleNamespace(
-                route=route,
-                arm=route.champion,
-                prediction_id=f"p{i}",
-                entity="e",
-                event_time=shadowing.bus.clock.now(),
-                traceparent=None,
-                pinned=False,
-                row=["UA", "EWR", 0.5],
-                error=None,
-                sent=sent,
-            )
+            Prediction(route, route.champion, f"p{i}", "e", now, 0.0, 1.0, None, on_done=None)
             for i in range(4)
         ]
+        for each in answered:
+            each.row, each.sent = ["UA", "EWR", 0.5], sent
         return shadow, answered
 
     return build
@@ -390,7 +382,7 @@ def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
     log = Log()
     shadow, answered = trial(log)
     busy = True
-    shadow.busy = lambda: busy
+    shadow.must_wait = lambda: busy
 
     async def session() -> None:
         nonlocal busy
@@ -409,7 +401,7 @@ def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
 def test_it_stops_in_time_and_counts_what_it_leaves(trial: Any) -> None:
     log = Log()
     shadow, answered = trial(log)
-    shadow.busy = lambda: True
+    shadow.must_wait = lambda: True
     before = dropped("stopped")
 
     async def session() -> None:
@@ -432,7 +424,7 @@ def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Any) ->
 
     asyncio.run(session())
     assert [each["sequence"] for each in log.written] == [0, 1, 2]
-    assert shadow.sequence == 3
+    assert shadow.log.sequence == 3
     assert dropped("log") - before == 1
 
 

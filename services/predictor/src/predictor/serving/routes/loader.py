@@ -16,18 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class Loader:
-    """Fetches, checks, opens and tries a version; blocks for as long as that takes."""
+    """Fetches, checks, opens and tries a version; blocks for as long as that takes.
+
+    Args:
+        artifacts: where files come from.
+        features: the feature store.
+        formats: opens a file, by its format.
+    """
 
     def __init__(
         self, artifacts: Artifacts, features: OnlineFeatures, formats: Mapping[str, OpenModel]
     ) -> None:
-        """Loads what it is asked for.
-
-        Args:
-            artifacts: where files come from.
-            features: the feature store.
-            formats: opens a file, by its format.
-        """
         self._artifacts = artifacts
         self._features = features
         self._formats = formats

@@ -1,0 +1,181 @@
+"""One request on its way to an answer."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from predictor.domain.errors import RefusalError
+from predictor.domain.features import Value
+from predictor.domain.routing import Arm
+from predictor.domain.shares import is_logged
+from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
+
+OnDone = Callable[["Prediction"], None]
+
+
+class Instance(Protocol):
+    """What a caller sends about one entity."""
+
+    entity_id: str
+    features: dict[str, Any]
+    event_time: datetime | None
+    prediction_id: str | None
+
+
+class Prediction:
+    """A routed request.
+
+    Args:
+        route: of its model, as it was when the request came.
+        arm: which answers.
+        prediction_id: names it in the log.
+        entity: what it is about.
+        event_time: when it is asked for.
+        arrived: `time.perf_counter()` when the request came.
+        deadline: `time.perf_counter()` from which on it is not worth computing.
+        traceparent: W3C trace context.
+        on_done: called once, when it has an answer or `trouble`; None when nobody waits.
+        pinned: whether the caller chose the arm.
+        sampled: whether the version's policy says whether it is logged; else it is in any case.
+    """
+
+    __slots__ = (
+        "arm",
+        "arrived",
+        "cached",
+        "deadline",
+        "entity",
+        "error",
+        "event_time",
+        "failure",
+        "features_ms",
+        "inference_ms",
+        "logged",
+        "on_done",
+        "pinned",
+        "prediction_id",
+        "route",
+        "row",
+        "sampling_rate",
+        "score",
+        "sent",
+        "timer",
+        "traceparent",
+        "version",
+    )
+
+    def __init__(
+        self,
+        route: LoadedRoute,
+        arm: Arm[LoadedVersion],
+        prediction_id: str,
+        entity: str,
+        event_time: datetime,
+        arrived: float,
+        deadline: float,
+        traceparent: str | None,
+        on_done: OnDone | None,
+        pinned: bool = False,
+        sampled: bool = True,
+    ) -> None:
+        self.route = route
+        self.arm = arm
+        self.version = arm.version
+        self.prediction_id = prediction_id
+        self.entity = entity
+        self.event_time = event_time
+        self.arrived = arrived
+        self.deadline = deadline
+        self.traceparent = traceparent
+        self.on_done = on_done
+        self.pinned = pinned
+        self.sampling_rate = rate = arm.version.sampling_rate if sampled else 1.0
+        """Share of its like that is logged."""
+        self.logged = rate >= 1.0 or is_logged(prediction_id, rate)
+        self.timer: asyncio.TimerHandle | None = None
+        """Ends it at its deadline, where its caller wants to know just then."""
+        self.row: list[Value] = []
+        self.sent: Mapping[str, Any] | None = None
+        """What the caller sent, where a challenger in shadow is to see it as well."""
+        self.score: float | None = None
+        self.cached = False
+        """Whether the score came from the prediction cache."""
+        self.error: RefusalError | None = None
+        """Why it has no score; it is in the log."""
+        self.failure: Exception | None = None
+        """Why it is not given, whatever its score is."""
+        self.features_ms = 0.0
+        self.inference_ms = 0.0
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why it has no answer; None when it has one."""
+        return self.failure or self.error
+
+    def read(self, features: Mapping[str, Any]) -> None:
+        """Make the row of what the caller sent, or note why that cannot be.
+
+        The version was chosen, so the log has the refusal: it may be a challenger that needs what
+        no caller sends.
+        """
+        try:
+            self.row = self.version.signature.request_values(features, self.route.requested)
+        except RefusalError as refusal:
+            self.error = refusal
+
+    def repeated_for(self, arm: Arm[LoadedVersion]) -> "Prediction":
+        """The same question to another arm, for which nobody waits.
+
+        It has the row where its version takes the same inputs; else `sent`, to be read later.
+        """
+        other = Prediction(
+            self.route,
+            arm,
+            self.prediction_id,
+            self.entity,
+            self.event_time,
+            self.arrived,
+            self.deadline,
+            self.traceparent,
+            on_done=None,
+            sampled=False,
+        )
+        if self.error is None and self.version.signature.inputs == other.version.signature.inputs:
+            other.row = self.row
+        else:
+            other.sent = self.sent
+        return other
+
+
+def in_time(batch: Iterable[Prediction], now: float) -> tuple[list[Prediction], list[Prediction]]:
+    """Those that are worth the work; and those that are too late, or that nobody waits for.
+
+    At its deadline a prediction is too late.
+    """
+    worth: list[Prediction] = []
+    late: list[Prediction] = []
+    for each in batch:
+        (worth if now < each.deadline and each.on_done is not None else late).append(each)
+    return worth, late
+
+
+def split(batch: Iterable[Prediction]) -> tuple[list[Prediction], list[Prediction], bool]:
+    """Part a batch by where it is scored.
+
+    Returns:
+        those that this process finishes, those whose versions run in child processes, and whether
+        one of the former first needs stored features or the prediction cache.
+    """
+    here: list[Prediction] = []
+    in_children: list[Prediction] = []
+    reads_stores = False
+    for each in batch:
+        if each.error is not None:
+            here.append(each)
+        elif each.version.child is not None:
+            in_children.append(each)
+        else:
+            here.append(each)
+            reads_stores |= each.version.reads_stores
+    return here, in_children, reads_stores
