@@ -153,7 +153,7 @@ def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal
             settings.log_deadline_seconds,
             early=settings.answer_after == "queue",
         )
-    spool = Spool(settings.spooled, settings.spool_max_bytes, lost=DROPPED.labels("corrupt").inc)
+    spool = Spool(settings.spooled, settings.spool_max_bytes, on_lost=DROPPED.labels("corrupt").inc)
     sender = bus.sender(polled=True, patient=True)
     return SpoolJournal(spool, sender, refuse=settings.spool_full == "refuse")
 

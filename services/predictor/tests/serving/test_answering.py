@@ -21,6 +21,7 @@ from predictor.domain.errors import (
 )
 from predictor.domain.features import Input, Ref, Signature, Stored, Value
 from predictor.domain.routing import Arm
+from predictor.domain.shares import is_logged
 from predictor.serving.admission import Admission
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
@@ -131,9 +132,12 @@ class NoScores:
 
 
 class Desk:
-    """Answering by itself, with the models `fast`, `child` and `weather` (a stored feature)."""
+    """Answering by itself, with the models `fast`, `child` and `weather` (a stored feature).
 
-    def __init__(self, limit: int = 100, max_batch: int = 100) -> None:
+    A share of the predictions of `fast` is logged.
+    """
+
+    def __init__(self, limit: int = 100, max_batch: int = 100, rate: float = 1.0) -> None:
         self.fast, self.child, self.weather = Double(), Child(), Double()
         self.log, self.store = Log(), Store()
         self.admission = Admission(limit)
@@ -144,7 +148,8 @@ class Desk:
         }
         routes: dict[str, LoadedRoute] = {}
         for name, (inputs, model) in versions.items():
-            version = LoadedVersion(name, "1", "sha", Signature(inputs), model)
+            share = rate if name == "fast" else 1.0
+            version = LoadedVersion(name, "1", "sha", Signature(inputs), model, share)
             routes[name] = LoadedRoute(
                 name, "r", 0, "stable", 0.0, "s", Arm("champion", version), requested=frozenset()
             )
@@ -332,5 +337,19 @@ def test_a_bug_in_a_model_ends_its_batch_alone() -> None:
         desk.submit()
         await desk.until(lambda: len(desk.ended) == 2)
         assert desk.ended[1].trouble is None
+
+    asyncio.run(story())
+
+
+def test_the_policy_of_its_version_says_whether_a_prediction_is_logged() -> None:
+    async def story() -> None:
+        desk = Desk(rate=0.3)
+        asked = [desk.submit() for _ in range(50)]
+        for each in asked:
+            assert (each.logged, each.sampling_rate) == (is_logged(each.prediction_id, 0.3), 0.3)
+        in_any_case = desk.submit(sampled=False)
+        assert (in_any_case.logged, in_any_case.sampling_rate) == (True, 1.0)
+        await desk.until(lambda: len(desk.ended) == 51)
+        assert desk.log.batches == [1 + sum(each.logged for each in asked)]
 
     asyncio.run(story())

@@ -6,7 +6,6 @@ from typing import Any
 from predictor.domain.errors import BadRequestError, ModelFailedError
 from predictor.domain.features import Input, Signature, Value
 from predictor.domain.routing import Arm
-from predictor.domain.shares import is_logged
 from predictor.serving.prediction import Prediction, in_time, split
 from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
 
@@ -38,7 +37,7 @@ def prediction(
     route = LoadedRoute("m", "r", 0, "stable", 0.0, "s", of)
     now = datetime(2013, 1, 1, tzinfo=UTC)
     options = {"on_done": lambda _: None, **more}
-    return Prediction(route, of, name, "e", now, 0.0, deadline, None, **options)
+    return Prediction(route, of, of.version, name, "e", now, 0.0, deadline, None, **options)
 
 
 def test_at_its_deadline_it_is_too_late() -> None:
@@ -69,15 +68,6 @@ def test_stores_are_read_for_stored_features_and_for_the_cache_of_this_process()
         assert split([each])[2]
     needs[0].error = BadRequestError("missing_feature", "send it")
     assert not split([needs[0], prediction(), prediction(arm(model=Child(), cache_seconds=1.0))])[2]
-
-
-def test_the_policy_of_its_version_says_whether_it_is_logged() -> None:
-    of = arm(sampling_rate=0.3)
-    for name in (f"p{i}" for i in range(50)):
-        each = prediction(of, name=name)
-        assert (each.logged, each.sampling_rate) == (is_logged(name, 0.3), 0.3)
-        each = prediction(of, name=name, sampled=False)
-        assert (each.logged, each.sampling_rate) == (True, 1.0)
 
 
 def test_what_a_row_lacks_is_its_error() -> None:

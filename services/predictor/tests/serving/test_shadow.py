@@ -368,11 +368,14 @@ def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
         shadow = Shadow(features, log, shadowing.bus.clock, Budget(1.0, 100, 1.0), rest_seconds=0.0)
         now = shadowing.bus.clock.now()
         answered = [
-            Prediction(route, route.champion, f"p{i}", "e", now, 0.0, 1.0, None, on_done=None)
+            Prediction(
+                *(route, route.champion, route.champion.version),
+                *(f"p{i}", "e", now, 0.0, 1.0, None, None),
+                row=["UA", "EWR", 0.5],
+                sent=sent,
+            )
             for i in range(4)
         ]
-        for each in answered:
-            each.row, each.sent = ["UA", "EWR", 0.5], sent
         return shadow, answered
 
     return build

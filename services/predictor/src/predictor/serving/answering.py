@@ -13,6 +13,7 @@ from typing import Any
 from predictor.domain.errors import CannotAnswerError
 from predictor.domain.fair_queue import FairQueue
 from predictor.domain.routing import Arm
+from predictor.domain.shares import is_logged
 from predictor.ports import Journal
 from predictor.serving.admission import Admission
 from predictor.serving.cache import Misses, PredictionCache
@@ -178,10 +179,14 @@ class Answering:
             )
         route = self._routes().of(model)
         entity, features = instance.entity_id, instance.features
+        arm = pinned or route.arm(entity)
+        prediction_id = instance.prediction_id or new_id()
+        rate = arm.version.sampling_rate if sampled else 1.0
         prediction = Prediction(
             route,
-            pinned or route.arm(entity),
-            instance.prediction_id or new_id(),
+            arm,
+            arm.version,
+            prediction_id,
             entity,
             instance.event_time or self._clock.now(),
             arrived,
@@ -189,7 +194,8 @@ class Answering:
             traceparent,
             on_done,
             pinned is not None,
-            sampled,
+            rate,
+            rate >= 1.0 or is_logged(prediction_id, rate),
         )
         self._admission.start(model)
         if timed:
@@ -197,7 +203,7 @@ class Answering:
             prediction.timer = asyncio.get_running_loop().call_later(
                 left, self._delivery.expire, prediction
             )
-        if route.shadow and pinned is None and prediction.arm is route.champion:
+        if route.shadow and pinned is None and arm is route.champion:
             prediction.sent = features
         prediction.read(features)
         self._queue.put(model, prediction)

@@ -1,6 +1,6 @@
 """Gives a score again, where the policy of a version allows it.
 
-An outage is a miss: it is counted, the model runs, and no caller hears of it.
+An outage is a miss: it is counted, the model runs, and no caller notices.
 """
 
 import time
@@ -73,7 +73,7 @@ class PredictionCache:
             await self._breaker.ask(lambda: self._kept.put(entries))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._kept.close()
 
 

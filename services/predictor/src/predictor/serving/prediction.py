@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Value
 from predictor.domain.routing import Arm
-from predictor.domain.shares import is_logged
 from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
 
 OnDone = Callable[["Prediction"], None]
@@ -23,90 +23,45 @@ class Instance(Protocol):
     prediction_id: str | None
 
 
+@dataclass(slots=True, eq=False)
 class Prediction:
-    """A routed request.
+    """A routed request."""
 
-    Args:
-        route: of its model, as it was when the request came.
-        arm: which answers.
-        prediction_id: names it in the log.
-        entity: what it is about.
-        event_time: when it is asked for.
-        arrived: `time.perf_counter()` when the request came.
-        deadline: `time.perf_counter()` from which on it is not worth computing.
-        traceparent: W3C trace context.
-        on_done: called once, when it has an answer or `trouble`; None when nobody waits.
-        pinned: whether the caller chose the arm.
-        sampled: whether the version's policy says whether it is logged; else it is in any case.
-    """
-
-    __slots__ = (
-        "arm",
-        "arrived",
-        "cached",
-        "deadline",
-        "entity",
-        "error",
-        "event_time",
-        "failure",
-        "features_ms",
-        "inference_ms",
-        "logged",
-        "on_done",
-        "pinned",
-        "prediction_id",
-        "route",
-        "row",
-        "sampling_rate",
-        "score",
-        "sent",
-        "timer",
-        "traceparent",
-        "version",
-    )
-
-    def __init__(
-        self,
-        route: LoadedRoute,
-        arm: Arm[LoadedVersion],
-        prediction_id: str,
-        entity: str,
-        event_time: datetime,
-        arrived: float,
-        deadline: float,
-        traceparent: str | None,
-        on_done: OnDone | None,
-        pinned: bool = False,
-        sampled: bool = True,
-    ) -> None:
-        self.route = route
-        self.arm = arm
-        self.version = arm.version
-        self.prediction_id = prediction_id
-        self.entity = entity
-        self.event_time = event_time
-        self.arrived = arrived
-        self.deadline = deadline
-        self.traceparent = traceparent
-        self.on_done = on_done
-        self.pinned = pinned
-        self.sampling_rate = rate = arm.version.sampling_rate if sampled else 1.0
-        """Share of its like that is logged."""
-        self.logged = rate >= 1.0 or is_logged(prediction_id, rate)
-        self.timer: asyncio.TimerHandle | None = None
-        """Ends it at its deadline, where its caller wants to know just then."""
-        self.row: list[Value] = []
-        self.sent: Mapping[str, Any] | None = None
-        """What the caller sent, where a challenger in shadow is to see it as well."""
-        self.score: float | None = None
-        self.cached = False
-        """Whether the score came from the prediction cache."""
-        self.error: RefusalError | None = None
-        """Why it has no score; it is in the log."""
-        self.failure: Exception | None = None
-        """Why it is not given, whatever its score is."""
-        self.features_ms = 0.0
-        self.inference_ms = 0.0
+    route: LoadedRoute
+    """Of its model, as it was when the request came."""
+    arm: Arm[LoadedVersion]
+    version: LoadedVersion
+    """That of the arm."""
+    prediction_id: str
+    entity: str
+    event_time: datetime
+    arrived: float
+    """`time.perf_counter()` when the request came."""
+    deadline: float
+    """`time.perf_counter()` from which on it is not worth computing."""
+    traceparent: str | None
+    """W3C trace context."""
+    on_done: OnDone | None
+    """Called once, when it has an answer or `trouble`; None when nobody waits."""
+    pinned: bool = False
+    """Whether the caller chose the arm."""
+    sampling_rate: float = 1.0
+    """Share of its like that is logged."""
+    logged: bool = True
+    timer: asyncio.TimerHandle | None = None
+    """Ends it at its deadline, where its caller wants to know just then."""
+    row: list[Value] = field(default_factory=list)
+    sent: Mapping[str, Any] | None = None
+    """What the caller sent, where a challenger in shadow is to see it as well."""
+    score: float | None = None
+    cached: bool = False
+    """Whether the score came from the prediction cache."""
+    error: RefusalError | None = None
+    """Why it has no score; it is in the log."""
+    failure: Exception | None = None
+    """Why it is not given, whatever its score is."""
+    features_ms: float = 0.0
+    inference_ms: float = 0.0
 
     @property
     def trouble(self) -> Exception | None:
@@ -132,6 +87,7 @@ class Prediction:
         other = Prediction(
             self.route,
             arm,
+            arm.version,
             self.prediction_id,
             self.entity,
             self.event_time,
@@ -139,7 +95,6 @@ class Prediction:
             self.deadline,
             self.traceparent,
             on_done=None,
-            sampled=False,
         )
         if self.error is None and self.version.signature.inputs == other.version.signature.inputs:
             other.row = self.row

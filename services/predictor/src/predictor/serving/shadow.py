@@ -1,7 +1,7 @@
 """Lets a challenger in shadow score what the champion answered, while nobody waits for an answer.
 
-It has a budget, and what that does not cover is dropped and counted. Nothing that goes wrong here
-reaches a caller: the answers have gone.
+What its budget does not cover is dropped and counted. Nothing that goes wrong here reaches a
+caller: the answers were sent before.
 """
 
 import asyncio
@@ -118,7 +118,10 @@ class Shadow:
             if self._journal.stalled:
                 _drop(batch, "log")
                 return 0.0
-            await self._fill([each for each in batch if each.sent is not None])
+            without_row = [each for each in batch if each.sent is not None]
+            for each in without_row:
+                each.read(each.sent or {})
+            await self._stored.fill_rows(without_row)
             started = time.perf_counter()
             score(batch)
             await score_in_children(batch)
@@ -130,18 +133,10 @@ class Shadow:
             return 0.0
         return took
 
-    async def _fill(self, batch: Sequence[Prediction]) -> None:
-        for each in batch:
-            each.read(each.sent or {})
-        await self._stored.fill_rows(batch)
-
     def _write(self, batch: Sequence[Prediction]) -> None:
-        kept: list[Prediction] = []
-        for each in batch:
-            if each.error is not None and each.error.code in _BUDGET:
-                _drop([each], "workers")
-            else:
-                kept.append(each)
+        no_room = [each for each in batch if each.error and each.error.code in _BUDGET]
+        _drop(no_room, "workers")
+        kept = [each for each in batch if each not in no_room]
         if not kept:
             return
 

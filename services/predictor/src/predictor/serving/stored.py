@@ -7,8 +7,7 @@ from itertools import islice
 
 from predictor.domain.batching import lookups
 from predictor.domain.errors import RefusalError
-from predictor.domain.features import Gap, Signature, Stored, Value
-from predictor.domain.last_known import LastKnown
+from predictor.domain.features import Gap, LastKnown, Signature, Stored, Value
 from predictor.ports import OnlineFeatures
 from predictor.serving.breaker import Breaker
 from predictor.serving.metrics import FEATURE_AGE, GAPS, STORE_FAILURES
