@@ -30,10 +30,10 @@ from predictor.adapters.models.onnx_model import OnnxModel
 from predictor.adapters.models.skops_model import SkopsPool
 from predictor.adapters.redis_cache import RedisCache
 from predictor.api.native.contract import Instance
+from predictor.domain.admission import Admission
 from predictor.domain.features import Input, Signature
 from predictor.domain.routing import Arm
 from predictor.ports import Model
-from predictor.serving.admission import Admission
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
@@ -124,7 +124,7 @@ async def measure(models: dict[str, Model], url: str, rounds: int, seconds: floa
         StoredFeatures(NoFeatures(), timeout=1, pause=1),
         Dropped(),
         SystemClock(),
-        Admission(1000),
+        Admission(1000, now=time.monotonic),
         PredictionCache(RedisCache(url), timeout=5.0, pause=0.0),
         max_batch=256,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,15 +43,15 @@ from predictor.api.native.predict import direct as past_asgi
 from predictor.api.oip.grpc_server import GrpcServer
 from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
 from predictor.api.oip.inference import Inference
+from predictor.domain.admission import Admission
 from predictor.domain.deadlines import Timeouts
 from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures
-from predictor.serving.admission import Admission
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.refusal_limiter import RefusalLimiter
 from predictor.serving.routes.follow_rollout import RolloutFollower
 from predictor.serving.routes.loader import Loader
-from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.shadow import Shadow
 from predictor.serving.stored import StoredFeatures
 from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
@@ -77,7 +78,7 @@ def build(
         bus: carries `rollout.step` and `score.requested` in, and `prediction.logged` out.
         artifacts: default: MLflow.
         features: default: Feast, or none where FEAST_REPO is not set.
-        scores: where the prediction cache lies; default: Redis.
+        scores: keeps the prediction cache; default: Redis.
         clock: default: the machine's.
 
     Raises:
@@ -128,7 +129,6 @@ def _follower(
     features: OnlineFeatures,
     skops: SkopsPool,
 ) -> RolloutFollower:
-    """Loads what the rollouts name, in what the requests leave of the core."""
     idle = IdlePriority(settings.open_patience_seconds)
     formats = {"onnx": at_idle_priority(OnnxModel, idle, import_runtime), "skops": skops.open}
     loader = Loader(artifacts or artifacts_of(settings, idle), features, formats)
@@ -163,8 +163,14 @@ def _shadow(
 ) -> Shadow | None:
     if settings.shadow_max_share <= 0:
         return None
-    budget = Budget(settings.shadow_max_share, settings.shadow_max_queue, settings.shadow_max_load)
-    return Shadow(_stored(settings, features, metered=False), journal, clock, budget)
+    return Shadow(
+        _stored(settings, features, metered=False),
+        journal,
+        clock,
+        share=settings.shadow_max_share,
+        queue=settings.shadow_max_queue,
+        load=settings.shadow_max_load,
+    )
 
 
 def _cache(settings: PredictorSettings, scores: KeptScores | None) -> PredictionCache:
@@ -212,16 +218,11 @@ def _answering(
         settings.max_model_share,
         settings.retry_after_seconds,
         settings.max_retry_after_seconds,
+        now=time.monotonic,
     )
+    stored, most = _stored(settings, features), settings.max_rows
     return Answering(
-        lambda: follower.routes,
-        _stored(settings, features),
-        journal,
-        clock,
-        admission,
-        cache,
-        max_batch=settings.max_rows,
-        shadow=shadow,
+        lambda: follower.routes, stored, journal, clock, admission, cache, shadow, max_batch=most
     )
 
 
@@ -297,10 +298,7 @@ def _http(
 
 def shortcut(api: FastAPI) -> Shortcut:
     """The application with a shorter way to the predictions."""
-    return Shortcut(
-        api,
-        [each for each in api.routes if isinstance(each, Route) and each.path in SHORT],
-    )
+    return Shortcut(api, [r for r in api.routes if isinstance(r, Route) and r.path in SHORT])
 
 
 def direct(api: FastAPI) -> Direct:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from predictor.domain.admission import Admission
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import (
     CannotAnswerError,
@@ -22,7 +23,6 @@ from predictor.domain.errors import (
 from predictor.domain.features import Input, Ref, Signature, Stored, Value
 from predictor.domain.routing import Arm
 from predictor.domain.shares import is_logged
-from predictor.serving.admission import Admission
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.prediction import Prediction
@@ -140,7 +140,7 @@ class Desk:
     def __init__(self, limit: int = 100, max_batch: int = 100, rate: float = 1.0) -> None:
         self.fast, self.child, self.weather = Double(), Child(), Double()
         self.log, self.store = Log(), Store()
-        self.admission = Admission(limit)
+        self.admission = Admission(limit, now=time.monotonic)
         versions = {
             "fast": ([HOUR], self.fast),
             "child": ([HOUR], self.child),

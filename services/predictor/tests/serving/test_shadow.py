@@ -19,7 +19,7 @@ from predictor.domain.shares import is_shadowed
 from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
 from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import LoadedVersion
-from predictor.serving.shadow import Budget, Shadow, rest_after
+from predictor.serving.shadow import Shadow, rest_after
 from predictor.serving.stored import StoredFeatures
 
 MANY = "/v1/models/flight_delay/predict"
@@ -365,7 +365,13 @@ def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
 
     def build(log: Log) -> tuple[Shadow, list[Any]]:
         features = StoredFeatures(shadowing.features, timeout=1, pause=1)
-        shadow = Shadow(features, log, shadowing.bus.clock, Budget(1.0, 100, 1.0), rest_seconds=0.0)
+        shadow = Shadow(
+            *(features, log, shadowing.bus.clock),
+            share=1.0,
+            queue=100,
+            load=1.0,
+            rest_seconds=0.0,
+        )
         now = shadowing.bus.clock.now()
         answered = [
             Prediction(

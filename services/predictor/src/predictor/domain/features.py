@@ -298,11 +298,7 @@ def _number(name: str, value: object) -> float:
     elif type(value) is int:  # a bool is an int to isinstance, and no number to a caller
         number = float(value) if abs(value) <= FLOAT32_MAX else math.inf
     else:
-        raise BadRequestError(
-            "wrong_type",
-            f"feature {name!r} is a number, got {shown(value)}: send a JSON number",
-            f"features.{name}",
-        )
+        raise _wrong_type(name, "number", "number", value)
     if not abs(number) <= FLOAT32_MAX:
         raise BadRequestError(
             "out_of_range",
@@ -314,12 +310,13 @@ def _number(name: str, value: object) -> float:
 
 def _text(name: str, value: object) -> str:
     if type(value) is not str:
-        raise BadRequestError(
-            "wrong_type",
-            f"feature {name!r} is a category, got {shown(value)}: send a JSON string",
-            f"features.{name}",
-        )
+        raise _wrong_type(name, "category", "string", value)
     return value
+
+
+def _wrong_type(name: str, kind: str, json: str, value: object) -> BadRequestError:
+    text = f"feature {name!r} is a {kind}, got {shown(value)}: send a JSON {json}"
+    return BadRequestError("wrong_type", text, f"features.{name}")
 
 
 def _unavailable(each: Input, reason: str, key: Value) -> CannotAnswerError:

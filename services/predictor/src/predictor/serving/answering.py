@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from predictor.domain.admission import Admission
 from predictor.domain.errors import CannotAnswerError
 from predictor.domain.fair_queue import FairQueue
 from predictor.domain.routing import Arm
 from predictor.domain.shares import is_logged
 from predictor.ports import Journal
-from predictor.serving.admission import Admission
 from predictor.serving.cache import Misses, PredictionCache
 from predictor.serving.counting import observe_all
 from predictor.serving.delivery import Delivery
@@ -33,15 +33,7 @@ from servicekit.telemetry.multiprocess import observe
 class Answering:
     """Takes requests from the event loop, and routes them over what is loaded.
 
-    Args:
-        routes: gives the current routes.
-        stored: the feature store.
-        journal: takes the log records.
-        clock: wall time.
-        admission: refuses what is too much.
-        cache: gives scores again, for versions that allow it.
-        max_batch: requests in one run of a model.
-        shadow: takes what was answered, for challengers in shadow.
+    `max_batch` is how many go into one run of a model.
     """
 
     def __init__(
@@ -52,9 +44,9 @@ class Answering:
         clock: Clock,
         admission: Admission,
         cache: PredictionCache,
+        shadow: Shadow | None = None,
         *,
         max_batch: int,
-        shadow: Shadow | None = None,
     ) -> None:
         self._routes = routes
         self._stored = stored

@@ -18,11 +18,8 @@ class Breaker:
     """A circuit breaker: an outage costs few requests a wait.
 
     Args:
-        name: of what is asked, for the log.
-        failures: counts what failed.
         timeout: seconds after which an answer does not count any more.
         pause: seconds without a question after one that failed.
-        now: monotonic seconds.
     """
 
     def __init__(

@@ -21,10 +21,8 @@ class PredictionCache:
     """Scores behind a circuit breaker.
 
     Args:
-        kept: where the scores lie.
         timeout: seconds after which a read or a write has failed.
         pause: seconds without either after one that failed.
-        now: monotonic seconds.
     """
 
     def __init__(

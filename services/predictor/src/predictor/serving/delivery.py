@@ -5,10 +5,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from predictor.domain.admission import Admission
 from predictor.domain.deadlines import too_late
 from predictor.domain.errors import CannotAnswerError
 from predictor.ports import Journal
-from predictor.serving.admission import Admission
 from predictor.serving.counting import count_answers
 from predictor.serving.metrics import UNLOGGED, UNSAMPLED
 from predictor.serving.prediction import OnDone, Prediction, in_time

@@ -17,12 +17,7 @@ BURST_SECONDS = 0.1
 
 
 class RefusalLimiter:
-    """A queue of refusals, which is drained at a rate; for one event loop.
-
-    Args:
-        per_second: refusals in a second; 0 for no bound.
-        now: monotonic seconds.
-    """
+    """A queue of refusals, which is drained at a rate, 0 for no bound; for one event loop."""
 
     def __init__(self, per_second: int, now: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second

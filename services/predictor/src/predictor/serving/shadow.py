@@ -9,7 +9,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from predictor.domain.batching import grouped
 from predictor.domain.shares import is_shadowed
@@ -32,23 +31,13 @@ _BUDGET = frozenset({"overloaded", "stopping"})
 """Refusals of the worker processes that say nothing of the version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What shadows may take; see `PredictorSettings.shadow_max_share` and its neighbours."""
-
-    share: float
-    queue: int
-    load: float
-
-
 class Shadow:
     """Takes answered predictions on the event loop, and scores them there when it is idle.
 
     Args:
         stored: the feature store, behind a circuit breaker of its own.
-        journal: takes the log records.
-        clock: wall time.
-        budget: what it may take.
+        share: of the champion's predictions that it may score.
+        load: share of the time that models may take.
         rest_seconds: shortest time between two runs.
     """
 
@@ -57,14 +46,16 @@ class Shadow:
         stored: StoredFeatures,
         journal: Journal,
         clock: Clock,
-        budget: Budget,
         *,
+        share: float,
+        queue: int,
+        load: float,
         rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._stored = stored
         self._journal = journal
         self.log = PredictionLog(journal, clock, shadow=True)
-        self._budget = budget
+        self._share, self._most, self._load = share, queue, load
         self._rest = rest_seconds
         self._waiting: deque[Prediction] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -95,9 +86,9 @@ class Shadow:
         route = answered.route
         if route.challenger is None or not is_shadowed(answered.prediction_id, route.shadow):
             return
-        if not is_shadowed(answered.prediction_id, self._budget.share):
+        if not is_shadowed(answered.prediction_id, self._share):
             SHADOW_DROPPED.labels(route.model, "share").inc()
-        elif len(self._waiting) >= self._budget.queue:
+        elif len(self._waiting) >= self._most:
             SHADOW_DROPPED.labels(route.model, "queue").inc()
         else:
             self._waiting.append(answered.repeated_for(route.challenger))
@@ -108,7 +99,7 @@ class Shadow:
             await asyncio.sleep(rest)
             rest = self._rest
             if self._waiting and not self.must_wait():
-                rest = rest_after(await self._run(), self._budget.load, self._rest)
+                rest = rest_after(await self._run(), self._load, self._rest)
         self._task = None
 
     async def _run(self) -> float:

@@ -20,12 +20,10 @@ class StoredFeatures:
     """A store behind a circuit breaker.
 
     Args:
-        features: the store.
         timeout: seconds after which a read has failed.
         pause: seconds without a read after one that failed.
         last_known: values to remember for inputs that may have their last known one.
         metered: whether gaps and ages are counted.
-        now: monotonic seconds.
     """
 
     def __init__(

@@ -27,11 +27,8 @@ class BusJournal:
     the deadline, the journal is `stalled`.
 
     Args:
-        sender: where records go.
         deadline: seconds after which a batch counts as not acknowledged.
         early: whether a batch counts as done once it is queued.
-        retry_seconds: wait before a record that failed is sent again.
-        poll_seconds: between two looks for acknowledgements, while any is awaited.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +33,6 @@ class SpoolJournal:
     it is. When one fails, all from it on are sent again, for which the readers of events are made.
 
     Args:
-        spool: of this process.
         sender: a patient, polled one.
         refuse: whether a prediction that cannot be spooled is refused; otherwise it is given, and
             missing in the log.
@@ -42,7 +42,6 @@ class SpoolJournal:
             until they are sent; those beyond are read back from the spool.
         retry_seconds: wait after the spool took no more, or the brokers refused something.
         adopt_seconds: between two looks for spools of processes that ended.
-        wall: seconds since 1970.
     """
 
     def __init__(
@@ -178,7 +177,7 @@ class SpoolJournal:
     def _send(self, spooled: "_Spooled") -> bool:
         """Whether the client took all of a batch."""
         batch = spooled.batch
-        sent = _Sent(spooled.position, len(batch.records), spooled.written_ms)
+        sent = _Sent(spooled.position, len(batch.records), len(batch.records), spooled.written_ms)
         self._under_way.append(sent)
         self._records_under_way += sent.records
         queued = self._sender.send_batch(batch, sent.on_done)
@@ -260,17 +259,15 @@ class _Spooled(NamedTuple):
     """Bytes of it there."""
 
 
+@dataclass(slots=True, eq=False)
 class _Sent:
     """A batch under way."""
 
-    __slots__ = ("failed", "left", "position", "records", "written_ms")
-
-    def __init__(self, position: SpoolPosition, records: int, written_ms: int) -> None:
-        self.position = position
-        self.records = records
-        self.left = records
-        self.written_ms = written_ms
-        self.failed = False
+    position: SpoolPosition
+    records: int
+    left: int
+    written_ms: int
+    failed: bool = False
 
     def on_done(self, error: ServicekitError | None) -> None:
         """Count a record that was acknowledged, or that failed."""

@@ -16,13 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Loader:
-    """Fetches, checks, opens and tries a version; blocks for as long as that takes.
-
-    Args:
-        artifacts: where files come from.
-        features: the feature store.
-        formats: opens a file, by its format.
-    """
+    """Fetches, checks, opens and tries a version; blocks for as long as that takes."""
 
     def __init__(
         self, artifacts: Artifacts, features: OnlineFeatures, formats: Mapping[str, OpenModel]

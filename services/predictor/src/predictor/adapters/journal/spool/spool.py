@@ -44,8 +44,6 @@ class Spool:
     It belongs to one thread at a time; the folder may be shared with other processes.
 
     Args:
-        folder: on a local disk.
-        max_bytes: bound of what it holds.
         on_lost: called with the number of records in a part that turned out to be unreadable.
 
     Raises:
