@@ -22,7 +22,8 @@ from redis.asyncio import Redis
 
 from predictor.adapters.features.redis_connections import RedisConnections
 from predictor.serving.ids import new_id
-from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, naming, shared
+from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, shared
+from predictor.serving.routes.loaded import naming
 from servicekit.kafka import KafkaBus
 
 RECORDS = 1000

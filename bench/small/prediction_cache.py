@@ -29,10 +29,11 @@ from predictor.adapters.features.feast_features import NoFeatures
 from predictor.adapters.models.onnx_model import OnnxModel
 from predictor.adapters.models.skops_model import SkopsPool
 from predictor.adapters.redis_cache import RedisCache
+from predictor.api.native.contract import Instance
+from predictor.domain.admission import Admission
 from predictor.domain.features import Input, Signature
 from predictor.domain.routing import Arm
 from predictor.ports import Model
-from predictor.serving.admission import Admission, Room
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
@@ -54,9 +55,9 @@ class Dropped:
 
     stalled = False
 
-    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+    def write(self, batch: Batch, on_done: Callable[[int, ServicekitError | None], None]) -> int:
         """See `Journal.write`."""
-        done(len(batch.records), None)
+        on_done(len(batch.records), None)
         return len(batch.records)
 
 
@@ -82,11 +83,8 @@ class Load:
         """One question; how long its answer took, in seconds."""
         begun = time.perf_counter()
         await self._answering.predict(
-            model=model,
-            entity=entity,
-            features=ROWS[i % len(ROWS)],
-            event_time=None,
-            prediction_id=None,
+            model,
+            Instance(entity, ROWS[i % len(ROWS)]),
             arrived=begun,
             within=60.0,
             traceparent=None,
@@ -126,9 +124,9 @@ async def measure(models: dict[str, Model], url: str, rounds: int, seconds: floa
         StoredFeatures(NoFeatures(), timeout=1, pause=1),
         Dropped(),
         SystemClock(),
-        Admission(Room(1000)),
+        Admission(1000, now=time.monotonic),
+        PredictionCache(RedisCache(url), timeout=5.0, pause=0.0),
         max_batch=256,
-        cache=PredictionCache(RedisCache(url), timeout=5.0, pause=0.0),
     )
     load = Load(answering)
     for kind in models:

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import cast
 
 from fastapi import FastAPI
 from starlette.routing import Route
+from starlette.types import Lifespan
 
 from event_schemas import RolloutStep
 from predictor.adapters.features.feast_config import redis_online_store
@@ -41,15 +43,15 @@ from predictor.api.native.predict import direct as past_asgi
 from predictor.api.oip.grpc_server import GrpcServer
 from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
 from predictor.api.oip.inference import Inference
+from predictor.domain.admission import Admission
 from predictor.domain.deadlines import Timeouts
-from predictor.ports import Artifacts, KeptScores, OnlineFeatures
-from predictor.serving.admission import Admission, Room
+from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.refusal_limiter import RefusalLimiter
 from predictor.serving.routes.follow_rollout import RolloutFollower
 from predictor.serving.routes.loader import Loader
-from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.shadow import Shadow
 from predictor.serving.stored import StoredFeatures
 from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
@@ -76,103 +78,34 @@ def build(
         bus: carries `rollout.step` and `score.requested` in, and `prediction.logged` out.
         artifacts: default: MLflow.
         features: default: Feast, or none where FEAST_REPO is not set.
-        scores: where the prediction cache lies; default: Redis.
+        scores: keeps the prediction cache; default: Redis.
         clock: default: the machine's.
 
     Raises:
         SpoolUnusableError: the folder of the spool cannot be used.
     """
     clock = clock or SystemClock()
-    aside = IdlePriority(settings.open_patience_seconds)
-    artifacts = artifacts or artifacts_of(settings, aside)
     features = features or _features(settings)
-    skops = SkopsPool(
-        workers=settings.skops_workers,
-        timeout_seconds=settings.skops_timeout_seconds,
-        max_batches=settings.skops_max_batches,
-        trusted_types=settings.skops_trusted_types,
-    )
-    open_onnx = at_idle_priority(OnnxModel, aside, import_runtime)
-    follower = RolloutFollower(
-        lambda: bus.view(RolloutStep.topic()),
-        Loader(artifacts, features, {"onnx": open_onnx, "skops": skops.open}),
-    )
+    skops = _skops(settings)
+    follower = _follower(settings, bus, artifacts, features, skops)
     journal = _journal(settings, bus)
-    shadow: Shadow | None = None
-    if settings.shadow_max_share > 0:
-        budget = Budget(
-            settings.shadow_max_share, settings.shadow_max_queue, settings.shadow_max_load
-        )
-        shadow = Shadow(_stored(features, settings), journal, clock, budget)
-    cache = PredictionCache(
-        scores or RedisCache(settings.cache_url or settings.redis_url),
-        timeout=settings.cache_timeout_seconds,
-        pause=settings.cache_pause_seconds,
-    )
-    answering = Answering(
-        lambda: follower.routes,
-        _stored(features, settings),
-        journal,
-        clock,
-        Admission(
-            Room(
-                settings.max_in_flight,
-                settings.max_model_share,
-                settings.retry_after_seconds,
-                settings.max_retry_after_seconds,
-            )
-        ),
-        max_batch=settings.max_rows,
-        shadow=shadow,
-        cache=cache,
-    )
-    if shadow is not None:
-        shadow.busy = lambda: answering.busy
-
-    limits = Limits(
-        body_bytes=settings.max_body_bytes,
-        entity_characters=settings.max_entity_characters,
-        event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
-        instances=settings.max_instances,
-        retry_after_seconds=settings.retry_after_seconds,
-        timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
-        refusals=RefusalLimiter(settings.max_refusals_per_second),
-    )
-    components: list[Component] = [follower]
-    requested: RequestedScores | None = None
-    if settings.score_requested:
-        requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
-        components.append(
-            RequestedLoop(
-                requested,
-                bus,
-                settings.score_requested_batch,
-                settings.score_requested_member,
-                lambda: follower.tried,
-            )
-        )
+    shadow = _shadow(settings, features, journal, clock)
+    cache = _cache(settings, scores)
+    answering = _answering(settings, follower, features, journal, clock, cache, shadow)
+    limits = _limits(settings)
+    requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
     override = Override(settings.override_token)
     inference = Inference(lambda: follower.routes, answering, clock, limits, override)
-    grpc: GrpcServer | None = None
-    if settings.grpc_port is not None:
-        grpc = GrpcServer(
-            inference,
-            lambda: follower.ready,
-            settings.http_host,
-            settings.grpc_port,
-            shared=settings.workers > 1,
-        )
+    grpc = _grpc(settings, inference, follower)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         journal.start()
         if grpc is not None:
             await grpc.start()
-        if requested is not None:
-            requested.join(asyncio.get_running_loop())
+        requested.join(asyncio.get_running_loop())
         yield
-        if requested is not None:
-            await asyncio.to_thread(requested.leave, settings.log_deadline_seconds)
+        await asyncio.to_thread(requested.leave, settings.log_deadline_seconds)
         if grpc is not None:
             await grpc.stop()
         if shadow is not None:
@@ -183,31 +116,189 @@ def build(
         await cache.close()
         await asyncio.to_thread(skops.close)
 
+    single = Predict(answering, clock, limits, override)
+    by_path = PredictModel(answering, clock, limits, override)
+    api = _http(lifespan, single, by_path, inference, follower)
+    return [follower, *_loops(settings, bus, requested, follower)], api
+
+
+def _follower(
+    settings: PredictorSettings,
+    bus: Bus,
+    artifacts: Artifacts | None,
+    features: OnlineFeatures,
+    skops: SkopsPool,
+) -> RolloutFollower:
+    idle = IdlePriority(settings.open_patience_seconds)
+    formats = {"onnx": at_idle_priority(OnnxModel, idle, import_runtime), "skops": skops.open}
+    loader = Loader(artifacts or artifacts_of(settings, idle), features, formats)
+    return RolloutFollower(lambda: bus.view(RolloutStep.topic()), loader)
+
+
+def _skops(settings: PredictorSettings) -> SkopsPool:
+    return SkopsPool(
+        workers=settings.skops_workers,
+        timeout_seconds=settings.skops_timeout_seconds,
+        max_batches=settings.skops_max_batches,
+        trusted_types=settings.skops_trusted_types,
+    )
+
+
+def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal:
+    """Where the settings want log records to be before an answer goes."""
+    # Acknowledgements are heard on the event loop, which would else fight with a thread.
+    if settings.spooled is None:
+        return BusJournal(
+            bus.sender(polled=True),
+            settings.log_deadline_seconds,
+            early=settings.answer_after == "queue",
+        )
+    spool = Spool(settings.spooled, settings.spool_max_bytes, on_lost=DROPPED.labels("corrupt").inc)
+    sender = bus.sender(polled=True, patient=True)
+    return SpoolJournal(spool, sender, refuse=settings.spool_full == "refuse")
+
+
+def _shadow(
+    settings: PredictorSettings, features: OnlineFeatures, journal: Journal, clock: Clock
+) -> Shadow | None:
+    if settings.shadow_max_share <= 0:
+        return None
+    return Shadow(
+        _stored(settings, features, metered=False),
+        journal,
+        clock,
+        share=settings.shadow_max_share,
+        queue=settings.shadow_max_queue,
+        load=settings.shadow_max_load,
+    )
+
+
+def _cache(settings: PredictorSettings, scores: KeptScores | None) -> PredictionCache:
+    return PredictionCache(
+        scores or RedisCache(settings.cache_url or settings.redis_url),
+        timeout=settings.cache_timeout_seconds,
+        pause=settings.cache_pause_seconds,
+    )
+
+
+def _stored(
+    settings: PredictorSettings, features: OnlineFeatures, *, metered: bool = True
+) -> StoredFeatures:
+    """The feature store behind a circuit breaker of its own."""
+    return StoredFeatures(
+        features,
+        timeout=settings.feature_timeout_seconds,
+        pause=settings.feature_pause_seconds,
+        last_known=settings.last_known_values,
+        metered=metered,
+    )
+
+
+def _features(settings: PredictorSettings) -> OnlineFeatures:
+    """The feature store that the settings name."""
+    if settings.feast_repo is None:
+        return NoFeatures()
+    if settings.feast_online_store is not None:
+        return FeastOnlineFeatures(FeastRegistry(settings.feast_repo, settings.feast_online_store))
+    registry = FeastRegistry(settings.feast_repo, redis_online_store(settings.redis_url))
+    return RedisFeatures(registry, settings.redis_url)
+
+
+def _answering(
+    settings: PredictorSettings,
+    follower: RolloutFollower,
+    features: OnlineFeatures,
+    journal: Journal,
+    clock: Clock,
+    cache: PredictionCache,
+    shadow: Shadow | None,
+) -> Answering:
+    admission = Admission(
+        settings.max_in_flight,
+        settings.max_model_share,
+        settings.retry_after_seconds,
+        settings.max_retry_after_seconds,
+        now=time.monotonic,
+    )
+    stored, most = _stored(settings, features), settings.max_rows
+    return Answering(
+        lambda: follower.routes, stored, journal, clock, admission, cache, shadow, max_batch=most
+    )
+
+
+def _limits(settings: PredictorSettings) -> Limits:
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        entity_characters=settings.max_entity_characters,
+        event_time_ahead_seconds=settings.max_event_time_ahead_seconds,
+        instances=settings.max_instances,
+        retry_after_seconds=settings.retry_after_seconds,
+        timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
+        refusals=RefusalLimiter(settings.max_refusals_per_second),
+    )
+
+
+def _loops(
+    settings: PredictorSettings, bus: Bus, requested: RequestedScores, follower: RolloutFollower
+) -> Sequence[Component]:
+    """What reads requests over Kafka, where they are answered."""
+    if not settings.score_requested:
+        return ()
+    return (
+        RequestedLoop(
+            requested,
+            bus,
+            settings.score_requested_batch,
+            settings.score_requested_member,
+            lambda: follower.tried,
+        ),
+    )
+
+
+def _grpc(
+    settings: PredictorSettings, inference: Inference, follower: RolloutFollower
+) -> GrpcServer | None:
+    if settings.grpc_port is None:
+        return None
+    return GrpcServer(
+        inference,
+        lambda: follower.ready,
+        settings.http_host,
+        settings.grpc_port,
+        shared=settings.workers > 1,
+    )
+
+
+def _http(
+    lifespan: Lifespan[FastAPI],
+    single: Predict,
+    by_path: PredictModel,
+    inference: Inference,
+    follower: RolloutFollower,
+) -> FastAPI:
     api = FastAPI(
         title="Tailrace predictor",
         version="1",
         description="Answers predictions with the champion or the canary, and logs each of them.",
         lifespan=lifespan,
     )
+    infer = Infer(inference)
     for path, endpoint in (
-        (PREDICT, Predict(answering, clock, limits, override)),
-        (PREDICT_MODEL, PredictModel(answering, clock, limits, override)),
-        (INFER, Infer(inference)),
-        (INFER_VERSION, Infer(inference)),
+        (PREDICT, single),
+        (PREDICT_MODEL, by_path),
+        (INFER, infer),
+        (INFER_VERSION, infer),
     ):
         api.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
     api.include_router(pages(follower))
     api.include_router(protocol_pages(inference, lambda: follower.ready))
     api.openapi = lambda: document(api)
-    return components, api
+    return api
 
 
 def shortcut(api: FastAPI) -> Shortcut:
     """The application with a shorter way to the predictions."""
-    return Shortcut(
-        api,
-        [each for each in api.routes if isinstance(each, Route) and each.path in SHORT],
-    )
+    return Shortcut(api, [r for r in api.routes if isinstance(r, Route) and r.path in SHORT])
 
 
 def direct(api: FastAPI) -> Direct:
@@ -222,44 +313,10 @@ def preload(settings: PredictorSettings) -> None:
     _features(settings).warm_up()
 
 
-def artifacts_of(settings: PredictorSettings, aside: IdlePriority | None = None) -> Artifacts:
-    """Where the files of versions come from; `aside` is where they are checked."""
+def artifacts_of(settings: PredictorSettings, idle: IdlePriority | None = None) -> Artifacts:
+    """Where the files of versions come from; `idle` checks them in what is left of the core."""
     return MlflowArtifacts(
         settings.mlflow_tracking_uri,
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
-        aside,
+        idle,
     )
-
-
-def _journal(settings: PredictorSettings, bus: Bus) -> BusJournal | SpoolJournal:
-    """Where the settings want log records to be before an answer goes."""
-    # Acknowledgements are heard on the event loop, which would else fight with a thread.
-    if settings.spooled is None:
-        return BusJournal(
-            bus.sender(polled=True),
-            settings.log_deadline_seconds,
-            early=settings.answer_after == "queue",
-        )
-    spool = Spool(settings.spooled, settings.spool_max_bytes, lost=DROPPED.labels("corrupt").inc)
-    sender = bus.sender(polled=True, patient=True)
-    return SpoolJournal(spool, sender, refuse=settings.spool_full == "refuse")
-
-
-def _stored(features: OnlineFeatures, settings: PredictorSettings) -> StoredFeatures:
-    """The feature store behind a circuit breaker of its own."""
-    return StoredFeatures(
-        features,
-        timeout=settings.feature_timeout_seconds,
-        pause=settings.feature_pause_seconds,
-        last_known=settings.last_known_values,
-    )
-
-
-def _features(settings: PredictorSettings) -> OnlineFeatures:
-    """The feature store that the settings name."""
-    if settings.feast_repo is None:
-        return NoFeatures()
-    if settings.feast_online_store is not None:
-        return FeastOnlineFeatures(FeastRegistry(settings.feast_repo, settings.feast_online_store))
-    registry = FeastRegistry(settings.feast_repo, redis_online_store(settings.redis_url))
-    return RedisFeatures(registry, settings.redis_url)

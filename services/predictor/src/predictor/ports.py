@@ -43,7 +43,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class ChildModel(Protocol):
-    """A model that runs elsewhere, and keeps nobody waiting meanwhile; it is a `Model` as well."""
+    """A model that runs in a child process, beside the event loop; it is a `Model` as well."""
 
     def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float | ModelFailedError]]":
         """Ask for the scores of rows, from any thread; each is a score or a failure.
@@ -96,7 +96,7 @@ class OnlineFeatures(Protocol):
         ...
 
     def close(self) -> Awaitable[None]:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
@@ -120,7 +120,7 @@ class KeptScores(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
@@ -132,12 +132,12 @@ class Journal(Protocol):
         """Whether records wait for longer than the deadline."""
         ...
 
-    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+    def write(self, batch: Batch, on_done: Callable[[int, ServicekitError | None], None]) -> int:
         """Take records; on the event loop, without blocking.
 
         Args:
             batch: they go out in their order.
-            done: called on the loop once, maybe before this returns, unless nothing was taken:
+            on_done: called on the loop once, maybe before this returns, unless nothing was taken:
                 with how many were taken, and None once their predictions may be given, or
                 UnavailableError when they may not.
 

@@ -115,7 +115,7 @@ def test_tritons_parameter_is_heard_in_microseconds(
 def test_a_process_of_its_own_gets_nothing_that_is_too_late(with_store: Any, body: Any) -> None:
     asked: list[Any] = []
 
-    class Elsewhere:
+    class Child:
         def submit(self, rows: Any) -> Any:
             asked.append(rows)
             answered: Future[list[float]] = Future()
@@ -124,7 +124,7 @@ def test_a_process_of_its_own_gets_nothing_that_is_too_late(with_store: Any, bod
 
     with_store.start(feature_timeout_seconds=60).announce()
     version = with_store.follower.routes.by_model["flight_delay"].champion.version
-    object.__setattr__(version, "remote", Elsewhere())
+    object.__setattr__(version, "child", Child())
     with_store.features.delay = 0.1
 
     async def talk(client: httpx.AsyncClient) -> list[int]:

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.domain.errors import CannotAnswerError
-from predictor.domain.features import Gap, Input, Signature
-from predictor.domain.last_known import Known, LastKnown
+from predictor.domain.features import Gap, Input, LastKnown, Signature
 
 CARRIER = Input("carrier", "category")
 TEMP = Input(
@@ -100,10 +99,10 @@ def test_another_row_is_another_value() -> None:
 def test_an_older_value_does_not_replace_a_newer_one() -> None:
     known = LastKnown(10)
     key = ("carrier", "UA", "weather", "t")
-    known.keep(key, Known(2.0, 200.0))
-    known.keep(key, Known(1.0, 100.0))
+    known.keep(key, 2.0, 200.0)
+    known.keep(key, 1.0, 100.0)
     assert known.of(key, 0.0) == 2.0
-    known.keep(key, Known(3.0, 200.0))
+    known.keep(key, 3.0, 200.0)
     assert known.of(key, 0.0) == 3.0, "a correction"
 
 
@@ -118,7 +117,7 @@ def test_what_was_not_asked_for_the_longest_gives_way(
     for keep, n in story:
         key = ("k", n, "v", "f")
         if keep:
-            known.keep(key, Known(float(n), 0.0))
+            known.keep(key, float(n), 0.0)
             used = [*(u for u in used if u != n), n][-most:]
         else:
             assert (known.of(key, 0.0) is not None) == (n in used)

@@ -264,7 +264,7 @@ def test_a_version_in_worker_processes_is_not_asked_twice(cached: Any, body: Any
 
     workers: ChildModel = Workers()
     version = cached.follower.routes.of("flight_delay").champion.version
-    for name in ("scorer", "remote"):
+    for name in ("scorer", "child"):
         object.__setattr__(version, name, workers)
     assert [each["score"] for each in ask(cached, body, body, body)] == [0.25] * 3
     assert workers.asked == 1  # type: ignore[attr-defined]
@@ -285,7 +285,7 @@ def test_what_is_in_the_cache_waits_for_no_worker(cached: Any, body: Any) -> Non
     ask(cached, body)
     workers: Any = Workers()
     version = cached.follower.routes.of("flight_delay").champion.version
-    for name in ("scorer", "remote"):
+    for name in ("scorer", "child"):
         object.__setattr__(version, name, workers)
 
     async def talk(client: httpx.AsyncClient) -> None:

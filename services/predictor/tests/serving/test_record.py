@@ -1,8 +1,5 @@
-import json
 from datetime import UTC, datetime
 
-import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +12,6 @@ from predictor.serving.record import (
     Shared,
     batch_of,
     entry,
-    naming,
     shared,
 )
 from servicekit.bus import Message
@@ -114,17 +110,3 @@ def test_the_events_of_a_prediction_have_ids_that_a_repetition_has_again() -> No
             headers = dict(entry(b"{", each, None, index)[2])
             assert headers["ce_id"] == headers["ce_correlationid"] == wanted.encode()
             assert headers["ce_subject"] == b"p"
-
-
-names = st.lists(st.text(max_size=8), min_size=1, max_size=6, unique=True).map(tuple)
-
-
-@given(names, st.data())
-def test_features_are_logged_under_any_name(of: tuple[str, ...], data: st.DataObject) -> None:
-    row = data.draw(st.lists(st.none() | st.text() | finite, min_size=len(of), max_size=len(of)))
-    assert json.loads(msgspec.json.encode(naming(of)(row))) == dict(zip(of, row, strict=True))
-
-
-@pytest.mark.parametrize("name", ["plain", 'in "quotes"'])
-def test_a_prediction_without_a_row_is_logged_without_features(name: str) -> None:
-    assert msgspec.json.encode(naming((name,))([])) == b"{}"

@@ -5,19 +5,21 @@ import json
 import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from event_schemas.policy import Feature
 from predictor.app import shortcut
 from predictor.domain.errors import CannotAnswerError, ModelFailedError
-from predictor.domain.shadowing import shadowed
+from predictor.domain.shares import is_shadowed
 from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
+from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import LoadedVersion
-from predictor.serving.shadow import Budget, Shadow
+from predictor.serving.shadow import Shadow, rest_after
 from predictor.serving.stored import StoredFeatures
 
 MANY = "/v1/models/flight_delay/predict"
@@ -172,7 +174,7 @@ def _replace_challenger(lab: Any, scorer: Any, monkeypatch: pytest.MonkeyPatch) 
     replaced = LoadedVersion(
         version.model, version.version, version.sha256, version.signature, scorer
     )
-    for name in ("scorer", "remote"):
+    for name in ("scorer", "child"):
         # The version is frozen and shared by route and loader.
         object.__setattr__(version, name, getattr(replaced, name))
 
@@ -267,7 +269,7 @@ def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Any, many: Any) -> 
     shadow(lab, lab.version(2), share=0.5)
     before = dropped("share")
     many(60, lab)
-    wanted = [f"p{i}" for i in range(60) if shadowed(f"p{i}", 0.5)]
+    wanted = [f"p{i}" for i in range(60) if is_shadowed(f"p{i}", 0.5)]
     assert 10 < len(wanted) < 50
     assert [each.prediction_id for each in arms(lab)["shadow"]] == wanted
     assert dropped("share") == before
@@ -363,18 +365,19 @@ def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
 
     def build(log: Log) -> tuple[Shadow, list[Any]]:
         features = StoredFeatures(shadowing.features, timeout=1, pause=1)
-        shadow = Shadow(features, log, shadowing.bus.clock, Budget(1.0, 100, 1.0), rest_seconds=0.0)
+        shadow = Shadow(
+            *(features, log, shadowing.bus.clock),
+            share=1.0,
+            queue=100,
+            load=1.0,
+            rest_seconds=0.0,
+        )
+        now = shadowing.bus.clock.now()
         answered = [
-            SimpleNamespace(
-                route=route,
-                arm=route.champion,
-                prediction_id=f"p{i}",
-                entity="e",
-                event_time=shadowing.bus.clock.now(),
-                traceparent=None,
-                pinned=False,
+            Prediction(
+                *(route, route.champion, route.champion.version),
+                *(f"p{i}", "e", now, 0.0, 1.0, None, None),
                 row=["UA", "EWR", 0.5],
-                error=None,
                 sent=sent,
             )
             for i in range(4)
@@ -388,7 +391,7 @@ def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
     log = Log()
     shadow, answered = trial(log)
     busy = True
-    shadow.busy = lambda: busy
+    shadow.must_wait = lambda: busy
 
     async def session() -> None:
         nonlocal busy
@@ -407,7 +410,7 @@ def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
 def test_it_stops_in_time_and_counts_what_it_leaves(trial: Any) -> None:
     log = Log()
     shadow, answered = trial(log)
-    shadow.busy = lambda: True
+    shadow.must_wait = lambda: True
     before = dropped("stopped")
 
     async def session() -> None:
@@ -430,7 +433,7 @@ def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Any) ->
 
     asyncio.run(session())
     assert [each["sequence"] for each in log.written] == [0, 1, 2]
-    assert shadow.sequence == 3
+    assert shadow.log.sequence == 3
     assert dropped("log") - before == 1
 
 
@@ -447,3 +450,15 @@ def test_a_log_that_stalls_is_left_to_the_answers(trial: Any) -> None:
     asyncio.run(session())
     assert log.written == []
     assert dropped("log") - before == 4
+
+
+@given(st.floats(0, 60), st.floats(0.01, 1), st.floats(0, 1))
+def test_work_takes_no_more_than_its_load(took: float, load: float, least: float) -> None:
+    rest = rest_after(took, load, least)
+    assert rest >= least
+    assert took <= load * (took + rest) * (1 + 1e-9)
+
+
+def test_a_load_of_a_fifth_rests_four_times_as_long() -> None:
+    assert rest_after(0.01, 0.2, 0.002) == pytest.approx(0.04)
+    assert rest_after(0.0001, 0.2, 0.002) == 0.002

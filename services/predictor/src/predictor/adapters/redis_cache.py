@@ -9,15 +9,9 @@ from servicekit.errors import UnavailableError
 
 
 class RedisCache:
-    """See `KeptScores`."""
+    """See `KeptScores`; an answer that takes longer than `timeout` seconds has failed."""
 
     def __init__(self, url: str, timeout: float = 1.0) -> None:
-        """Connects at the first read.
-
-        Args:
-            url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
-            timeout: seconds after which a connection or an answer has failed.
-        """
         self._redis = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
 
     async def get(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:

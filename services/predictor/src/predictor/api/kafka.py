@@ -16,7 +16,8 @@ from event_schemas import ScoreRequested
 from predictor.api.native.contract import Instance, check
 from predictor.api.native.predict import Limits
 from predictor.domain.errors import BadRequestError, CannotAnswerError
-from predictor.serving.answering import Answering, Prediction
+from predictor.serving.answering import Answering
+from predictor.serving.prediction import Prediction
 from predictor.serving.routes.follow_rollout import LoadFailure
 from servicekit.bus import Bus
 from servicekit.clock import Clock
@@ -110,7 +111,7 @@ class RequestedScores:
 
     def _can_answer(self, model: str) -> None:
         try:
-            self._answering.known(model)
+            self._answering.require_route(model)
         except CannotAnswerError as error:
             failure = self._failures().get(model)
             if failure is not None and not failure.will_retry:
@@ -133,7 +134,7 @@ class RequestedScores:
         left = len(batch)
         failure: Exception | None = None
 
-        def told(prediction: Prediction) -> None:
+        def on_done(prediction: Prediction) -> None:
             nonlocal left, failure
             left -= 1
             failure = failure or prediction.failure
@@ -143,18 +144,15 @@ class RequestedScores:
         arrived = time.perf_counter()
         try:
             for model, count in Counter(each.model for each in batch).items():
-                self._answering.make_room(model, count)
+                self._answering.require_room(model, count)
             for model, instance, traceparent in batch:
                 self._answering.submit(
-                    model=model,
-                    entity=instance.entity_id,
-                    features=instance.features,
-                    event_time=instance.event_time,
-                    prediction_id=instance.prediction_id,
+                    model,
+                    instance,
                     arrived=arrived,
                     within=math.inf,
                     traceparent=traceparent,
-                    told=told,
+                    on_done=on_done,
                     sampled=False,  # its record is its answer
                 )
         except CannotAnswerError as error:

@@ -1,6 +1,7 @@
 """What requests that came together can share: one read of the store, one run a version."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from predictor.domain.features import Ref, Signature, Value
@@ -9,20 +10,18 @@ J = TypeVar("J")
 K = TypeVar("K")
 
 
+@dataclass(slots=True, eq=False)
 class Lookup:
     """One read of the store: the wanted fields of the rows that a join key's values find."""
 
-    __slots__ = ("refs", "values")
-
-    def __init__(self) -> None:
-        self.refs: dict[Ref, None] = {}
-        self.values: dict[Value, None] = {}
+    refs: dict[Ref, None] = field(default_factory=dict)
+    values: dict[Value, None] = field(default_factory=dict)
 
 
 def lookups(rows: Iterable[tuple[Signature, Sequence[Value]]]) -> dict[str, Lookup]:
     """What to read for some rows, by join key, each field and each value once.
 
-    A row whose join key is missing finds nothing, and asks for nothing.
+    A row whose join key is missing finds nothing, and reads nothing.
     """
     wanted: dict[str, Lookup] = {}
     for signature, row in rows:

@@ -19,8 +19,8 @@ def score_key(model: str, version: str, sha256: str, entity: str, row: Sequence[
     that the score depends on, the digest of the model's file included. `repr` tells any two values
     apart, numbers by their last bit, so two rows share a name only where a hash of 128 bits does.
     """
-    told = repr((model, version, sha256, entity, *row)).encode()
-    digest = blake2b(told, digest_size=16).hexdigest()
+    described = repr((model, version, sha256, entity, *row)).encode()
+    digest = blake2b(described, digest_size=16).hexdigest()
     return f"{PREFIX}{model}:{version}:{digest}".encode()
 
 

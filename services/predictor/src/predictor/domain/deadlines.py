@@ -43,7 +43,7 @@ def seconds(text: str) -> float:
 
 
 def too_late(took: float) -> DeadlineError:
-    """What a caller hears whose request has waited for longer than it may, in seconds."""
+    """The refusal of a request that waited for so many seconds, longer than it may."""
     return DeadlineError(
         "deadline",
         f"no answer within {took:.3g} s, which is the deadline of this request: try again in a"

@@ -1,9 +1,9 @@
 """Why a request gets no prediction, and why a version cannot be loaded.
 
-    RefusalError                 the caller hears of it
+    RefusalError                 the caller gets it as its answer
     ├── BadRequestError          the request has to change
     │   └── UnknownModelError    names a model that nobody routes
-    ├── NotAllowedError          this caller may not ask for it
+    ├── NotAllowedError          this caller may not do that
     │   └── UnauthenticatedError nobody knows who asks
     └── CannotAnswerError        the request is fine; it may work later, or on another replica
         ├── ModelFailedError     the version itself broke on this row

@@ -1,12 +1,12 @@
 """What a model sees: the caller's values checked, stored values added, gaps filled."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError, shown
-from predictor.domain.last_known import Key, Known, LastKnown
 
 FLOAT32_MAX = 3.4028234663852886e38
 """Largest number that a model's float32 input can hold; beyond it the model would see infinity."""
@@ -41,6 +41,43 @@ Ref = tuple[str, str]
 """View and field of a stored value."""
 Stored = Mapping[tuple[str, Value], Mapping[Ref, Cell]]
 """What the store gave: cells by join key and its value; a row that it lacks is absent."""
+
+
+Key = tuple[str, Value, str, str]
+"""Names a stored value: join key, its value, view and field."""
+
+
+class LastKnown:
+    """The last known values of inputs that may have them when the store has none.
+
+    It keeps so many; those that were not asked for the longest are dropped.
+    """
+
+    __slots__ = ("_cells", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._cells: OrderedDict[Key, tuple[float | str, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def keep(self, key: Key, value: float | str, written_at: float) -> None:
+        """Remember a value, unless a newer one is known."""
+        before = self._cells.get(key)
+        if before is None or written_at >= before[1]:
+            self._cells[key] = value, written_at
+        self._cells.move_to_end(key)
+        if len(self._cells) > self._most:
+            self._cells.popitem(last=False)
+
+    def of(self, key: Key, oldest: float) -> float | str | None:
+        """The value that is known, unless it was written before `oldest`."""
+        known = self._cells.get(key)
+        if known is None or known[1] < oldest:
+            return None
+        self._cells.move_to_end(key)
+        return known[0]
 
 
 class Gap(NamedTuple):
@@ -252,7 +289,7 @@ def _remember(each: Input, key: Key, cell: Cell | None, last_known: LastKnown) -
     if cell is not None and cell[0] is not None:
         value, _ = _taken(each, cell[0])
         if value is not None:
-            last_known.keep(key, Known(value, cell[1]))
+            last_known.keep(key, value, cell[1])
 
 
 def _number(name: str, value: object) -> float:
@@ -261,11 +298,7 @@ def _number(name: str, value: object) -> float:
     elif type(value) is int:  # a bool is an int to isinstance, and no number to a caller
         number = float(value) if abs(value) <= FLOAT32_MAX else math.inf
     else:
-        raise BadRequestError(
-            "wrong_type",
-            f"feature {name!r} is a number, got {shown(value)}: send a JSON number",
-            f"features.{name}",
-        )
+        raise _wrong_type(name, "number", "number", value)
     if not abs(number) <= FLOAT32_MAX:
         raise BadRequestError(
             "out_of_range",
@@ -277,12 +310,13 @@ def _number(name: str, value: object) -> float:
 
 def _text(name: str, value: object) -> str:
     if type(value) is not str:
-        raise BadRequestError(
-            "wrong_type",
-            f"feature {name!r} is a category, got {shown(value)}: send a JSON string",
-            f"features.{name}",
-        )
+        raise _wrong_type(name, "category", "string", value)
     return value
+
+
+def _wrong_type(name: str, kind: str, json: str, value: object) -> BadRequestError:
+    text = f"feature {name!r} is a {kind}, got {shown(value)}: send a JSON {json}"
+    return BadRequestError("wrong_type", text, f"features.{name}")
 
 
 def _unavailable(each: Input, reason: str, key: Value) -> CannotAnswerError:

@@ -68,7 +68,7 @@ class Routes(Generic[V]):
     """The routes of all models; a change makes a new object.
 
     Attributes:
-        by_model: What is in force.
+        by_model: Routes that requests take.
         announced: Models that have a rollout, and no version that is loaded yet.
     """
 

@@ -15,7 +15,12 @@ T = TypeVar("T")
 
 
 class Breaker:
-    """A circuit breaker: an outage costs few requests a wait."""
+    """A circuit breaker: an outage costs few requests a wait.
+
+    Args:
+        timeout: seconds after which an answer does not count any more.
+        pause: seconds without a question after one that failed.
+    """
 
     def __init__(
         self,
@@ -26,15 +31,6 @@ class Breaker:
         pause: float,
         now: Callable[[], float],
     ) -> None:
-        """Closed.
-
-        Args:
-            name: of what is asked, for the log.
-            failures: counts what failed.
-            timeout: seconds after which an answer does not count any more.
-            pause: seconds without a question after one that failed.
-            now: monotonic seconds.
-        """
         self._name = name
         self._failures = failures
         self._timeout = timeout

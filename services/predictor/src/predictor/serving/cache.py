@@ -1,39 +1,29 @@
 """Gives a score again, where the policy of a version allows it.
 
-An outage is a miss: it is counted, the model runs, and no caller hears of it.
+An outage is a miss: it is counted, the model runs, and no caller notices.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from predictor.domain.caching import packed, score_key, unpacked
-from predictor.domain.errors import RefusalError
-from predictor.domain.features import Value
 from predictor.ports import KeptScores
 from predictor.serving.breaker import Breaker
 from predictor.serving.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
-from predictor.serving.routes.loaded import LoadedVersion
+from predictor.serving.prediction import Prediction
 
-
-class Cacheable(Protocol):
-    """A prediction whose row is filled."""
-
-    version: LoadedVersion
-    entity: str
-    row: list[Value]
-    score: float | None
-    error: RefusalError | None
-    cached: bool
-
-
-Misses = Sequence[tuple[bytes, Cacheable]]
+Misses = Sequence[tuple[bytes, Prediction]]
 """Predictions whose scores were not there, each with the name that it would have."""
 
 
 class PredictionCache:
-    """Scores behind a circuit breaker."""
+    """Scores behind a circuit breaker.
+
+    Args:
+        timeout: seconds after which a read or a write has failed.
+        pause: seconds without either after one that failed.
+    """
 
     def __init__(
         self,
@@ -43,20 +33,12 @@ class PredictionCache:
         pause: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Asks when it is asked.
-
-        Args:
-            kept: where the scores lie.
-            timeout: seconds after which a read or a write has failed.
-            pause: seconds without either after one that failed.
-            now: monotonic seconds.
-        """
         self._kept = kept
         self._breaker = Breaker(
             "the prediction cache", CACHE_FAILURES, timeout=timeout, pause=pause, now=now
         )
 
-    async def look_up(self, batch: Sequence[Cacheable]) -> Misses:
+    async def look_up(self, batch: Sequence[Prediction]) -> Misses:
         """Give predictions the scores that are there; returns those that may be kept later."""
         asked = [
             (_key(each), each)
@@ -69,7 +51,7 @@ class PredictionCache:
         found = await self._breaker.ask(lambda: self._kept.get(keys))
         if found is None:
             found = [None] * len(asked)
-        misses: list[tuple[bytes, Cacheable]] = []
+        misses: list[tuple[bytes, Prediction]] = []
         for (key, each), data in zip(asked, found, strict=True):
             each.score = unpacked(key, data)
             each.cached = each.score is not None
@@ -89,11 +71,11 @@ class PredictionCache:
             await self._breaker.ask(lambda: self._kept.put(entries))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._kept.close()
 
 
-def _key(each: Cacheable) -> bytes:
+def _key(each: Prediction) -> bytes:
     version = each.version
     return score_key(version.model, version.version, version.sha256, each.entity, each.row)
 

@@ -1,19 +1,24 @@
-"""Encodes `prediction.logged`, without building its Pydantic model for each request.
+"""Numbers and encodes `prediction.logged`, without building its Pydantic model for each request.
 
 The bytes mean the same as those of `servicekit.cloudevents.encode`; a test holds the two together.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from event_schemas import PredictionLogged
-from predictor.domain.features import Value
+from predictor.ports import Journal
+from predictor.serving.prediction import Prediction
 from servicekit.bus import Batch, Headers
+from servicekit.clock import Clock
 from servicekit.cloudevents import SPEC_VERSION
+from servicekit.errors import ServicekitError
 from servicekit.event import derived_id
 
 SOURCE = "/tailrace/predictor"
@@ -44,7 +49,7 @@ class Logged(msgspec.Struct, omit_defaults=True):
     prediction_id: str
     entity: str
     features: Any
-    """From `naming`, or a dictionary."""
+    """From `LoadedVersion.name_values`, or a dictionary."""
     score: float | None
     event_time: datetime
     latency: Latency
@@ -78,24 +83,8 @@ def batch_of(entries: Sequence[Entry], now: datetime) -> Batch:
         entries: from `entry`.
         now: wall time, `ce_time` of them all.
     """
-    time = now.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
-    return Batch(_TOPIC, (*_FIXED, ("ce_time", time)), entries)
-
-
-@lru_cache(maxsize=256)
-def naming(names: tuple[str, ...]) -> Callable[[Sequence[Value]], Any]:
-    """What gives the values of a model's inputs their names for the log; no values have none.
-
-    A structure is made and encoded in half the time of a dictionary. The versions of a model mostly
-    have the same inputs, and so the same structure: a type that is dropped is never freed once it
-    was frozen (`gc.freeze`).
-    """
-    fields = [f"f{number}" for number in range(len(names))]
-    try:
-        named = msgspec.defstruct("Features", fields, rename=dict(zip(fields, names, strict=True)))
-    except ValueError:  # a name that JSON has to escape
-        return lambda row: dict(zip(names, row, strict=False))
-    return lambda row: named(*row) if row else {}
+    moment = now.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+    return Batch(_TOPIC, (*_FIXED, ("ce_time", moment)), entries)
 
 
 @lru_cache(maxsize=256)
@@ -125,3 +114,66 @@ def entry(shared: bytes, logged: Logged, traceparent: str | None, index: int = 0
     if traceparent is not None:
         headers = (*headers, ("traceparent", traceparent.encode()))
     return key, shared + _encode(logged)[1:], headers
+
+
+class PredictionLog:
+    """Numbers predictions, and gives their records to the journal.
+
+    What challengers score in shadow has ids and numbers of its own, and no caller's time.
+    """
+
+    def __init__(self, journal: Journal, clock: Clock, *, shadow: bool = False) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._shadow = shadow
+        self._replica = str(uuid4())
+        """Names this process, and these numbers, in the log."""
+        self.sequence = 0
+        """Number of the next record; one that the journal does not take gives its number back."""
+
+    def record(
+        self,
+        batch: Sequence[Prediction],
+        on_done: Callable[[int, ServicekitError | None], None],
+    ) -> int:
+        """See `Journal.write`."""
+        entries = self._entries(batch)
+        self.sequence += len(batch)
+        sent = self._journal.write(batch_of(entries, self._clock.now()), on_done)
+        self.sequence -= len(batch) - sent
+        return sent
+
+    def _entries(self, batch: Sequence[Prediction]) -> list[Entry]:
+        now = time.perf_counter()
+        shadow, index = self._shadow, int(self._shadow)
+        entries: list[Entry] = []
+        for sequence, each in enumerate(batch, self.sequence):
+            route, version, error = each.route, each.version, each.error
+            of_arm = shared(
+                route.model,
+                version.version,
+                "shadow" if shadow else each.arm.name,
+                route.weight,
+                route.salt,
+                route.rollout_id,
+            )
+            logged = Logged(
+                prediction_id=each.prediction_id,
+                entity=each.entity,
+                features=version.name_values(each.row),
+                score=each.score,
+                event_time=each.event_time,
+                latency=Latency(
+                    each.features_ms,
+                    each.inference_ms,
+                    each.features_ms + each.inference_ms if shadow else (now - each.arrived) * 1000,
+                ),
+                error=None if error is None else f"{error.code}: {error.message}",
+                replica=self._replica,
+                sequence=sequence,
+                pinned=each.pinned,
+                sampling_rate=each.sampling_rate,
+                cache_hit=each.cached,
+            )
+            entries.append(entry(of_arm, logged, each.traceparent, index))
+        return entries

@@ -17,15 +17,9 @@ BURST_SECONDS = 0.1
 
 
 class RefusalLimiter:
-    """A queue of refusals, which is drained at a rate; for one event loop."""
+    """A queue of refusals, which is drained at a rate, 0 for no bound; for one event loop."""
 
     def __init__(self, per_second: int, now: Callable[[], float] = time.monotonic) -> None:
-        """Nothing waits.
-
-        Args:
-            per_second: refusals in a second; 0 for no bound.
-            now: monotonic seconds.
-        """
         self._per_second = per_second
         self._most = max(1.0, per_second * BURST_SECONDS)
         """Allowed at once: what was not sent in a quiet time is not made up for."""
@@ -40,10 +34,7 @@ class RefusalLimiter:
 
     def send(self, refusal: Callable[[], None]) -> None:
         """Send a refusal now, or when it is its turn; on the event loop."""
-        if not self._per_second:
-            refusal()
-            return
-        if not self._waiting and self._allows():
+        if not self._per_second or (not self._waiting and self._allows()):
             refusal()
             return
         self._waiting.append(refusal)
@@ -51,7 +42,7 @@ class RefusalLimiter:
             asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
 
     async def turn(self) -> None:
-        """Wait until it is one's turn."""
+        """Wait until a refusal may be sent."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.send(lambda: None if turn.done() else turn.set_result(None))
         await turn

@@ -1,16 +1,15 @@
-"""Fills the rows of predictions and runs their versions over them, in this process."""
+"""Runs versions over the rows of predictions, in this process or in child processes."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
 
 from predictor.domain.answer import probability
-from predictor.domain.batching import grouped
-from predictor.domain.errors import CannotAnswerError, ModelFailedError, RefusalError
-from predictor.domain.features import Gap, Stored, Value
-from predictor.domain.last_known import LastKnown
+from predictor.domain.errors import CannotAnswerError, ModelFailedError
+from predictor.domain.features import Value
+from predictor.ports import ChildModel
+from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import LoadedVersion
 
 log = logging.getLogger(__name__)
@@ -19,76 +18,62 @@ Outcome = float | CannotAnswerError
 """The probability of the positive class, or why there is none."""
 
 
-class Scored(Protocol):
-    """What is scored: a row that gets a score or an error."""
-
-    version: LoadedVersion
-    row: list[Value]
-    score: float | None
-    error: RefusalError | None
-    inference_ms: float
-
-
-class Filled(Scored, Protocol):
-    """What is filled: a row, asked about at a time."""
-
-    event_time: datetime
+def score(batch: Iterable[Prediction]) -> None:
+    """Give each row that this process scores a score or an error, in one run a version."""
+    for version, group in _unscored(batch).items():
+        if version.child is None:
+            started = time.perf_counter()
+            found = outcomes(version, [each.row for each in group])
+            _give(version, group, found, time.perf_counter() - started)
 
 
-def fill(
-    batch: Iterable[Filled], stored: Stored | None, last_known: LastKnown
-) -> list[tuple[str, Gap]]:
-    """Put the stored values into the rows, or why that cannot be; the gaps, by model.
-
-    Args:
-        batch: changed in place.
-        stored: what the store gave; None when it could not be read.
-        last_known: values for inputs that may have the last known one.
-    """
-    gaps: list[tuple[str, Gap]] = []
-    for each in batch:
-        signature = each.version.signature
-        if each.error is not None or not signature.lookups:
-            continue
-        missing: list[Gap] = []
-        try:
-            known = last_known if signature.remembers else None
-            signature.fill(each.row, stored, each.event_time.timestamp(), missing, known)
-        except RefusalError as refusal:
-            each.error = refusal
-        gaps += [(each.version.model, gap) for gap in missing]
-    return gaps
+async def score_in_children(batch: Iterable[Prediction]) -> None:
+    """Give each row that a child process scores a score or an error; the versions run at once."""
+    await asyncio.gather(
+        *(
+            _score_in_child(version, version.child, group)
+            for version, group in _unscored(batch).items()
+            if version.child is not None
+        )
+    )
 
 
-def score(batch: Iterable[Scored]) -> None:
-    """Give each row with neither score nor error one of them, in one run a version."""
-    for version, group in unscored(batch).items():
-        started = time.perf_counter()
-        found = outcomes(version, [each.row for each in group])
-        give(version, group, found, time.perf_counter() - started)
+async def _score_in_child(
+    version: LoadedVersion, child: ChildModel, group: Sequence[Prediction]
+) -> None:
+    started = time.perf_counter()
+    try:
+        answers = await asyncio.wrap_future(child.submit([each.row for each in group]))
+    except CannotAnswerError as refusal:  # also a batch that was lost with its process
+        answers = [refusal] * len(group)
+    _give(version, group, list(map(_checked, answers)), time.perf_counter() - started)
 
 
-def unscored(batch: Iterable[Scored]) -> dict[LoadedVersion, list[Scored]]:
+def _unscored(batch: Iterable[Prediction]) -> dict[LoadedVersion, list[Prediction]]:
     """What has neither score nor error, by version."""
-    return grouped((p.version, p) for p in batch if p.error is None and p.score is None)
+    groups: dict[LoadedVersion, list[Prediction]] = {}
+    for each in batch:
+        if each.error is None and each.score is None:
+            groups.setdefault(each.version, []).append(each)
+    return groups
 
 
 def outcomes(version: LoadedVersion, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
     """What a version says of each row, in one run; one that breaks it fails alone."""
     try:
-        return [checked(given) for given in version.scorer.scores(rows)]
+        return [_checked(given) for given in version.scorer.scores(rows)]
     except CannotAnswerError:
         return [_alone(version, row) for row in rows]
 
 
 def _alone(version: LoadedVersion, row: Sequence[Value]) -> Outcome:
     try:
-        return checked(version.scorer.scores([row])[0])
+        return _checked(version.scorer.scores([row])[0])
     except CannotAnswerError as error:
         return error
 
 
-def checked(given: Outcome) -> Outcome:
+def _checked(given: Outcome) -> Outcome:
     """What a model gave, held to be a probability."""
     try:
         return given if isinstance(given, CannotAnswerError) else probability(given)
@@ -96,8 +81,8 @@ def checked(given: Outcome) -> Outcome:
         return failure
 
 
-def give(
-    version: LoadedVersion, group: Sequence[Scored], found: Sequence[Outcome], seconds: float
+def _give(
+    version: LoadedVersion, group: Sequence[Prediction], found: Sequence[Outcome], seconds: float
 ) -> None:
     """Write down what came of the rows of a version, and how long its run took."""
     for each, outcome in zip(group, found, strict=True):

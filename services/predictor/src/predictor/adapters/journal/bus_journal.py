@@ -13,6 +13,8 @@ from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
 
 log = logging.getLogger(__name__)
 
+OnDone = Callable[[int, ServicekitError | None], None]
+
 POLL_SECONDS = 0.001
 """uvloop's timers are no finer."""
 
@@ -20,9 +22,13 @@ POLL_SECONDS = 0.001
 class BusJournal:
     """Sends through a `Sender`; one wake-up of the event loop a batch.
 
-    A record that was sent stays this journal's task: when the brokers do not take it within the
-    sender's time it is sent again, so that no number of the sequence is left out unless the process
-    ends first. While a batch waits for longer than the deadline, the journal is `stalled`.
+    A record that the brokers do not take within the sender's time is sent again, so that no number
+    of the sequence is missing unless the process ends first. While a batch waits for longer than
+    the deadline, the journal is `stalled`.
+
+    Args:
+        deadline: seconds after which a batch counts as not acknowledged.
+        early: whether a batch counts as done once it is queued.
     """
 
     def __init__(
@@ -34,15 +40,6 @@ class BusJournal:
         retry_seconds: float = 0.5,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Sends when told to.
-
-        Args:
-            sender: where records go.
-            deadline: seconds after which a batch counts as not acknowledged.
-            early: whether a batch counts as done once it is queued.
-            retry_seconds: wait before a record that failed is sent again.
-            poll_seconds: between two looks for acknowledgements, while any is awaited.
-        """
         self._sender = sender
         self._early = early
         self._deadline = deadline
@@ -65,16 +62,11 @@ class BusJournal:
         """Records that failed and wait to be sent again."""
         return len(self._failed)
 
-    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+    def write(self, batch: Batch, on_done: OnDone) -> int:
         """See `Journal.write`."""
-        return self._send(tuple(batch.split()), done, self._deadline)
+        return self._send(tuple(batch.split()), on_done, self._deadline)
 
-    def _send(
-        self,
-        records: Sequence[Record],
-        done: Callable[[int, ServicekitError | None], None],
-        deadline: float,
-    ) -> int:
+    def _send(self, records: Sequence[Record], on_done: OnDone, deadline: float) -> int:
         futures: list[Future[None]] = []
         try:
             for record in records:
@@ -83,9 +75,9 @@ class BusJournal:
             log.warning("the log of predictions takes no more: %s", error)
         if futures:
             if self._early:
-                done(len(futures), None)
-                done = _nothing
-            _Batch(self, records, futures, done, deadline)
+                on_done(len(futures), None)
+                on_done = _ignore
+            _Batch(self, records, futures, on_done, deadline)
             self._under_way += 1
             if not self._polling:
                 self._polling = True
@@ -93,10 +85,10 @@ class BusJournal:
         return len(futures)
 
     def start(self) -> None:
-        """Nothing waits from before."""
+        """See `SpoolJournal.start`; here no record waits from before."""
 
     def stop(self) -> None:
-        """Begin nothing more; on the event loop, before `close`."""
+        """Stop sending again; on the event loop, before `close`."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -111,15 +103,15 @@ class BusJournal:
             asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
 
     def arrived(self) -> None:
-        """A batch is settled."""
+        """Count a batch that has all its acknowledgements or failures."""
         self._under_way -= 1
 
     def overdue(self, change: int) -> None:
-        """A batch passed its deadline (+1), or such a batch has come in after all (-1)."""
+        """Count a batch that passed its deadline (+1), or that such a batch arrived (-1)."""
         self._overdue += change
 
     def again(self, record: Record) -> None:
-        """Take back a record that the brokers did not take."""
+        """Send a record again that the brokers did not take."""
         self._failed.append(record)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._retry_seconds, self._resend)
@@ -129,13 +121,13 @@ class BusJournal:
         records, self._failed = list(self._failed), deque()
         log.warning("sending %d predictions again that the brokers did not take", len(records))
         # Late from the start: new predictions wait until the old ones are written.
-        sent = self._send(records, _nothing, deadline=0)
+        sent = self._send(records, _ignore, deadline=0)
         for record in records[sent:]:
             self.again(record)
 
 
-def _nothing(sent: int, error: ServicekitError | None) -> None:
-    """For a batch whose end was told already."""
+def _ignore(sent: int, error: ServicekitError | None) -> None:
+    """For a batch that counts as done already."""
 
 
 class _Batch:
@@ -146,12 +138,12 @@ class _Batch:
         journal: BusJournal,
         records: Sequence[Record],
         futures: Sequence["Future[None]"],
-        done: Callable[[int, ServicekitError | None], None],
+        on_done: OnDone,
         deadline: float,
     ) -> None:
         self._journal = journal
         self._records = records
-        self._done: Callable[[int, ServicekitError | None], None] | None = done
+        self._on_done: OnDone | None = on_done
         self._left = self._sent = len(futures)
         self._errors: dict[int, BaseException] = {}
         self._lock = threading.Lock()
@@ -166,7 +158,7 @@ class _Batch:
             future.add_done_callback(partial(self._delivered, i))
 
     def _delivered(self, i: int, future: "Future[None]") -> None:
-        """On whichever thread hears it, the loop's or one that flushes; the last wakes the loop."""
+        """Runs on the thread of the loop or on one that flushes; the last wakes the loop."""
         error = future.exception()
         with self._lock:
             if error is not None:
@@ -174,9 +166,9 @@ class _Batch:
             self._left -= 1
             last = self._left == 0
         if last and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._settle)
+            self._loop.call_soon_threadsafe(self._finish)
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
         self._journal.arrived()
         if self._timer is not None:
             self._timer.cancel()
@@ -189,14 +181,14 @@ class _Batch:
                 self._journal.again(self._records[i])
             else:
                 log.error("a prediction can never be logged: %s", cause)
-        self._tell(error)
+        self._end(error)
 
     def _expire(self) -> None:
         self._late = True
         self._journal.overdue(+1)
-        self._tell(UnavailableError("the brokers did not acknowledge the prediction in time"))
+        self._end(UnavailableError("the brokers did not acknowledge the prediction in time"))
 
-    def _tell(self, error: ServicekitError | None) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(self._sent, error)
+    def _end(self, error: ServicekitError | None) -> None:
+        on_done, self._on_done = self._on_done, None
+        if on_done is not None:
+            on_done(self._sent, error)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from predictor.adapters.journal.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, SPOOL_LIMIT
 from predictor.adapters.journal.spool.errors import NotSpooledError
 from predictor.adapters.journal.spool.frames import Frame
-from predictor.adapters.journal.spool.spool import Place, Spool
+from predictor.adapters.journal.spool.spool import Spool, SpoolPosition
 from predictor.workers.shared_metrics import observe
 from servicekit.bus import Batch, Headers, Sender
 from servicekit.errors import ServicekitError, UnavailableError
@@ -26,10 +27,21 @@ _decode = msgspec.msgpack.Decoder(
 
 
 class SpoolJournal:
-    """A batch is done when the spool has it; sending it is the journal's own affair.
+    """A batch is done when the spool has it; the journal sends it later, by itself.
 
-    Batches are sent in their order, and a place in the spool counts as delivered when all before it
-    is. When one fails, all from it on are sent again, for which the readers of events are made.
+    Batches are sent in their order, and a position in the spool counts as delivered when all before
+    it is. When one fails, all from it on are sent again, for which the readers of events are made.
+
+    Args:
+        sender: a patient, polled one.
+        refuse: whether a prediction that cannot be spooled is refused; otherwise it is given, and
+            missing in the log.
+        pump_seconds: between two looks for what can be sent and what was acknowledged.
+        pump_bytes: how much is sent at one look: the event loop waits for as long.
+        max_under_way: records that may wait for an acknowledgement, and as many that are remembered
+            until they are sent; those beyond are read back from the spool.
+        retry_seconds: wait after the spool took no more, or the brokers refused something.
+        adopt_seconds: between two looks for spools of processes that ended.
     """
 
     def __init__(
@@ -45,22 +57,6 @@ class SpoolJournal:
         adopt_seconds: float = 60.0,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Sends what an earlier process left as soon as it is started.
-
-        Args:
-            spool: of this process.
-            sender: a patient, polled one.
-            refuse: whether a prediction that cannot be spooled is refused; otherwise it is given,
-                and missing in the log.
-            pump_seconds: between two looks for what can be sent and what was acknowledged, while
-                anything waits.
-            pump_bytes: how much is sent at one look: the event loop waits for as long.
-            max_under_way: records that may wait for an acknowledgement, and as many that are
-                remembered until they are sent; those beyond are read back from the spool.
-            retry_seconds: wait after the spool took no more, or the brokers refused something.
-            adopt_seconds: between two looks for what other processes left behind.
-            wall: seconds since 1970.
-        """
         self._spool = spool
         self._sender = sender
         self._refuse = refuse
@@ -78,7 +74,7 @@ class SpoolJournal:
         self._not_before = 0.0
         """When the brokers are tried again after they refused something."""
         self._refuse_until = 0.0
-        self._told_until = 0.0
+        self._quiet_until = 0.0
         self._pumping: asyncio.TimerHandle | None = None
         self._adopting: asyncio.TimerHandle | None = None
         SPOOL_LIMIT.set(spool.max_bytes)
@@ -91,21 +87,21 @@ class SpoolJournal:
         return self._refuse and time.monotonic() < self._refuse_until
 
     def start(self) -> None:
-        """Begin to send; on the event loop."""
+        """Begin to send, first what an earlier process left; on the event loop."""
         self._pump()
         self._adopt()
 
-    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+    def write(self, batch: Batch, on_done: Callable[[int, ServicekitError | None], None]) -> int:
         """See `Journal.write`."""
         count = len(batch.records)
         payload = _encode((batch.topic, batch.headers, batch.records))
         written_ms = int(self._wall() * 1000)
-        known_to = self._next[-1].place if self._next else self._spool.read_from
-        follows = known_to == self._spool.end
+        remembered_to = self._next[-1].position if self._next else self._spool.read_from
+        follows = remembered_to == self._spool.end
         try:
             self._spool.append(payload, count, written_ms)
         except NotSpooledError as error:
-            self._tell(error)
+            self._log_failure(error)
             if self._refuse:
                 self._refuse_until = time.monotonic() + self._retry_seconds
                 return 0
@@ -116,14 +112,14 @@ class SpoolJournal:
                 self._records_next += count
             if self._pumping is None:
                 self._later(self._pump_seconds)
-        done(count, None)
+        on_done(count, None)
         return count
 
-    def _tell(self, error: NotSpooledError) -> None:
-        """Log it, but not a thousand times a second."""
+    def _log_failure(self, error: NotSpooledError) -> None:
+        """Log at most one failure in ten seconds."""
         now = time.monotonic()
-        if now >= self._told_until:
-            self._told_until = now + 10
+        if now >= self._quiet_until:
+            self._quiet_until = now + 10
             log.error("%s: %s", "refusing" if self._refuse else "not logging", error)
 
     def _later(self, seconds: float) -> None:
@@ -132,7 +128,7 @@ class SpoolJournal:
     def _pump(self) -> None:
         self._pumping = None
         try:
-            self._move()
+            self._send_next()
         except OSError as error:
             log.error("reading the spool %s: %s", self._spool.folder, error)
             self._later(self._retry_seconds)
@@ -140,8 +136,8 @@ class SpoolJournal:
         if self._spool.waiting_bytes:
             self._later(self._pump_seconds)
 
-    def _move(self) -> None:
-        """Hear what has arrived, then send what may be sent."""
+    def _send_next(self) -> None:
+        """Take acknowledgements, then send what may be sent."""
         self._sender.poll()
         self._take_acknowledged()
         if any(sent.failed for sent in self._under_way):
@@ -155,7 +151,7 @@ class SpoolJournal:
                     break
         if not self._under_way:
             # Damaged parts are passed over without being sent.
-            self._spool.deliver(self._spool.read_from)
+            self._spool.mark_delivered(self._spool.read_from)
 
     def _ahead(self) -> Iterator["_Spooled"]:
         """The next batches, about so many bytes as are sent at one look."""
@@ -163,12 +159,12 @@ class SpoolJournal:
         while self._next and left > 0:
             each = self._next.popleft()
             self._records_next -= len(each.batch.records)
-            self._spool.skip_to(each.place)
+            self._spool.read_from = each.position
             left -= each.size
             yield each
         if left > 0:
-            for frame, place in self._spool.read(left):
-                yield _Spooled(self._decoded(frame), place, frame.written_ms, len(frame.payload))
+            for frame, position in self._spool.read(left):
+                yield _Spooled(self._decoded(frame), position, frame.written_ms, len(frame.payload))
 
     def _decoded(self, frame: Frame) -> Batch:
         try:
@@ -181,26 +177,26 @@ class SpoolJournal:
     def _send(self, spooled: "_Spooled") -> bool:
         """Whether the client took all of a batch."""
         batch = spooled.batch
-        sent = _Sent(spooled.place, len(batch.records), spooled.written_ms)
+        sent = _Sent(spooled.position, len(batch.records), len(batch.records), spooled.written_ms)
         self._under_way.append(sent)
         self._records_under_way += sent.records
-        queued = self._sender.send_batch(batch, sent.settle)
+        queued = self._sender.send_batch(batch, sent.on_done)
         if queued < sent.records:
             sent.left -= sent.records - queued
             sent.failed = True
         return not sent.failed
 
     def _take_acknowledged(self) -> None:
-        place: Place | None = None
+        position: SpoolPosition | None = None
         while self._under_way and not self._under_way[0].left and not self._under_way[0].failed:
             sent = self._under_way.popleft()
             self._records_under_way -= sent.records
-            place = sent.place
-        if place is not None:
-            self._spool.deliver(place)
+            position = sent.position
+        if position is not None:
+            self._spool.mark_delivered(position)
 
     def _start_again(self) -> None:
-        """Once all that is under way has come to an end, go back to the first that failed."""
+        """Once nothing is under way any more, go back to the first batch that failed."""
         self._not_before = time.monotonic() + self._retry_seconds
         if any(sent.left for sent in self._under_way):
             return
@@ -226,7 +222,7 @@ class SpoolJournal:
         return max(0.0, self._wall() - self._under_way[0].written_ms / 1000)
 
     def stop(self) -> None:
-        """Begin nothing more; on the event loop, before `close`."""
+        """Stop sending; on the event loop, before `close`."""
         for timer in (self._pumping, self._adopting):
             if timer is not None:
                 timer.cancel()
@@ -238,7 +234,7 @@ class SpoolJournal:
         """
         until = time.monotonic() + timeout
         while self._spool.waiting_bytes and time.monotonic() < until:
-            self._move()
+            self._send_next()
             time.sleep(self._pump_seconds)
         self._sender.close(0.1)
         self._take_acknowledged()
@@ -256,27 +252,25 @@ class _Spooled(NamedTuple):
     """A batch that is in the spool."""
 
     batch: Batch
-    place: Place
+    position: SpoolPosition
     """Behind it."""
     written_ms: int
     size: int
     """Bytes of it there."""
 
 
+@dataclass(slots=True, eq=False)
 class _Sent:
     """A batch under way."""
 
-    __slots__ = ("failed", "left", "place", "records", "written_ms")
+    position: SpoolPosition
+    records: int
+    left: int
+    written_ms: int
+    failed: bool = False
 
-    def __init__(self, place: Place, records: int, written_ms: int) -> None:
-        self.place = place
-        self.records = records
-        self.left = records
-        self.written_ms = written_ms
-        self.failed = False
-
-    def settle(self, error: ServicekitError | None) -> None:
-        """One record has come to its end."""
+    def on_done(self, error: ServicekitError | None) -> None:
+        """Count a record that was acknowledged, or that failed."""
         self.left -= 1
         if error is None:
             return

@@ -1,4 +1,4 @@
-"""Does work in what the event loop leaves of its core."""
+"""Does work with the processor time that the event loop leaves."""
 
 import ctypes
 import logging
@@ -23,19 +23,14 @@ class IdlePriority:
 
     Requests that come meanwhile would else wait: a low priority is not enough, since Linux lets a
     thread that has just begun go on for some milliseconds. A core that is never idle would leave
-    such a thread nothing, so after a while the caller does the work as well.
+    such a thread nothing, so after `patience` seconds the caller does the work as well.
     """
 
     def __init__(self, patience: float) -> None:
-        """Nothing to do yet.
-
-        Args:
-            patience: seconds after which the caller does a piece of work.
-        """
         self._patience = patience
 
     def run(self, work: Callable[[], T], doing: str) -> T:
-        """What comes of the work; blocks.
+        """Do the work and return what comes of it; blocks.
 
         Args:
             work: mostly outside of Python, whose lock would stop the event loop; it may be done
@@ -44,14 +39,14 @@ class IdlePriority:
         """
         first: Future[T] = Future()
 
-        def done_aside() -> None:
-            _stand_aside()
+        def at_idle() -> None:
+            _take_idle_priority()
             try:
                 first.set_result(work())
             except BaseException as error:
                 first.set_exception(error)
 
-        threading.Thread(target=done_aside, name="aside", daemon=True).start()
+        threading.Thread(target=at_idle, name="idle-priority", daemon=True).start()
         wait([first], self._patience)
         if first.done():
             return first.result()
@@ -62,14 +57,14 @@ class IdlePriority:
 
 
 def at_idle_priority(
-    open_model: OpenModel, aside: IdlePriority, prepare: Callable[[], object]
+    open_model: OpenModel, idle: IdlePriority, prepare: Callable[[], object]
 ) -> OpenModel:
-    """Open models aside.
+    """Open models at idle priority.
 
     Args:
         open_model: opens one.
-        aside: where.
-        prepare: done by the caller each time before: what is Python's work, such as imports.
+        idle: does so.
+        prepare: what the caller does first, each time: Python's own work, such as imports.
     """
 
     def opened(path: Path, inputs: Sequence[Input]) -> Model:
@@ -78,14 +73,14 @@ def at_idle_priority(
             _malloc_trim(0)
         return model
 
-    def open_aside(path: Path, inputs: Sequence[Input]) -> Model:
+    def open_at_idle(path: Path, inputs: Sequence[Input]) -> Model:
         prepare()
-        return aside.run(lambda: opened(path, inputs), f"opening {path}")
+        return idle.run(lambda: opened(path, inputs), f"opening {path}")
 
-    return open_aside
+    return open_at_idle
 
 
-def _stand_aside() -> None:
+def _take_idle_priority() -> None:
     if hasattr(os, "SCHED_IDLE"):  # Linux
         with suppress(PermissionError):  # a sandbox may keep it; then requests wait a bit
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

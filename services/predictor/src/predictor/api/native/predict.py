@@ -30,7 +30,8 @@ from predictor.domain.answer import confidence, predicted_class
 from predictor.domain.deadlines import Timeouts
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
 from predictor.domain.routing import Arm
-from predictor.serving.answering import Answering, Prediction
+from predictor.serving.answering import Answering
+from predictor.serving.prediction import Prediction
 from predictor.serving.refusal_limiter import RefusalLimiter
 from predictor.serving.routes.loaded import LoadedVersion
 from servicekit.clock import Clock
@@ -172,17 +173,14 @@ class _Predictions(Endpoint):
             RefusalError: it is not taken; nobody is told then.
         """
         self._answering.submit(
-            model=model,
-            entity=instance.entity_id,
-            features=instance.features,
-            event_time=instance.event_time,
-            prediction_id=instance.prediction_id,
+            model,
+            instance,
             arrived=call.arrived,
             within=self._limits.timeouts.of(call.seconds),
             timed=call.seconds is not None,
             traceparent=call.traceparent,
             pinned=pinned,
-            told=told,
+            on_done=told,
         )
 
 
@@ -204,7 +202,7 @@ class PredictModel(_Predictions):
     def begin(self, body: bytes, call: Call, reply: Reply) -> None:
         """See `_Predictions.begin`."""
         model = call.model or ""
-        self._answering.known(model)
+        self._answering.require_route(model)
         pinned = self.pinned(model, call)
         request = decode_model_request(body)
         if isinstance(request, ManyRequest):
@@ -228,7 +226,7 @@ class PredictModel(_Predictions):
                 raise BadRequestError(
                     error.code, f"instances[{i}]: {error.message}", f"instances[{i}].{error.field}"
                 ) from None
-        self._answering.make_room(model, len(request.instances))
+        self._answering.require_room(model, len(request.instances))
 
 
 class _Many:

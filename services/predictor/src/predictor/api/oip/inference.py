@@ -10,7 +10,8 @@ from predictor.api.oip.rows import check_outputs, instances, outputs
 from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters, shortest
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
-from predictor.serving.answering import Answering, Prediction
+from predictor.serving.answering import Answering
+from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import (
     LoadedRoute,
     LoadedRoutes,
@@ -133,7 +134,7 @@ class Inference:
         rows = instances(request, asked, self.limits.instances)
         for i, row in enumerate(rows):
             self._check(row, i)
-        self._answering.make_room(model, len(rows))
+        self._answering.require_room(model, len(rows))
         # They start in one turn of the event loop, so they share one batch.
         found = await asyncio.gather(
             *(self._one(model, pinned, row, arrived, seconds, traceparent) for row in rows),
@@ -174,11 +175,8 @@ class Inference:
     ) -> "asyncio.Future[Prediction]":
         return asyncio.ensure_future(
             self._answering.predict(
-                model=model,
-                entity=row.entity_id,
-                features=row.features,
-                event_time=row.event_time,
-                prediction_id=row.prediction_id,
+                model,
+                row,
                 arrived=arrived,
                 within=self.limits.timeouts.of(seconds),
                 timed=seconds is not None,

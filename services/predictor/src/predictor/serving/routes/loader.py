@@ -21,13 +21,6 @@ class Loader:
     def __init__(
         self, artifacts: Artifacts, features: OnlineFeatures, formats: Mapping[str, OpenModel]
     ) -> None:
-        """Loads what it is asked for.
-
-        Args:
-            artifacts: where files come from.
-            features: the feature store.
-            formats: opens a file, by its format.
-        """
         self._artifacts = artifacts
         self._features = features
         self._formats = formats

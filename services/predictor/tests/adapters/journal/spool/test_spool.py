@@ -61,11 +61,11 @@ def test_what_was_delivered_is_not_read_after_a_kill(folder: Path) -> None:
     for n in range(5):
         spool.append(b"%d" % n, 1, n)
     places = [place for _, place in spool.read(BIG)]
-    spool.deliver(places[2])
+    spool.mark_delivered(places[2])
     abandon(spool)
     again = Spool(folder, BIG)
     assert payloads(again) == [b"3", b"4"]
-    again.deliver(again.read_from)
+    again.mark_delivered(again.read_from)
     assert again.waiting_bytes == 0
     assert again.close() == 0
     assert not list(folder.glob("0/*.spool")), "nothing stays behind when nothing waits"
@@ -76,7 +76,7 @@ def test_numbers_of_files_are_not_used_again_after_a_clean_end(folder: Path) -> 
         spool = Spool(folder, BIG)
         spool.append(b"%d" % n, 1, n)
         assert payloads(spool) == [b"%d" % n]
-        spool.deliver(spool.read_from)
+        spool.mark_delivered(spool.read_from)
         spool.close()
 
 
@@ -88,18 +88,18 @@ def test_a_batch_that_was_cut_off_by_a_kill_is_passed_over(folder: Path) -> None
     abandon(spool)
     (file,) = folder.glob("0/*.spool")
     file.write_bytes(file.read_bytes()[:-3])
-    again = Spool(folder, BIG, lost=lost.append)
+    again = Spool(folder, BIG, on_lost=lost.append)
     again.append(b"new", 1, 0)
     assert payloads(again) == [b"whole", b"new"]
     assert lost == [], "nobody was answered for it"
-    again.deliver(again.read_from)
+    again.mark_delivered(again.read_from)
     assert again.waiting_bytes == 0
     again.close()
 
 
 def test_a_batch_that_the_disk_has_changed_is_told_and_the_rest_is_read(folder: Path) -> None:
     lost: list[int] = []
-    spool = Spool(folder, BIG, lost=lost.append)
+    spool = Spool(folder, BIG, on_lost=lost.append)
     for word in (b"first", b"second", b"third"):
         spool.append(word, 4, 0)
     (file,) = folder.glob("0/*.spool")
@@ -113,7 +113,7 @@ def test_a_mark_that_is_unreadable_sends_all_again(folder: Path) -> None:
     spool = Spool(folder, BIG)
     spool.append(b"a", 1, 0)
     spool.append(b"b", 1, 0)
-    spool.deliver(next(spool.read(BIG))[1])
+    spool.mark_delivered(next(spool.read(BIG))[1])
     abandon(spool)
     (folder / "0" / "delivered").write_bytes(b"\xff" * 20)
     again = Spool(folder, BIG)
@@ -129,7 +129,7 @@ def test_at_the_bound_a_batch_is_refused_until_room_was_made(folder: Path) -> No
         spool.append(bytes(SMALLEST_SEGMENT // 2), 1, 0)
     assert spool.waiting_bytes <= 4 * SMALLEST_SEGMENT
     frames = list(spool.read(BIG))
-    spool.deliver(frames[-1][1])
+    spool.mark_delivered(frames[-1][1])
     spool.append(bytes(SMALLEST_SEGMENT // 2), 1, 0)
     spool.close()
 
@@ -192,7 +192,7 @@ def test_what_a_process_left_that_never_came_back_is_taken_over(folder: Path) ->
 def test_a_slot_that_was_emptied_can_be_used_again(folder: Path) -> None:
     here, gone = Spool(folder, BIG), Spool(folder, BIG)
     gone.append(b"left", 1, 0)
-    gone.deliver(next(gone.read(BIG))[1])
+    gone.mark_delivered(next(gone.read(BIG))[1])
     abandon(gone)
     here.adopt()
     again = Spool(folder, BIG)
@@ -241,7 +241,7 @@ class SpoolOfModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def deliver(self, data: st.DataObject) -> None:
         n = data.draw(st.integers(1, len(self.handed)))
-        self.spool.deliver(self.handed[n - 1])
+        self.spool.mark_delivered(self.handed[n - 1])
         del self.waiting[:n], self.handed[:n]
 
     @rule()

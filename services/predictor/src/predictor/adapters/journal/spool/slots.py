@@ -25,7 +25,7 @@ class Slot:
         self._lock = lock
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         os.close(self._lock)
 
 

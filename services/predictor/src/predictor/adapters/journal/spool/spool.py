@@ -1,8 +1,8 @@
 """The spool: batches are appended to the end, read from the front, and deleted when delivered.
 
-It is a row of files, segments, numbered in their order. What was delivered is told by one place in
-them, which is kept in a small file beside them. A process that is killed may so deliver again what
-it had delivered last; the readers of the events drop repeats by their ids.
+It is a row of files, segments, numbered in their order. One position in them
+says what was delivered; it is kept in a small file beside them. A process that is killed may so
+deliver again what it had delivered last; the readers of the events drop repeats by their ids.
 """
 
 import logging
@@ -31,7 +31,7 @@ SMALLEST_SEGMENT, LARGEST_SEGMENT = 64 * 1024, 64 * 1024 * 1024
 _MARK = struct.Struct("<QQI")
 
 
-class Place(NamedTuple):
+class SpoolPosition(NamedTuple):
     """Where a frame begins: number of the segment, offset in it."""
 
     segment: int
@@ -39,32 +39,31 @@ class Place(NamedTuple):
 
 
 class Spool:
-    """Belongs to one thread at a time; the folder may be shared with other processes."""
+    """A slot of a folder, with all that lies in it and in the slots of processes that ended.
+
+    It belongs to one thread at a time; the folder may be shared with other processes.
+
+    Args:
+        on_lost: called with the number of records in a part that turned out to be unreadable.
+
+    Raises:
+        SpoolUnusableError: the folder cannot be used.
+    """
 
     def __init__(
         self,
         folder: Path,
         max_bytes: int,
         *,
-        lost: Callable[[int], None] = lambda records: None,
+        on_lost: Callable[[int], None] = lambda records: None,
     ) -> None:
-        """Takes a slot of the folder, with all that lies in it and in the slots of the dead.
-
-        Args:
-            folder: on a local disk.
-            max_bytes: bound of what it holds.
-            lost: told how many records were in a part that turned out to be unreadable.
-
-        Raises:
-            SpoolUnusableError: the folder cannot be used.
-        """
-        self._folder = folder
-        self._max_bytes = max_bytes
-        self._lost = lost
+        self._shared = folder
+        self.max_bytes = max_bytes
+        self._on_lost = on_lost
         self._segment_bytes = min(max(max_bytes // SEGMENTS, SMALLEST_SEGMENT), LARGEST_SEGMENT)
         self._slot = take_slot(folder)
-        self._path = self._slot.path
-        self._segments: deque[list[int]] = deque([n, size] for n, size in _segments(self._path))
+        self.folder = self._slot.path
+        self._segments: deque[list[int]] = deque([n, size] for n, size in _segments(self.folder))
         """Number and size of each, in order; only the last one grows."""
         self._bytes = sum(size for _, size in self._segments)
         self._writing: int | None = None
@@ -72,7 +71,7 @@ class Spool:
         """Number and file descriptor of the segment under the reader."""
         try:
             self._mark = os.open(
-                self._path / "delivered", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+                self.folder / "delivered", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
             self._slot.close()
@@ -80,7 +79,8 @@ class Spool:
                 f"SPOOL_DIR={folder}: {error.strerror}: make room, or set another folder"
             ) from error
         self._delivered = self._recall()
-        self._read_from = self._delivered
+        self.read_from = self._delivered
+        """Where the reader is; whoever remembers what comes next may set it past that."""
         last = self._segments[-1][0] if self._segments else 0
         # Numbers are not used again, or the mark would mean another file.
         self._next = max(last, self._delivered.segment) + 1
@@ -96,24 +96,9 @@ class Spool:
         return self._bytes - done
 
     @property
-    def read_from(self) -> Place:
-        """Where the reader is."""
-        return self._read_from
-
-    @property
-    def end(self) -> Place:
+    def end(self) -> SpoolPosition:
         """Where the writer is; where the reader is once it has read all."""
-        return Place(*self._segments[-1]) if self._segments else self._read_from
-
-    @property
-    def max_bytes(self) -> int:
-        """Bound of what it holds."""
-        return self._max_bytes
-
-    @property
-    def folder(self) -> Path:
-        """The slot."""
-        return self._path
+        return SpoolPosition(*self._segments[-1]) if self._segments else self.read_from
 
     def append(self, payload: bytes, records: int, written_ms: int) -> None:
         """Write a batch; a kill of this process can take it no more.
@@ -123,22 +108,18 @@ class Spool:
             DiskFailedError: the disk did not take it; nothing of it is left.
         """
         data = framed(payload, records, written_ms)
-        if self._bytes + len(data) > self._max_bytes:
+        if self._bytes + len(data) > self.max_bytes:
             raise SpoolFullError(
-                f"{self.waiting_bytes} bytes of predictions wait for Kafka, of {self._max_bytes}"
+                f"{self.waiting_bytes} bytes of predictions wait for Kafka, of {self.max_bytes}"
             )
         try:
             if self._writing is None or self._segments[-1][1] >= self._segment_bytes:
                 self._writing = self._begin_segment()
             self._write(self._writing, data)
         except OSError as error:
-            raise DiskFailedError(f"{self._path}: {error.strerror}") from error
+            raise DiskFailedError(f"{self.folder}: {error.strerror}") from error
         self._segments[-1][1] += len(data)
         self._bytes += len(data)
-
-    def skip_to(self, place: Place) -> None:
-        """Let the reader go on from a place: what lies before it is known already."""
-        self._read_from = place
 
     def _write(self, file: int, data: bytes) -> None:
         before = self._segments[-1][1]
@@ -174,33 +155,33 @@ class Spool:
             os.close(self._writing)
             self._writing = None
 
-    def read(self, max_bytes: int) -> Iterator[tuple[Frame, Place]]:
-        """The next batches, about so many bytes of them, each with the place behind it.
+    def read(self, max_bytes: int) -> Iterator[tuple[Frame, SpoolPosition]]:
+        """The next batches, about so many bytes of them, each with the position after it.
 
-        What is unreadable is passed over, told to `lost`, and logged.
+        What is unreadable is passed over, given to `on_lost`, and logged.
         """
         found = False
         while not found and (segment := self._under_reader()) is not None:
             number, size = segment
             data, is_all = self._ahead(number, size, max_bytes)
-            start, at = self._read_from.offset, 0
+            start, at = self.read_from.offset, 0
             if not data:  # somebody has cut the file off
-                self._read_from = Place(number, size)
+                self.read_from = SpoolPosition(number, size)
             while at < len(data):
                 frame = read_frame(data, at, is_all=is_all)
                 if frame is None:
                     break
                 at = size - start if frame.end is None else frame.end
-                self._read_from = Place(number, start + at)
+                self.read_from = SpoolPosition(number, start + at)
                 if isinstance(frame, Frame):
                     found = True
-                    yield frame, self._read_from
+                    yield frame, self.read_from
                 else:
-                    self._tell(number, frame)
+                    self._report(number, frame)
 
     def _ahead(self, number: int, size: int, max_bytes: int) -> tuple[bytes, bool]:
         """At least one frame of a segment, and whether that is all that is left of it."""
-        start = self._read_from.offset
+        start = self.read_from.offset
         left = size - start
         data = self._bytes_at(number, start, min(max_bytes, left))
         if len(data) < left and read_frame(data, 0, is_all=False) is None:
@@ -211,10 +192,10 @@ class Spool:
     def _under_reader(self) -> tuple[int, int] | None:
         """Number and size of the segment that the reader is in; None when it has read all."""
         for number, size in self._segments:
-            if number == self._read_from.segment and self._read_from.offset < size:
+            if number == self.read_from.segment and self.read_from.offset < size:
                 return number, size
-            if number > self._read_from.segment and size:
-                self._read_from = Place(number, 0)
+            if number > self.read_from.segment and size:
+                self.read_from = SpoolPosition(number, 0)
                 return number, size
         return None
 
@@ -229,7 +210,7 @@ class Spool:
             os.close(self._reading[1])
             self._reading = None
 
-    def _tell(self, number: int, damage: Damage) -> None:
+    def _report(self, number: int, damage: Damage) -> None:
         if damage.end is None:
             log.warning(
                 "%s ends with a batch that was not written to its end: nobody was answered for it",
@@ -237,17 +218,17 @@ class Spool:
             )
             return
         log.error("%s: %d predictions are unreadable", self._file(number), damage.records)
-        self._lost(damage.records)
+        self._on_lost(damage.records)
 
-    def deliver(self, place: Place) -> None:
-        """Note that everything before a place is delivered, and delete what is behind it."""
-        self._delivered = place
+    def mark_delivered(self, position: SpoolPosition) -> None:
+        """Note that everything before a position is delivered, and delete segments that are."""
+        self._delivered = position
         while self._segments and self._is_over(*self._segments[0]):
             if len(self._segments) == 1:
                 self._end_segment()
             self._delete_first()
         with suppress(OSError):  # at worst something is sent again
-            os.pwrite(self._mark, _mark(place), 0)
+            os.pwrite(self._mark, _mark(position), 0)
 
     def _is_over(self, number: int, size: int) -> bool:
         """Whether nothing in a segment waits, and nothing more will come into it."""
@@ -266,7 +247,7 @@ class Spool:
 
     def rewind(self) -> None:
         """Read again from what is not delivered."""
-        self._read_from = self._delivered
+        self.read_from = self._delivered
 
     def adopt(self) -> int:
         """Take over what processes left that ended; returns how many bytes.
@@ -275,16 +256,16 @@ class Spool:
         """
         taken = 0
         try:
-            for other in free_slots(self._folder):
+            for other in free_slots(self._shared):
                 for number, size in _segments(other.path):
-                    if self._bytes + size > self._max_bytes:
+                    if self._bytes + size > self.max_bytes:
                         break
                     self._take_over(other.path / _name(number), size)
                     taken += size
         except OSError as error:
-            log.warning("%s: what other processes left stays there: %s", self._folder, error)
+            log.warning("%s: what other processes left stays there: %s", self._shared, error)
         if taken:
-            log.info("%s: took over %d bytes that other processes left", self._path, taken)
+            log.info("%s: took over %d bytes that other processes left", self.folder, taken)
         return taken
 
     def _take_over(self, file: Path, size: int) -> None:
@@ -295,7 +276,7 @@ class Spool:
         self._bytes += size
 
     def close(self) -> int:
-        """Let go of the folder; returns the bytes that stay in it for the next process."""
+        """Release the folder; returns the bytes that stay in it for the next process."""
         left = self.waiting_bytes
         self._end_segment()
         self._stop_reading()
@@ -307,23 +288,23 @@ class Spool:
         return left
 
     def _file(self, number: int) -> Path:
-        return self._path / _name(number)
+        return self.folder / _name(number)
 
-    def _recall(self) -> Place:
+    def _recall(self) -> SpoolPosition:
         """What was delivered before this process; the start of all where that is not known."""
-        first = Place(self._segments[0][0], 0) if self._segments else Place(0, 0)
+        first = SpoolPosition(self._segments[0][0], 0) if self._segments else SpoolPosition(0, 0)
         data = os.pread(self._mark, _MARK.size, 0)
         if len(data) != _MARK.size:
             return first
         number, offset, checksum = _MARK.unpack(data)
         if crc32(data[:-4]) != checksum:
-            log.warning("%s: the mark is unreadable, so all of it is sent again", self._path)
+            log.warning("%s: the mark is unreadable, so all of it is sent again", self.folder)
             return first
-        return max(first, Place(number, offset))
+        return max(first, SpoolPosition(number, offset))
 
 
-def _mark(place: Place) -> bytes:
-    data = _MARK.pack(*place, 0)[:-4]
+def _mark(position: SpoolPosition) -> bytes:
+    data = _MARK.pack(*position, 0)[:-4]
     return data + crc32(data).to_bytes(4, "little")
 
 

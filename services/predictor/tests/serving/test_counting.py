@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.exposition import generate_latest
 
-from predictor.serving.bulk import observe_all
+from predictor.serving.counting import observe_all
 
 BOUNDS = (0.25, 0.5, 1.0)
 
