@@ -17,12 +17,12 @@ class Right(NamedTuple):
     type: Literal["topic", "group", "transactionalId"]
     name: str
     prefix: bool
-    """Whether the name is but the beginning of names."""
+    """Whether the right is on all names that begin with this one."""
     operations: tuple[str, ...]
 
 
 def rights_of(user: str) -> tuple[Right, ...]:
-    """The rights of a service, or of `PEOPLE`, by the routes of the events."""
+    """Return the rights of a service, or of `PEOPLE`, by the routes of the events."""
     if user == PEOPLE:
         sent = [e for e, route in ROUTES.items() if OUTSIDE in route.senders]
         # Commands look at any event and dead letter; sending one again is sending the event.
@@ -51,7 +51,7 @@ def rights_of(user: str) -> tuple[Right, ...]:
 
 
 def users() -> tuple[str, ...]:
-    """Everyone who has rights."""
+    """Return everyone who has rights."""
     return (*SERVICES, PEOPLE)
 
 

@@ -50,7 +50,7 @@ _COMPACTED = {
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is to be, wherever it is.
+    """How a topic is to be in every cluster.
 
     Attributes:
         name: Of the topic.
@@ -66,7 +66,7 @@ class Topic:
 
 
 def topic_of(event: type[EventBody]) -> Topic:
-    """The topic of an event."""
+    """Return the topic of an event."""
     if event.compacted:
         return Topic(event.topic(), Kind.NEWEST, config=_COMPACTED)
     kind = Kind.VOLUME if event.volume else Kind.DECISIONS
@@ -76,19 +76,19 @@ def topic_of(event: type[EventBody]) -> Topic:
 
 
 def dead_letters_of(service: str) -> Topic:
-    """Where a service puts what it cannot handle."""
+    """Return the topic in which a service puts what it cannot handle."""
     # The largest message there may be, plus the headers that explain why it is here.
     config = _deleted(Kind.DEAD) | {"max.message.bytes": str(2 * 1024 * 1024)}
     return Topic(service + DEAD, Kind.DEAD, may_grow=True, config=config)
 
 
 def state_of(service: str) -> Topic:
-    """Where a service keeps its tables."""
+    """Return the topic in which a service keeps its tables."""
     return Topic(service + STATE, Kind.STATE, config=_COMPACTED)
 
 
 def topic_named(name: str) -> Topic:
-    """How a topic is to be, by its name; one that no contract names is kept as decisions are."""
+    """Return a topic by its name; one that no contract names is kept as decisions are."""
     if (event := BY_TYPE.get(name)) is not None:
         return topic_of(event)
     if name.endswith(DEAD):
@@ -99,7 +99,7 @@ def topic_named(name: str) -> Topic:
 
 
 def all_topics() -> tuple[Topic, ...]:
-    """Every topic: events in the order of the loop, then dead letters, then state."""
+    """Return every topic: events in the order of the loop, then dead letters, then state."""
     return (
         *map(topic_of, BY_TYPE.values()),
         *map(dead_letters_of, LOOPS),

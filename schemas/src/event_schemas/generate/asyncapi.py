@@ -13,7 +13,7 @@ _KAFKA_BINDING = "0.5.0"
 def asyncapi(
     events: tuple[type[EventBody], ...], examples: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """The document for these events; `examples` holds one body for each type.
+    """Return the document for these events; `examples` holds one body for each type.
 
     It refers to nothing outside itself. Partitions and replicas are left to operations.
     """
@@ -138,7 +138,7 @@ def _parts(events: tuple[type[EventBody], ...]) -> dict[str, Any]:
 
 
 def _wrap_references(node: Any) -> Any:
-    """AsyncAPI's dialect drops what stands beside a `$ref`, so a description needs `allOf`."""
+    """Put each `$ref` that has a description into `allOf`: AsyncAPI drops what stands beside it."""
     if isinstance(node, list):
         return [_wrap_references(part) for part in node]
     if not isinstance(node, dict):

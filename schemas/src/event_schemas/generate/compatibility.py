@@ -15,12 +15,12 @@ _LENGTHS = ("Length", "Items", "Properties")
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Each change that no release may make: where, what, and the remedy. Empty: none."""
+    """Return each change that no release may make: where, what, and the remedy."""
     return list(_Comparison(old, new, members=True).node("", old, new))
 
 
 def readers_first(old: Schema, new: Schema) -> list[str]:
-    """Each value that new events may hold and old readers refuse: upgrade the readers first."""
+    """Return each value that new events may hold and old readers refuse."""
     return [
         change.removesuffix(f": {_KEEP}") for change in _Comparison(new, old).node("", new, old)
     ]
@@ -29,7 +29,7 @@ def readers_first(old: Schema, new: Schema) -> list[str]:
 class _Comparison:
     """Walks two schemas side by side, and yields what `wide` allows and `narrow` does not.
 
-    A part that is used in two places is told in both. Bodies are trees: no part holds itself.
+    A part that is used in two places is reported in both. Bodies are trees: no part holds itself.
     """
 
     def __init__(self, wide: Schema, narrow: Schema, *, members: bool = False) -> None:
@@ -81,7 +81,7 @@ def _ref(node: Any) -> str | None:
 
 
 def _choices(node: Any, root: Schema) -> Iterator[tuple[str, Schema]]:
-    """The alternatives of a schema, each with the one type that it accepts."""
+    """Yield the alternatives of a schema, each with the one type that it accepts."""
     while (reference := _ref(node)) is not None:
         target: Any = root
         for step in reference.removeprefix("#/").split("/"):
@@ -135,7 +135,7 @@ def _limits(path: str, wide: Schema, narrow: Schema) -> Iterator[str]:
 
 
 def _bound(schema: Schema, name: str, sign: int) -> tuple[float, bool] | None:
-    """A limit as something that grows as it tightens: where it lies, and whether it is open."""
+    """Return a limit, so that a tighter one is greater: its value, and whether it is open."""
     exclusive = "exclusive" + name.capitalize()
     bounds = [(sign * schema[key], key == exclusive) for key in (name, exclusive) if key in schema]
     return max(bounds, default=None)

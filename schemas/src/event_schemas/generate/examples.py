@@ -10,12 +10,12 @@ FOLDER = "schemas/examples"
 
 
 def example_path(event: type[EventBody]) -> str:
-    """Where the example of the event's present version lies, from the root of the checkout."""
+    """Return the path of the example of the present version, from the root of the checkout."""
     return f"{FOLDER}/{event.type}.v{event.schema_version}.json"
 
 
 def read_example(root: Path, event: type[EventBody]) -> dict[str, Any]:
-    """The example of the event's present version.
+    """Return the example of the event's present version.
 
     Raises:
         FileNotFoundError: nobody has written it yet.

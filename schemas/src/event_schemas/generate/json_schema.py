@@ -20,7 +20,7 @@ class _Contract(GenerateJsonSchema):
 
 
 def json_schema(event: type[EventBody]) -> dict[str, Any]:
-    """The contract of one event, in JSON Schema 2020-12; `ce_dataschema` names its `$id`."""
+    """Return the contract of one event, in JSON Schema 2020-12; `ce_dataschema` names its `$id`."""
     schema = event.model_json_schema(schema_generator=_Contract)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -35,7 +35,7 @@ def json_schema(event: type[EventBody]) -> dict[str, Any]:
 
 
 def shared_schemas(events: tuple[type[EventBody], ...], ref_template: str) -> dict[str, Any]:
-    """The bodies of all events and their parts, by class name, each written once."""
+    """Return the bodies of all events and their parts, by class name, each once."""
     _, document = models_json_schema(
         [(event, "validation") for event in events],
         ref_template=ref_template,

@@ -19,13 +19,13 @@ class Findings(NamedTuple):
 
 
 def last_release(root: Path) -> str | None:
-    """The newest tag `v*` that the present commit descends from, if there is one."""
+    """Return the newest tag `v*` that the present commit descends from, if there is one."""
     tags = _git(root, "tag", "--list", "v*", "--merged", "HEAD", "--sort=-v:refname")
     return next(iter(tags.splitlines()), None)
 
 
 def contracts_at(root: Path, revision: str, folder: str) -> dict[str, Schema]:
-    """The newest contract of each event in a revision, by event type.
+    """Return the newest contract of each event in a revision, by event type.
 
     Raises:
         ValueError: git does not know the revision.
@@ -40,12 +40,12 @@ def contracts_at(root: Path, revision: str, folder: str) -> dict[str, Schema]:
 
 
 def version(contract: Schema) -> int:
-    """The schema version that a contract's `$id` ends with."""
+    """Return the schema version that a contract's `$id` ends with."""
     return int(contract["$id"].rpartition(":v")[2])
 
 
 def compare(released: dict[str, Schema], present: dict[str, Schema]) -> Findings:
-    """What has changed between two sets of contracts, by event type."""
+    """Return what has changed between two sets of contracts, by event type."""
     refusals: list[str] = []
     notices: list[str] = []
     for name, old in sorted(released.items()):
@@ -75,7 +75,7 @@ def _refused(old: Schema, new: Schema) -> Iterator[str]:
 
 
 def _bare(node: Any) -> Any:
-    """A schema without what only people read; a property may well be called `title`."""
+    """Return a schema without what only people read; a property may be called `title`."""
     if isinstance(node, list):
         return [_bare(part) for part in node]
     if not isinstance(node, dict):

@@ -21,26 +21,26 @@ _REFUSED = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the transactional id",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
 }
-"""What the brokers let this user do nothing with, or not this."""
+"""What the user lacks a right on, by the brokers' answer."""
 
 
 def kafka_error(error: KafkaException | KafkaError) -> KafkaError:
-    """The client's error inside its exception."""
+    """Return the client's error inside its exception."""
     return error if isinstance(error, KafkaError) else error.args[0]
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether this client, or any with its settings, can never succeed."""
+    """Return whether this client, or any with its settings, can never succeed."""
     return error.fatal() or error.code() in _NO_RETRY_HELPS
 
 
 def is_refused(error: KafkaError) -> bool:
-    """Whether the brokers know the user, and do not let it do this."""
+    """Return whether the brokers know the user, and refuse this."""
     return error.code() in _REFUSED
 
 
 def translate(error: KafkaException | KafkaError, doing: str) -> ServicekitError:
-    """The kit's error for one of the client's; `doing` completes "while …".
+    """Return the kit's error for one of the client's; `doing` completes "while …".
 
     What is neither fatal nor named by the client as final is an outage: a missing topic or a
     refused permission is mended outside of the process, which goes on when it is.

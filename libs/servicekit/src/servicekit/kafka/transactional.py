@@ -103,7 +103,7 @@ class KafkaTransactionalSession(KafkaSession):
             retry_backoff_ms=CONCURRENT_BACKOFF_MS,
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
             # librdkafka heeds this, and not the timeout of send_offsets_to_transaction: by
-            # default it would wait a minute for a broker that is gone.
+            # default it would wait a minute for a broker that is away.
             socket_timeout_ms=max(1000, int(self._timeout * 1000)),
         )
         producer.init_transactions(self._timeout)
