@@ -26,16 +26,16 @@ from predictor.adapters.models.skops_model import SkopsPool
 from predictor.adapters.redis_cache import RedisCache
 from predictor.api.direct import Direct
 from predictor.api.headers import Override
-from predictor.api.kafka import RequestedLoop, RequestedScores
+from predictor.api.intake import Intake, Limits
+from predictor.api.kafka import KafkaScoring, KafkaScoringLoop
 from predictor.api.native.openapi import document
 from predictor.api.native.pages import pages
 from predictor.api.native.predict import (
     PREDICT,
     PREDICT_MODEL,
-    Limits,
+    MiddlewareBypass,
     Predict,
     PredictModel,
-    Shortcut,
 )
 from predictor.api.native.predict import direct as past_asgi
 from predictor.api.oip.grpc_server import GrpcServer
@@ -138,12 +138,13 @@ def build(
         timeouts=Timeouts(settings.request_timeout_seconds, settings.max_request_timeout_seconds),
         refusals=RefusalLimiter(settings.max_refusals_per_second),
     )
+    intake = Intake(answering, clock, limits, Override(settings.override_token))
     components: list[Component] = [follower]
-    requested: RequestedScores | None = None
+    requested: KafkaScoring | None = None
     if settings.score_requested:
-        requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
+        requested = KafkaScoring(intake, lambda: follower.failures)
         components.append(
-            RequestedLoop(
+            KafkaScoringLoop(
                 requested,
                 bus,
                 settings.score_requested_batch,
@@ -151,8 +152,7 @@ def build(
                 lambda: follower.tried,
             )
         )
-    override = Override(settings.override_token)
-    inference = Inference(lambda: follower.routes, answering, clock, limits, override)
+    inference = Inference(lambda: follower.routes, intake)
     grpc: GrpcServer | None = None
     if settings.grpc_port is not None:
         grpc = GrpcServer(
@@ -190,8 +190,8 @@ def build(
         lifespan=lifespan,
     )
     for path, endpoint in (
-        (PREDICT, Predict(answering, clock, limits, override)),
-        (PREDICT_MODEL, PredictModel(answering, clock, limits, override)),
+        (PREDICT, Predict(intake)),
+        (PREDICT_MODEL, PredictModel(intake)),
         (INFER, Infer(inference)),
         (INFER_VERSION, Infer(inference)),
     ):
@@ -202,9 +202,9 @@ def build(
     return components, api
 
 
-def shortcut(api: FastAPI) -> Shortcut:
+def shortcut(api: FastAPI) -> MiddlewareBypass:
     """The application with a shorter way to the predictions."""
-    return Shortcut(
+    return MiddlewareBypass(
         api,
         [each for each in api.routes if isinstance(each, Route) and each.path in SHORT],
     )

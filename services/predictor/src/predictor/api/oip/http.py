@@ -1,7 +1,7 @@
 """The protocol over HTTP."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +9,9 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from predictor.api.native.endpoint import BodyTooLargeError, Call, Endpoint, Header
+from predictor.api.headers import Header
+from predictor.api.intake import Call
+from predictor.api.native.endpoint import JSON, BodyTooLargeError, Endpoint
 from predictor.api.oip import metadata
 from predictor.api.oip.body import WireError, decode, encoded
 from predictor.api.oip.inference import Inference
@@ -24,38 +26,26 @@ _WINDOW = {b"gzip": 31, b"deflate": 15}
 
 
 class Infer(Endpoint):
-    """`POST …/infer`, of a version or of the one that the rollout in force names."""
+    """`POST …/infer`, of a version or of the one that the rollout names."""
 
     def __init__(self, inference: Inference) -> None:
-        limits = inference.limits
-        super().__init__(
-            max_body_bytes=limits.body_bytes,
-            retry_after=limits.retry_after_seconds,
-            refusals=limits.refusals,
-        )
+        super().__init__(inference.intake)
         self._inference = inference
-        self._limit = limits.body_bytes
 
-    def serves(self, model: str) -> bool:
-        """See `Endpoint.serves`."""
-        return self._inference.serves(model)
-
-    async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, list[Header]]:
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, Sequence[Header]]:
         """See `Endpoint.reply`."""
         path = scope["path_params"]
         model = call.model = path["model"]
-        wanted = self._inference.override.wanted(scope["headers"])
-        length, encoding = _headers(scope)
+        named = self.intake.override.arm(call.headers)
+        length, encoding = _headers(call.headers)
         if encoding is not None:
-            body = _expanded(body, encoding, self._limit)
+            body = _expanded(body, encoding, self.intake.limits.body_bytes)
         request, binary = decode(body, length)
-        pinned = self._inference.pinned(model, path.get("version"), wanted)
-        answer = await self._inference.infer(
-            model, pinned, request, call.arrived, call.seconds, call.traceparent
-        )
+        pinned = self._inference.pinned(model, path.get("version"), named)
+        answer = await self._inference.infer(call, model, pinned, request)
         found, head = encoded(answer, binary)
         if head is None:
-            return found, [(b"content-type", b"application/json")]
+            return found, JSON
         return found, [
             (b"content-type", b"application/octet-stream"),
             (_LENGTH, str(head).encode()),
@@ -65,16 +55,16 @@ class Infer(Endpoint):
         """See `Endpoint.status`."""
         return http_status(refusal)
 
-    def told(self, code: str, message: str, field: str | None) -> msgspec.Struct:
-        """See `Endpoint.told`."""
+    def error(self, code: str, message: str, field: str | None) -> msgspec.Struct:
+        """See `Endpoint.error`."""
         return WireError(message)
 
 
-def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
+def _headers(headers: Iterable[Header]) -> tuple[int | None, bytes | None]:
     """What the protocol and the encoding say of the body."""
     length: int | None = None
     encoding: bytes | None = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == _LENGTH:
             if not (value.isdigit() and len(value) <= 18):
                 raise BadRequestError(
@@ -105,7 +95,7 @@ def _expanded(body: bytes, encoding: bytes, limit: int) -> bytes:
             "invalid_request", f"the body is no {encoding.decode()}: {error}"
         ) from None
     if len(found) > limit:
-        raise BodyTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
+        raise BodyTooLargeError(limit)
     return found
 
 
