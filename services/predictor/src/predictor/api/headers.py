@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from predictor.api.native.contract import InvalidRequestError
 from predictor.domain.deadlines import HEADER as TIMEOUT
 from predictor.domain.deadlines import seconds
-from predictor.domain.errors import BadRequestError, NotAllowedError, UnauthenticatedError, shown
+from predictor.domain.errors import NotAllowedError, UnauthenticatedError, shown
 
 Header = tuple[bytes, bytes]
 """Name in lower case, value."""
@@ -51,11 +52,7 @@ def _value(headers: Sequence[Header], wanted: bytes) -> bytes | None:
 
 
 def timeout(headers: Sequence[Header]) -> float | None:
-    """The seconds that a caller gives a request; None where it does not say.
-
-    Raises:
-        BadRequestError: it says something else.
-    """
+    """The seconds that a caller gives a request; None where it does not say."""
     value = _value(headers, b"x-request-timeout")
     return None if value is None else seconds(value.decode("latin-1"))
 
@@ -80,10 +77,8 @@ class Override:
         self._authorise(headers)
         name = value.decode("latin-1").strip()
         if not 1 <= len(name) <= _LONGEST_ARM:
-            raise BadRequestError(
-                "invalid_request",
-                f"{ARM} is {shown(name)}: send champion, challenger or a version",
-                ARM,
+            raise InvalidRequestError(
+                f"{ARM} is {shown(name)}: send champion, challenger or a version", ARM
             )
         return name
 

@@ -37,22 +37,24 @@ class Call:
         arrived: `time.perf_counter()` when it came.
         headers: its own, with names in lower case.
         seconds: that its caller gives it from then on; None: it does not say.
-        model: that it asks, once known.
+        model: that it asks; empty until known.
+        pinned: the arm that its caller chose; None: that of the entity.
         traceparent: W3C trace context of its log records; None past ASGI, where none is traced.
     """
 
-    __slots__ = ("arrived", "headers", "model", "seconds", "traceparent")
+    __slots__ = ("arrived", "headers", "model", "pinned", "seconds", "traceparent")
 
     def __init__(
         self,
         headers: Sequence[Header],
-        model: str | None = None,
+        model: str = "",
         seconds: float | None = None,
         traceparent: str | None = None,
     ) -> None:
         self.arrived = time.perf_counter()
         self.headers = headers
         self.model = model
+        self.pinned: Arm[LoadedVersion] | None = None
         self.seconds = seconds
         self.traceparent = traceparent
 
@@ -74,30 +76,24 @@ class Intake:
         if instance.event_time is None:
             instance.event_time = now
 
-    def pinned(self, call: Call, model: str) -> Arm[LoadedVersion] | None:
-        """The arm that the caller names in a header; None: that of the entity.
+    def pin(self, call: Call) -> None:
+        """Pin the arm that the caller names in a header.
 
         Raises:
             RefusalError: the caller may not choose, or there is no such arm.
         """
         name = self.override.arm(call.headers)
-        return None if name is None else self.answering.arm(model, name)
+        if name is not None:
+            call.pinned = self.answering.arm(call.model, name)
 
-    def submit(
-        self,
-        call: Call,
-        model: str,
-        instance: Instance,
-        pinned: Arm[LoadedVersion] | None,
-        on_done: Callable[[Prediction], None],
-    ) -> None:
+    def submit(self, call: Call, instance: Instance, on_done: Callable[[Prediction], None]) -> None:
         """Have a checked instance answered; `on_done` is called once, later.
 
         Raises:
             RefusalError: it is not taken, and `on_done` is not called.
         """
         self.answering.submit(
-            model=model,
+            model=call.model,
             entity=instance.entity_id,
             features=instance.features,
             event_time=instance.event_time,
@@ -106,20 +102,18 @@ class Intake:
             within=self.limits.timeouts.of(call.seconds),
             timed=call.seconds is not None,
             traceparent=call.traceparent,
-            pinned=pinned,
+            pinned=call.pinned,
             told=on_done,
         )
 
-    def predict(
-        self, call: Call, model: str, instance: Instance, pinned: Arm[LoadedVersion] | None
-    ) -> Coroutine[Any, Any, Prediction]:
+    def predict(self, call: Call, instance: Instance) -> Coroutine[Any, Any, Prediction]:
         """Answer a checked instance; when its caller is cancelled, nobody waits for it any more.
 
         Raises:
             RefusalError: there is no answer.
         """
         return self.answering.predict(
-            model=model,
+            model=call.model,
             entity=instance.entity_id,
             features=instance.features,
             event_time=instance.event_time,
@@ -128,13 +122,13 @@ class Intake:
             within=self.limits.timeouts.of(call.seconds),
             timed=call.seconds is not None,
             traceparent=call.traceparent,
-            pinned=pinned,
+            pinned=call.pinned,
         )
 
     def retry_after(self, refusal: RefusalError) -> int:
         """The seconds that a refused caller is to wait."""
         return refusal.retry_after or self.limits.retry_after_seconds
 
-    def count_error(self, model: str | None, code: str) -> None:
+    def count_error(self, model: str, code: str) -> None:
         """Count an error; a model that a caller made up must not become a label."""
-        ERRORS.labels(model if model and self.answering.serves(model) else "", code).inc()
+        ERRORS.labels(model if self.answering.serves(model) else "", code).inc()

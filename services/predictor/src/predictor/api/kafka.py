@@ -7,14 +7,12 @@ the same ids, by which readers of the log know a prediction.
 import asyncio
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from event_schemas import ScoreRequested
-from predictor.api.intake import Intake
-from predictor.api.native.contract import Instance
+from predictor.api.intake import Call, Intake
+from predictor.api.native.contract import Instance, InvalidRequestError
 from predictor.domain.errors import BadRequestError, CannotAnswerError
 from predictor.serving.answering import Prediction
 from predictor.serving.routes.follow_rollout import LoadFailure
@@ -23,14 +21,6 @@ from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.sink import Received, SinkLoop
-
-
-class _Asked(NamedTuple):
-    """A request, checked."""
-
-    model: str
-    instance: Instance
-    traceparent: str | None
 
 
 class KafkaScoring:
@@ -81,18 +71,17 @@ class KafkaScoring:
             asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop).result()
         return ()
 
-    def _checked(self, event: Event) -> _Asked:
+    def _checked(self, event: Event) -> tuple[Call, Instance]:
         """What an event asks, within the limits, of a model that can answer now."""
         body = event.body
         if not isinstance(body, ScoreRequested):
-            raise BadRequestError(
-                "invalid_request",
-                f"{body.type} has no place in this topic: send {ScoreRequested.type}",
+            raise InvalidRequestError(
+                f"{body.type} has no place in this topic: send {ScoreRequested.type}"
             )
         instance = Instance(body.entity, body.features, body.event_time, body.prediction_id)
         self._intake.check(instance)
         self._require_route(body.model)
-        return _Asked(body.model, instance, event.traceparent)
+        return Call((), body.model, traceparent=event.traceparent), instance
 
     def _require_route(self, model: str) -> None:
         try:
@@ -109,7 +98,7 @@ class KafkaScoring:
                 ) from error
             raise UnavailableError(error.message) from error
 
-    async def _answer(self, batch: Sequence[_Asked]) -> None:
+    async def _answer(self, batch: Sequence[tuple[Call, Instance]]) -> None:
         """Answer requests in one batch of the event loop.
 
         Raises:
@@ -126,20 +115,19 @@ class KafkaScoring:
             if not left:
                 done.set_result(None)
 
-        arrived = time.perf_counter()
         try:
-            for model, count in Counter(each.model for each in batch).items():
+            for model, count in Counter(call.model for call, _ in batch).items():
                 self._intake.answering.make_room(model, count)
-            for model, instance, traceparent in batch:
+            for call, instance in batch:
                 self._intake.answering.submit(
-                    model=model,
+                    model=call.model,
                     entity=instance.entity_id,
                     features=instance.features,
                     event_time=instance.event_time,
                     prediction_id=instance.prediction_id,
-                    arrived=arrived,
+                    arrived=call.arrived,
                     within=math.inf,
-                    traceparent=traceparent,
+                    traceparent=call.traceparent,
                     told=on_done,
                     sampled=False,  # its record is its answer
                 )
@@ -155,10 +143,10 @@ class KafkaScoringLoop:
 
     Args:
         sink: answers.
-        bus: where the requests come from, and dead letters go.
-        max_batch: requests under way at once, at most.
+        bus: brings requests, and takes dead letters.
+        max_batch: most requests under way at once.
         member: which of the group this is, see `Bus.group`.
-        begin: whether to join the group yet: it gives requests to whoever is there.
+        begin: whether to join the group yet, which gives requests to whoever is there.
     """
 
     name = "score-requested"

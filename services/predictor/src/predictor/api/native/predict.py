@@ -16,6 +16,7 @@ from predictor.api.intake import Call
 from predictor.api.native.contract import (
     FailedInstance,
     Instance,
+    InvalidRequestError,
     ManyAnswer,
     ManyRequest,
     PredictAnswer,
@@ -26,9 +27,7 @@ from predictor.api.native.contract import (
 from predictor.api.native.endpoint import JSON, Endpoint, error_detail
 from predictor.domain.answer import confidence, predicted_class
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
-from predictor.domain.routing import Arm
 from predictor.serving.answering import Prediction
-from predictor.serving.routes.loaded import LoadedVersion
 from servicekit.telemetry.tracing import TraceRequests
 
 PREDICT = "/predict"
@@ -78,7 +77,7 @@ class _Predictions(Endpoint):
 
     async def reply(self, scope: Scope, body: bytes, call: Call) -> Answer:
         """See `Endpoint.reply`."""
-        call.model = scope["path_params"].get("model")
+        call.model = scope["path_params"].get("model", "")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(found: Answer | Exception) -> None:
@@ -92,7 +91,7 @@ class _Predictions(Endpoint):
         self.begin(body, call, reply)
         return await answer
 
-    def handle(self, request: DirectRequest, model: str | None = None) -> None:
+    def handle(self, request: DirectRequest, model: str = "") -> None:
         """Answer a request that came past ASGI, whose path may name a model."""
         call = Call(request.headers, model)
 
@@ -111,16 +110,9 @@ class _Predictions(Endpoint):
         except Exception as error:
             reply(error)
 
-    def begin_one(
-        self,
-        call: Call,
-        model: str,
-        instance: Instance,
-        pinned: Arm[LoadedVersion] | None,
-        reply: Reply,
-    ) -> None:
+    def begin_one(self, call: Call, instance: Instance, reply: Reply) -> None:
         """Have a checked instance answered; see `begin`."""
-        self.intake.submit(call, model, instance, pinned, lambda done: reply(_answer(done)))
+        self.intake.submit(call, instance, lambda done: reply(_answer(done)))
 
 
 class Predict(_Predictions):
@@ -131,8 +123,8 @@ class Predict(_Predictions):
         request = decode_request(body)
         call.model = request.model
         self.intake.check(request)
-        pinned = self.intake.pinned(call, request.model)
-        self.begin_one(call, request.model, request, pinned, reply)
+        self.intake.pin(call)
+        self.begin_one(call, request, reply)
 
 
 class PredictModel(_Predictions):
@@ -140,25 +132,22 @@ class PredictModel(_Predictions):
 
     def begin(self, body: bytes, call: Call, reply: Reply) -> None:
         """See `_Predictions.begin`."""
-        model = call.model or ""
-        self.intake.answering.known(model)
-        pinned = self.intake.pinned(call, model)
+        self.intake.answering.known(call.model)
+        self.intake.pin(call)
         request = decode_model_request(body)
         if isinstance(request, ManyRequest):
             self._check_all(request.instances)
-            self.intake.answering.make_room(model, len(request.instances))
-            self._begin_all(call, model, request.instances, pinned, reply)
+            self.intake.answering.make_room(call.model, len(request.instances))
+            self._begin_all(call, request.instances, reply)
             return
         self.intake.check(request)
-        self.begin_one(call, model, request, pinned, reply)
+        self.begin_one(call, request, reply)
 
     def _check_all(self, instances: Sequence[Instance]) -> None:
         most = self.intake.limits.instances
         if not 1 <= len(instances) <= most:
-            raise BadRequestError(
-                "invalid_request",
-                f"instances has {len(instances)} items: send 1 to {most}",
-                "instances",
+            raise InvalidRequestError(
+                f"instances has {len(instances)} items: send 1 to {most}", "instances"
             )
         for i, instance in enumerate(instances):
             try:
@@ -168,14 +157,7 @@ class PredictModel(_Predictions):
                     error.code, f"instances[{i}]: {error.message}", f"instances[{i}].{error.field}"
                 ) from None
 
-    def _begin_all(
-        self,
-        call: Call,
-        model: str,
-        instances: Sequence[Instance],
-        pinned: Arm[LoadedVersion] | None,
-        reply: Reply,
-    ) -> None:
+    def _begin_all(self, call: Call, instances: Sequence[Instance], reply: Reply) -> None:
         """Ask for each in one turn, so that they share one batch; the last answer is the reply."""
         answers: list[PredictAnswer | FailedInstance | None] = [None] * len(instances)
         left = len(instances)
@@ -185,7 +167,7 @@ class PredictModel(_Predictions):
             nonlocal left, failure
             left -= 1
             if isinstance(answer, RefusalError):
-                self.intake.count_error(model, answer.code)
+                self.intake.count_error(call.model, answer.code)
                 answers[i] = FailedInstance(error_detail(answer))
             elif isinstance(answer, PredictAnswer):
                 answers[i] = answer
@@ -196,7 +178,7 @@ class PredictModel(_Predictions):
 
         for i, instance in enumerate(instances):
             try:
-                self.begin_one(call, model, instance, pinned, partial(take, i))
+                self.begin_one(call, instance, partial(take, i))
             except RefusalError as refusal:
                 take(i, refusal)
 

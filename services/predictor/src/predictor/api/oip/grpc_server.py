@@ -19,7 +19,7 @@ from predictor.serving.metrics import GRPC_REQUESTS
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5.0
-"""For calls under way when the process is told to stop."""
+"""For calls under way when the process stops."""
 
 
 class GrpcServer:
@@ -86,12 +86,12 @@ class GrpcServer:
             await self._server.stop(GRACE_SECONDS)
 
     def _handler(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
-        answer = getattr(self, f"_{name}")
-
         async def handle(request: Any, context: Any) -> Any:
             code, text, more = grpc.StatusCode.OK, "", ()
             try:
-                return await answer(request, context)
+                if name == "ModelInfer":
+                    return await self._infer(request, context)
+                return message(f"{name}Response")(**self._page(name, request))
             except RefusalError as refusal:
                 code, text = grpc_code(refusal), refusal.message
                 if http_status(refusal) in (429, 503):
@@ -105,38 +105,36 @@ class GrpcServer:
             except Exception:
                 log.exception("a call failed")
                 code, text = grpc.StatusCode.INTERNAL, "the predictor failed; its log says how"
-                self._inference.intake.count_error(None, "internal")
+                self._inference.intake.count_error("", "internal")
             finally:
                 GRPC_REQUESTS.labels(name, code.name).inc()
             return await context.abort(code, text, more)  # it raises
 
         return handle
 
-    async def _ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
-        return message("ServerLiveResponse")(live=True)
+    def _page(self, name: str, request: Any) -> dict[str, Any]:
+        """The response to a call that is no inference."""
+        match name:
+            case "ServerLive":
+                return {"live": True}
+            case "ServerReady":
+                return {"ready": self._ready()}
+            case "ModelReady":
+                self._inference.arm(request.name, request.version)
+                return {"ready": True}
+            case "ServerMetadata":
+                return metadata.server()
+            case "ModelMetadata":
+                arm = self._inference.arm(request.name, request.version)
+                found = metadata.model(self._inference.route(request.name), arm)
+                # Clients disagree on the type of properties: MLServer's cannot read the standard's.
+                del found["properties"]
+                return found
+            case "RepositoryIndex":
+                return {"models": metadata.index(self._inference.routes)}
+        raise NotImplementedError(name)
 
-    async def _ServerReady(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return message("ServerReadyResponse")(ready=self._ready())
-
-    async def _ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self._inference.arm(request.name, request.version)
-        return message("ModelReadyResponse")(ready=True)
-
-    async def _ServerMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return message("ServerMetadataResponse")(**metadata.server())
-
-    async def _ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        arm = self._inference.arm(request.name, request.version)
-        found = metadata.model(self._inference.route(request.name), arm)
-        # Clients disagree on the type of properties: MLServer's cannot read the standard's.
-        del found["properties"]
-        return message("ModelMetadataResponse")(**found)
-
-    async def _RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
-        routes = [self._inference.route(name) for name in self._inference.models]
-        return message("RepositoryIndexResponse")(models=metadata.index(routes))
-
-    async def _ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def _infer(self, request: Any, context: Any) -> Any:
         call = Call(
             [(name.encode(), _bytes(value)) for name, value in context.invocation_metadata()],
             model=request.model_name,
@@ -145,8 +143,8 @@ class GrpcServer:
         parent = next((value for name, value in call.headers if name == b"traceparent"), None)
         call.traceparent = None if parent is None else parent.decode("latin-1")
         named = self._inference.intake.override.arm(call.headers)
-        pinned = self._inference.pinned(request.model_name, request.model_version or None, named)
-        answer = await self._inference.infer(call, request.model_name, pinned, decoded(request))
+        self._inference.pin(call, request.model_version or None, named)
+        answer = await self._inference.infer(call, decoded(request))
         return encoded(answer, raw=bool(request.raw_input_contents))
 
 

@@ -11,12 +11,13 @@ from starlette.types import Scope
 
 from predictor.api.headers import Header
 from predictor.api.intake import Call
+from predictor.api.native.contract import InvalidRequestError
 from predictor.api.native.endpoint import JSON, BodyTooLargeError, Endpoint
 from predictor.api.oip import metadata
 from predictor.api.oip.body import WireError, decode, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.statuses import http_status
-from predictor.domain.errors import BadRequestError, RefusalError, shown
+from predictor.domain.errors import RefusalError, shown
 
 INFER = "/v2/models/{model}/infer"
 INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
@@ -35,14 +36,14 @@ class Infer(Endpoint):
     async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, Sequence[Header]]:
         """See `Endpoint.reply`."""
         path = scope["path_params"]
-        model = call.model = path["model"]
+        call.model = path["model"]
         named = self.intake.override.arm(call.headers)
         length, encoding = _headers(call.headers)
         if encoding is not None:
             body = _expanded(body, encoding, self.intake.limits.body_bytes)
         request, binary = decode(body, length)
-        pinned = self._inference.pinned(model, path.get("version"), named)
-        answer = await self._inference.infer(call, model, pinned, request)
+        self._inference.pin(call, path.get("version"), named)
+        answer = await self._inference.infer(call, request)
         found, head = encoded(answer, binary)
         if head is None:
             return found, JSON
@@ -67,10 +68,9 @@ def _headers(headers: Iterable[Header]) -> tuple[int | None, bytes | None]:
     for name, value in headers:
         if name == _LENGTH:
             if not (value.isdigit() and len(value) <= 18):
-                raise BadRequestError(
-                    "invalid_request",
+                raise InvalidRequestError(
                     f"Inference-Header-Content-Length is {shown(value.decode('latin-1'))}: send the"
-                    " number of bytes of the body's JSON",
+                    " number of bytes of the body's JSON"
                 )
             length = int(value)
         elif name == b"content-encoding" and value.lower() != b"identity":
@@ -82,18 +82,15 @@ def _expanded(body: bytes, encoding: bytes, limit: int) -> bytes:
     """A compressed body as it was, no longer than the limit."""
     window = _WINDOW.get(encoding)
     if window is None:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"Content-Encoding {shown(encoding.decode('latin-1'))} is unknown: send gzip, deflate"
-            " or none",
+            " or none"
         )
     expander = zlib.decompressobj(window)
     try:
         found = expander.decompress(body, limit + 1)
     except zlib.error as error:
-        raise BadRequestError(
-            "invalid_request", f"the body is no {encoding.decode()}: {error}"
-        ) from None
+        raise InvalidRequestError(f"the body is no {encoding.decode()}: {error}") from None
     if len(found) > limit:
         raise BodyTooLargeError(limit)
     return found
@@ -127,7 +124,7 @@ def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter
     @router.post("/repository/index", summary="Repository index", response_model=None)
     async def index() -> list[dict[str, str]]:
         """Each loaded version (the model repository extension)."""
-        return metadata.index([inference.route(name) for name in inference.models])
+        return metadata.index(inference.routes)
 
     def model(model: str, version: str | None = None) -> Response:
         """What the model takes and gives; features from the store are not among its inputs."""

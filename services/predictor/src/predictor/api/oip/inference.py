@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from predictor.api.headers import ARM
 from predictor.api.intake import Call, Intake
-from predictor.api.oip.rows import check_outputs, instances, outputs
-from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters, shortest
+from predictor.api.native.contract import InvalidRequestError
+from predictor.api.oip.rows import instances, outputs, require_outputs
+from predictor.api.oip.tensors import InferAnswer, InferRequest, refuse_extensions, shortest
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
 from predictor.serving.answering import Prediction
@@ -31,67 +32,49 @@ class Inference:
         return sorted(self._routes())
 
     def route(self, model: str) -> LoadedRoute:
-        """The route of a model.
-
-        Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: others are, this one is not.
-        """
+        """The route of a model; raise RefusalError when it has none."""
         return self._routes().of(model)
 
     def arm(self, model: str, version: str | None) -> Arm[LoadedVersion]:
-        """The arm of a version, the champion for none.
-
-        Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: the model or the version is not loaded.
-        """
+        """The arm of a version, the champion for none; raise RefusalError when it is not loaded."""
         route = self.route(model)
         return arm_of_version(route, version) if version else route.champion
 
-    def pinned(
-        self, model: str, version: str | None, named: str | None
-    ) -> Arm[LoadedVersion] | None:
-        """The arm of the version in the path, or of the name in the testers' header.
+    @property
+    def routes(self) -> list[LoadedRoute]:
+        """The routes of what is served, by name."""
+        return [self.route(model) for model in self.models]
+
+    def pin(self, call: Call, version: str | None, named: str | None) -> None:
+        """Pin the version in the path, or the arm that testers name in a header.
 
         Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: the model or the arm is not loaded.
-            BadRequestError: both name one.
+            RefusalError: the model or the arm is not loaded, or both name one.
         """
         if named is None:
-            return self.arm(model, version) if version else None
+            call.pinned = self.arm(call.model, version) if version else None
+            return
         if version:
-            raise BadRequestError(
-                "invalid_request",
-                f"version {shown(version)} is named already: leave {ARM} out",
-                ARM,
+            raise InvalidRequestError(
+                f"version {shown(version)} is named already: leave {ARM} out", ARM
             )
-        return self.intake.answering.arm(model, named)
+        call.pinned = self.intake.answering.arm(call.model, named)
 
-    async def infer(
-        self,
-        call: Call,
-        model: str,
-        pinned: Arm[LoadedVersion] | None,
-        request: InferRequest,
-    ) -> InferAnswer:
+    async def infer(self, call: Call, request: InferRequest) -> InferAnswer:
         """Answer a request; each of its rows is in the log when this returns.
-
-        Without a pinned arm, the rollout chooses one for each row, by its entity.
 
         Raises:
             RefusalError: a row has no answer; others of the request may be in the log.
         """
-        arm = pinned or self.route(model).champion
-        check_parameters(request.parameters, "parameters")
+        arm = call.pinned or self.route(call.model).champion
+        refuse_extensions(request.parameters, "parameters")
         call.seconds = shortest(call.seconds, request.parameters.get("timeout"))
-        check_outputs(request.outputs)
+        require_outputs(request.outputs)
         signature = arm.version.signature
         asked = [each for each in signature.inputs if not each.stored]
         if not request.inputs:
             names = ", ".join(each.name for each in asked)
-            raise BadRequestError("invalid_request", f"there are no inputs: send {names}", "inputs")
+            raise InvalidRequestError(f"there are no inputs: send {names}", "inputs")
         rows = instances(request, asked, self.intake.limits.instances)
         for i, row in enumerate(rows):
             try:
@@ -100,10 +83,10 @@ class Inference:
                 raise BadRequestError(
                     error.code, f"row {i}: {error.message}", error.field
                 ) from None
-        self.intake.answering.make_room(model, len(rows))
+        self.intake.answering.make_room(call.model, len(rows))
         # They start in one turn of the event loop, so they share one batch.
         found = await asyncio.gather(
-            *(self.intake.predict(call, model, row, pinned) for row in rows),
+            *(self.intake.predict(call, row) for row in rows),
             return_exceptions=True,
         )
         predictions: list[Prediction] = []
@@ -116,7 +99,7 @@ class Inference:
             predictions.append(each)
         versions = {each.version.version for each in predictions}
         return InferAnswer(
-            model=model,
+            model=call.model,
             version=versions.pop() if len(versions) == 1 else None,
             id=request.id,
             outputs=outputs(predictions, request.outputs),
