@@ -28,16 +28,16 @@ from predictor.adapters.models.skops_model import SkopsPool
 from predictor.adapters.redis_cache import RedisCache
 from predictor.api.direct import Direct
 from predictor.api.headers import Override
-from predictor.api.kafka import RequestedLoop, RequestedScores
+from predictor.api.intake import Intake, Limits
+from predictor.api.kafka import KafkaScoring, KafkaScoringLoop
 from predictor.api.native.openapi import document
 from predictor.api.native.pages import pages
 from predictor.api.native.predict import (
     PREDICT,
     PREDICT_MODEL,
-    Limits,
+    MiddlewareBypass,
     Predict,
     PredictModel,
-    Shortcut,
 )
 from predictor.api.native.predict import direct as past_asgi
 from predictor.api.oip.grpc_server import GrpcServer
@@ -92,10 +92,9 @@ def build(
     shadow = _shadow(settings, features, journal, clock)
     cache = _cache(settings, scores)
     answering = _answering(settings, follower, features, journal, clock, cache, shadow)
-    limits = _limits(settings)
-    requested = RequestedScores(answering, lambda: follower.failures, clock, limits)
-    override = Override(settings.override_token)
-    inference = Inference(lambda: follower.routes, answering, clock, limits, override)
+    intake = Intake(answering, clock, _limits(settings), Override(settings.override_token))
+    scoring = KafkaScoring(intake, lambda: follower.failures)
+    inference = Inference(lambda: follower.routes, intake)
     grpc = _grpc(settings, inference, follower)
 
     @asynccontextmanager
@@ -103,9 +102,9 @@ def build(
         journal.start()
         if grpc is not None:
             await grpc.start()
-        requested.join(asyncio.get_running_loop())
+        scoring.join(asyncio.get_running_loop())
         yield
-        await asyncio.to_thread(requested.leave, settings.log_deadline_seconds)
+        await asyncio.to_thread(scoring.leave, settings.log_deadline_seconds)
         if grpc is not None:
             await grpc.stop()
         if shadow is not None:
@@ -116,10 +115,8 @@ def build(
         await cache.close()
         await asyncio.to_thread(skops.close)
 
-    single = Predict(answering, clock, limits, override)
-    by_path = PredictModel(answering, clock, limits, override)
-    api = _http(lifespan, single, by_path, inference, follower)
-    return [follower, *_loops(settings, bus, requested, follower)], api
+    api = _http(lifespan, intake, inference, follower)
+    return [follower, *_loops(settings, bus, scoring, follower)], api
 
 
 def _follower(
@@ -239,14 +236,14 @@ def _limits(settings: PredictorSettings) -> Limits:
 
 
 def _loops(
-    settings: PredictorSettings, bus: Bus, requested: RequestedScores, follower: RolloutFollower
+    settings: PredictorSettings, bus: Bus, scoring: KafkaScoring, follower: RolloutFollower
 ) -> Sequence[Component]:
     """What reads requests over Kafka, where they are answered."""
     if not settings.score_requested:
         return ()
     return (
-        RequestedLoop(
-            requested,
+        KafkaScoringLoop(
+            scoring,
             bus,
             settings.score_requested_batch,
             settings.score_requested_member,
@@ -271,8 +268,7 @@ def _grpc(
 
 def _http(
     lifespan: Lifespan[FastAPI],
-    single: Predict,
-    by_path: PredictModel,
+    intake: Intake,
     inference: Inference,
     follower: RolloutFollower,
 ) -> FastAPI:
@@ -284,8 +280,8 @@ def _http(
     )
     infer = Infer(inference)
     for path, endpoint in (
-        (PREDICT, single),
-        (PREDICT_MODEL, by_path),
+        (PREDICT, Predict(intake)),
+        (PREDICT_MODEL, PredictModel(intake)),
         (INFER, infer),
         (INFER_VERSION, infer),
     ):
@@ -296,9 +292,11 @@ def _http(
     return api
 
 
-def shortcut(api: FastAPI) -> Shortcut:
+def shortcut(api: FastAPI) -> MiddlewareBypass:
     """The application with a shorter way to the predictions."""
-    return Shortcut(api, [r for r in api.routes if isinstance(r, Route) and r.path in SHORT])
+    return MiddlewareBypass(
+        api, [r for r in api.routes if isinstance(r, Route) and r.path in SHORT]
+    )
 
 
 def direct(api: FastAPI) -> Direct:

@@ -10,7 +10,7 @@ import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
 from event_schemas.policy import ServingPolicy
-from predictor.api.kafka import RequestedLoop
+from predictor.api.kafka import KafkaScoringLoop
 from predictor.domain.routing import challenger_answers
 from predictor.serving.routes.follow_rollout import RolloutFollower
 from predictor.settings import PredictorSettings
@@ -30,7 +30,7 @@ def asked(lab: Any) -> Any:
 
 def started(lab: Any, **settings: Any) -> Any:
     lab.start(score_requested=True, **settings)
-    lab.of(RequestedLoop).loop.open()
+    lab.of(KafkaScoringLoop).loop.open()
     return lab
 
 
@@ -49,7 +49,7 @@ def turn(lab: Any, *requests: ScoreRequested, steps: int = 1) -> list[Prediction
     """Publish requests, let the service handle them, and return all of the log."""
     for each in requests:
         lab.bus.publish(each)
-    loop = lab.of(RequestedLoop).loop
+    loop = lab.of(KafkaScoringLoop).loop
 
     async def session() -> None:
         async with lab.app.router.lifespan_context(lab.app):
@@ -171,7 +171,7 @@ def test_requests_wait_while_callers_over_http_take_all_the_room(
     asked.announce(asked.step(0, asked.version(1, requested + stored)))
     asked.features.delay = 0.2
     asked.bus.publish(request(asked))
-    loop = asked.of(RequestedLoop).loop
+    loop = asked.of(KafkaScoringLoop).loop
 
     async def talk(client: httpx.AsyncClient) -> None:
         async with asked.app.router.lifespan_context(asked.app):
@@ -189,7 +189,7 @@ def test_requests_wait_while_callers_over_http_take_all_the_room(
 def test_nothing_is_taken_before_the_service_is_up_or_after_it_stopped(asked: Any) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     asked.bus.publish(request(asked))
-    loop = asked.of(RequestedLoop).loop
+    loop = asked.of(KafkaScoringLoop).loop
     with pytest.raises(UnavailableError, match="not started, or stops"):
         loop.step()
     assert len(turn(asked)) == 1
@@ -211,7 +211,7 @@ def test_a_batch_that_comes_again_is_answered_under_the_same_ids(
     asked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked.announce(asked.step(0, asked.version(1)))
-    loop = asked.of(RequestedLoop).loop
+    loop = asked.of(KafkaScoringLoop).loop
     commit: Callable[..., None] = loop._session.commit
     failures = iter([UnavailableError("the brokers are away")])
 

@@ -9,11 +9,11 @@ from predictor.batch.progress import ProgressLine
 def test_it_tells_rows_share_rate_and_what_is_left_every_two_seconds() -> None:
     clock, to = [0.0], io.StringIO()
     line = ProgressLine(to, lambda: clock[0])
-    line.tell(Progress(total=1000, done=10))
+    line.show(Progress(total=1000, done=10))
     assert to.getvalue() == ""
     clock[0] = 2.0
-    line.tell(Progress(total=1000, done=500))
-    line.tell(Progress(total=1000, done=510))
+    line.show(Progress(total=1000, done=500))
+    line.show(Progress(total=1000, done=510))
     assert to.getvalue() == "500 of 1,000 rows (50 %), 250/s, 2 s left\n"
 
 

@@ -15,12 +15,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from predictor.api.headers import Header
 from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
-
-Header = tuple[bytes, bytes]
-"""Name in lower case, value."""
 
 LARGEST_BODY = 64 * 1024
 """Bytes; more is left to uvicorn, which can stop reading."""
@@ -29,7 +27,7 @@ _UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade", b"traceparent
 """Headers of requests that go through ASGI."""
 
 
-class Exchange:
+class DirectRequest:
     """A request that waits for its one answer.
 
     It stands in for uvicorn's cycle, so that requests behind it in the connection wait for it, and
@@ -49,7 +47,7 @@ class Exchange:
         self.response_complete = False
 
     @property
-    def message_event(self) -> "Exchange":
+    def message_event(self) -> "DirectRequest":
         """Uvicorn sets it when the caller has gone."""
         return self
 
@@ -57,12 +55,7 @@ class Exchange:
         """Nobody waits here."""
 
     def answer(self, status: int, headers: tuple[Header, ...], body: bytes) -> None:
-        """Send the answer; a second one is an error.
-
-        Args:
-            status: of HTTP.
-            headers: but for the length; `connection: close` is not to be among them.
-            body: all of it.
+        """Send the answer; its headers name neither a length nor `connection: close`.
 
         Raises:
             RuntimeError: it was answered before.
@@ -73,16 +66,16 @@ class Exchange:
         self._protocol.send_answer(self, _head(status, headers), body)
 
 
-Take = Callable[[Exchange], None]
-"""Sees to it that an exchange is answered, now or later; on the event loop, without blocking."""
+Handler = Callable[[DirectRequest], None]
+"""Sees to it that a request is answered, now or later; on the event loop, without blocking."""
 
 
 @dataclass(frozen=True)
 class Direct:
     """What is served past ASGI."""
 
-    find: Callable[[bytes], Take | None]
-    """Who takes the requests to a target (path and query, as the request line has them)."""
+    find: Callable[[bytes], Handler | None]
+    """The handler of a target (path and query, as the request line has them)."""
     max_body_bytes: int = LARGEST_BODY
     """Larger requests go through ASGI, which also tells callers of limits."""
 
@@ -93,12 +86,11 @@ class DirectProtocol(HttpToolsProtocol):
     direct: Direct
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As uvicorn calls it."""
         super().__init__(*args, **kwargs)
         self._find = self.direct.find
         self._max_body = min(self.direct.max_body_bytes, LARGEST_BODY)
-        self._take: Take | None = None
-        self._exchange: Exchange | None = None
+        self._handler: Handler | None = None
+        self._request: DirectRequest | None = None
         """The direct request whose body is being read."""
         self._idle_since: float | None = None
         self._idle_timer: TimerHandle | None = None
@@ -107,7 +99,7 @@ class DirectProtocol(HttpToolsProtocol):
         """The parser is at a new request; what only ASGI needs is made when it is needed."""
         self.url = b""
         self.headers = []
-        self._exchange = None
+        self._request = None
         self._idle_since = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -116,10 +108,10 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The parser has all headers: which way the request goes is known now."""
-        take = self._find(self.url)
-        if take is not None and self._is_plain():
-            self._take = take
-            self._exchange = self.cycle = Exchange(self, self.headers)  # pyright: ignore[reportAttributeAccessIssue]
+        handler = self._find(self.url)
+        if handler is not None and self._is_plain():
+            self._handler = handler
+            self._request = self.cycle = DirectRequest(self, self.headers)  # pyright: ignore[reportAttributeAccessIssue]
             return
         url, headers = self.url, self.headers
         super().on_message_begin()
@@ -148,41 +140,41 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """The parser has a part of the body."""
-        exchange = self._exchange
-        if exchange is None:
+        request = self._request
+        if request is None:
             super().on_body(body)
         else:
-            exchange.body = exchange.body + body if exchange.body else body
+            request.body = request.body + body if request.body else body
 
     def on_message_complete(self) -> None:
         """The parser has all of the request."""
-        exchange, take = self._exchange, self._take
-        if exchange is None or take is None:
+        request, handler = self._request, self._handler
+        if request is None or handler is None:
             super().on_message_complete()
             return
-        self._exchange = None
+        self._request = None
         try:
-            take(exchange)
+            handler(request)
         except Exception:
             log.exception("a request failed")
-            if not exchange.response_complete:
-                exchange.answer(500, _TEXT, b"Internal Server Error")
+            if not request.response_complete:
+                request.answer(500, _TEXT, b"Internal Server Error")
 
-    def send_answer(self, exchange: Exchange, head: bytes, body: bytes) -> None:
+    def send_answer(self, request: DirectRequest, head: bytes, body: bytes) -> None:
         """Write an answer, and go on with what waits behind it."""
         transport = self.transport
-        if not exchange.disconnected and not transport.is_closing():
+        if not request.disconnected and not transport.is_closing():
             transport.write(
                 b"%b%bcontent-length: %d\r\n%b\r\n%b"
                 % (
                     head,
                     _default_head(self.server_state),
                     len(body),
-                    b"" if exchange.keep_alive else b"connection: close\r\n",
+                    b"" if request.keep_alive else b"connection: close\r\n",
                     body,
                 )
             )
-            if not exchange.keep_alive:
+            if not request.keep_alive:
                 transport.close()
         if self.pipeline or transport.is_closing():
             self.on_response_complete()

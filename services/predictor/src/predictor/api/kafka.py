@@ -1,4 +1,4 @@
-"""Answers what is asked over Kafka, by the way of any request: arms, features, limits, log.
+"""Answers requests that come over Kafka, like any other: arms, features, limits, log.
 
 The answer is the prediction's record in the log. A batch that comes again is answered again, under
 the same ids, by which readers of the log know a prediction.
@@ -7,77 +7,54 @@ the same ids, by which readers of the log know a prediction.
 import asyncio
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from event_schemas import ScoreRequested
-from predictor.api.native.contract import Instance, check
-from predictor.api.native.predict import Limits
+from predictor.api.intake import Call, Intake
+from predictor.api.native.contract import Instance, InvalidRequestError
 from predictor.domain.errors import BadRequestError, CannotAnswerError
-from predictor.serving.answering import Answering
 from predictor.serving.prediction import Prediction
 from predictor.serving.routes.follow_rollout import LoadFailure
 from servicekit.bus import Bus
-from servicekit.clock import Clock
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.sink import Received, SinkLoop
 
 
-class _Asked(NamedTuple):
-    """A request, checked."""
+class KafkaScoring:
+    """A sink whose store is the log of predictions; `write` runs on a thread of its own.
 
-    model: str
-    instance: Instance
-    traceparent: str | None
+    Args:
+        intake: checks requests, and has them answered on the event loop.
+        failures: why models have no version that is loaded.
+    """
 
-
-class RequestedScores:
-    """A sink whose store is the log of predictions; `write` runs on a thread of its own."""
-
-    def __init__(
-        self,
-        answering: Answering,
-        failures: Callable[[], Mapping[str, LoadFailure]],
-        clock: Clock,
-        limits: Limits,
-    ) -> None:
-        """Waits for an event loop.
-
-        Args:
-            answering: answers, on the event loop.
-            failures: why models have no version that is loaded.
-            clock: wall time.
-            limits: of what is asked.
-        """
-        self._answering = answering
+    def __init__(self, intake: Intake, failures: Callable[[], Mapping[str, LoadFailure]]) -> None:
+        self._intake = intake
         self._failures = failures
-        self._clock = clock
-        self._limits = limits
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._at_work = threading.Lock()
+        self._busy = threading.Lock()
         """Held while a batch is under way."""
 
     def join(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer from now on, on this event loop."""
+        """Answer on this event loop from now on."""
         self._loop = loop
 
     def leave(self, timeout: float) -> None:
-        """Begin no batch from now on, and let that which is under way come to its end; blocks.
+        """Begin no more batches, and wait for the current one; blocks.
 
         Args:
-            timeout: longest wait for it, in seconds; what has no answer then comes again.
+            timeout: longest wait in seconds; what has no answer then comes again.
         """
-        done = self._at_work.acquire(timeout=timeout)
+        done = self._busy.acquire(timeout=timeout)
         self._loop = None
         if done:
-            self._at_work.release()
+            self._busy.release()
 
     def recover(self) -> Sequence[Event]:
-        """Nothing: what has no answer in the log was not committed, and comes again."""
+        """Return nothing: what has no answer in the log was not committed, and comes again."""
         return ()
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
@@ -87,31 +64,28 @@ class RequestedScores:
             BadRequestError: a request can never be answered; none of the batch was.
             UnavailableError: something that is needed is missing for now.
         """
-        with self._at_work:
+        with self._busy:
             if self._loop is None:
                 raise UnavailableError("the predictor has not started, or stops")
-            asked = [self._asked(each.event) for each in batch]
+            asked = [self._checked(each.event) for each in batch]
             asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop).result()
         return ()
 
-    def _asked(self, event: Event) -> "_Asked":
-        """What an event asks, held against the limits, of a model that can answer now."""
+    def _checked(self, event: Event) -> tuple[Call, Instance]:
+        """What an event asks, within the limits, of a model that can answer now."""
         body = event.body
         if not isinstance(body, ScoreRequested):
-            raise BadRequestError(
-                "invalid_request",
-                f"{body.type} has no place in this topic: send {ScoreRequested.type}",
+            raise InvalidRequestError(
+                f"{body.type} has no place in this topic: send {ScoreRequested.type}"
             )
         instance = Instance(body.entity, body.features, body.event_time, body.prediction_id)
-        limits = self._limits
-        ahead = limits.event_time_ahead_seconds
-        check(instance, self._clock.now(), ahead, limits.entity_characters)
-        self._can_answer(body.model)
-        return _Asked(body.model, instance, event.traceparent)
+        self._intake.check(instance)
+        self._require_route(body.model)
+        return Call((), body.model, traceparent=event.traceparent), instance
 
-    def _can_answer(self, model: str) -> None:
+    def _require_route(self, model: str) -> None:
         try:
-            self._answering.require_route(model)
+            self._intake.answering.require_route(model)
         except CannotAnswerError as error:
             failure = self._failures().get(model)
             if failure is not None and not failure.will_retry:
@@ -124,7 +98,7 @@ class RequestedScores:
                 ) from error
             raise UnavailableError(error.message) from error
 
-    async def _answer(self, batch: Sequence["_Asked"]) -> None:
+    async def _answer(self, batch: Sequence[tuple[Call, Instance]]) -> None:
         """Answer requests in one batch of the event loop.
 
         Raises:
@@ -141,17 +115,16 @@ class RequestedScores:
             if not left:
                 done.set_result(None)
 
-        arrived = time.perf_counter()
         try:
-            for model, count in Counter(each.model for each in batch).items():
-                self._answering.require_room(model, count)
-            for model, instance, traceparent in batch:
-                self._answering.submit(
-                    model,
+            for model, count in Counter(call.model for call, _ in batch).items():
+                self._intake.answering.require_room(model, count)
+            for call, instance in batch:
+                self._intake.answering.submit(
+                    call.model,
                     instance,
-                    arrived=arrived,
+                    arrived=call.arrived,
                     within=math.inf,
-                    traceparent=traceparent,
+                    traceparent=call.traceparent,
                     on_done=on_done,
                     sampled=False,  # its record is its answer
                 )
@@ -162,8 +135,16 @@ class RequestedScores:
             raise UnavailableError(f"predictions are not in the log: {failure}") from failure
 
 
-class RequestedLoop:
-    """Reads `score.requested`, as one of the group of all predictors."""
+class KafkaScoringLoop:
+    """Reads `score.requested`, as one of the group of all predictors.
+
+    Args:
+        sink: answers.
+        bus: brings requests, and takes dead letters.
+        max_batch: most requests under way at once.
+        member: which of the group this is, see `Bus.group`.
+        begin: whether to join the group yet, which gives requests to whoever is there.
+    """
 
     name = "score-requested"
     ready = True
@@ -171,21 +152,12 @@ class RequestedLoop:
 
     def __init__(
         self,
-        sink: RequestedScores,
+        sink: KafkaScoring,
         bus: Bus,
         max_batch: int,
         member: str | None,
         begin: Callable[[], bool],
     ) -> None:
-        """Wires the loop.
-
-        Args:
-            sink: answers.
-            bus: where the requests come from, and dead letters go.
-            max_batch: requests under way at once, at most.
-            member: which of the group this is, see `Bus.group`.
-            begin: whether to join the group yet: it gives requests to whoever is there.
-        """
         self._begin = begin
         self.loop = SinkLoop(
             "predictor",

@@ -3,10 +3,9 @@
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from predictor.adapters.features.feast_config import redis_online_store
 from predictor.adapters.features.feast_features import NoFeatures
@@ -16,15 +15,14 @@ from predictor.adapters.models.skops_model import SkopsPool
 from predictor.app import artifacts_of
 from predictor.batch.delta_rows import DeltaRows
 from predictor.batch.errors import ScoreError
-from predictor.batch.job import Chosen, Job, TableScorer
+from predictor.batch.job import ScoreJob, ScoreRun
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.progress import ProgressLine
 from predictor.batch.settings import ScoreSettings
-from predictor.batch.versions import step_in_force, version_named
+from predictor.batch.versions import Versions, load_versions
 from predictor.domain.errors import LoadError
-from predictor.domain.routing import challenger_answers
+from predictor.domain.features import Ref
 from predictor.ports import Artifacts
-from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.routes.loader import Loader, settle_memory
 from servicekit.bus import Bus
 from servicekit.command import describe
@@ -52,12 +50,12 @@ of a batch are not in prediction.logged: drift and canaries are judged on what c
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    chosen = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     settings = load_settings(ScoreSettings)
     from servicekit.kafka import bus_from
 
     try:
-        return score(chosen, settings, bus_from(settings), artifacts_of(settings))
+        return score(options, settings, bus_from(settings), artifacts_of(settings))
     except (ScoreError, LoadError, UnavailableError) as error:
         _say(f"✗ {error}")
         return 1
@@ -67,26 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def score(
-    chosen: argparse.Namespace, settings: ScoreSettings, bus: Bus, artifacts: Artifacts
+    options: argparse.Namespace, settings: ScoreSettings, bus: Bus, artifacts: Artifacts
 ) -> int:
-    """Do what was asked; returns the exit code.
+    """Score a table; returns the exit code.
 
     Raises:
         ScoreError: whoever asked has to change something.
         LoadError: a version or a table is not as it has to be.
         UnavailableError: brokers, MLflow, lake or feature registry are away.
     """
-    table = DeltaRows(
-        _uri(settings, chosen.input),
-        chosen.input_version,
-        time=chosen.time_column,
-        since=chosen.since,
-        until=chosen.until,
-    )
-    output = _uri(settings, chosen.output)
-    if output == table.uri:
-        raise ScoreError(f"--output {chosen.output} is the table that is read: name another")
-    lake = _lake_features(chosen, settings)
+    job = _job(options, settings)
+    repo = settings.feast_repo
+    store = {} if repo is None else redis_online_store(settings.redis_url)
+    lake = LakeFeatures(FeastRegistry(repo or "", store), settings.lake_uri)
+    features = NoFeatures() if repo is None else _Prepared(lake.prepare)
+    if options.features == "table":
+        lake, features = None, _Prepared(lambda lookups: None)  # the run checks the columns
     skops = SkopsPool(
         workers=settings.skops_workers,
         timeout_seconds=settings.skops_timeout_seconds,
@@ -94,49 +88,53 @@ def score(
         trusted_types=settings.skops_trusted_types,
     )
     try:
-        loader = Loader(
-            artifacts,
-            lake or _ColumnsOfTheTable(),
-            {"onnx": OnnxModel, "skops": skops.open},
-        )
+        formats = {"onnx": OnnxModel, "skops": skops.open}
+        loader = Loader(artifacts, features, formats)
         artifacts.warm_up()
-        versions, choose, salt = _versions(chosen, bus, loader)
-        scorer = TableScorer(
-            Job(
-                model=chosen.model,
-                input=table,
-                output=output,
-                mode=chosen.mode,
-                id_column=chosen.id_column,
-                entity_column=chosen.entity_column,
-                time_column=chosen.time_column,
-                columns=dict(chosen.column),
-                keep=tuple(chosen.keep),
-                max_errors=chosen.max_errors,
-                batch_rows=chosen.batch_rows,
-                max_rows=settings.max_rows,
-            ),
-            versions,
-            choose,
-            lake,
-            salt=salt,
-        )
-        return _run(scorer, versions, output)
+        versions = load_versions(bus, loader, job.model, options.arm, options.version)
+        return _run(ScoreRun(job, versions, lake), versions, job.output)
     finally:
         skops.close()
 
 
-def _run(scorer: TableScorer, versions: Mapping[str, LoadedVersion], output: str) -> int:
-    if scorer.is_done():
-        _say(f"✓ {output} holds this run already ({scorer.run_id}): nothing to do")
+def _job(options: argparse.Namespace, settings: ScoreSettings) -> ScoreJob:
+    table = DeltaRows(
+        _uri(settings, options.input),
+        options.input_version,
+        time=options.time_column,
+        since=options.since,
+        until=options.until,
+    )
+    output = _uri(settings, options.output)
+    if output == table.uri:
+        raise ScoreError(f"--output {options.output} is the table that is read: name another")
+    return ScoreJob(
+        model=options.model,
+        input=table,
+        output=output,
+        mode=options.mode,
+        id_column=options.id_column,
+        entity_column=options.entity_column,
+        time_column=options.time_column,
+        columns=dict(options.column),
+        keep=tuple(options.keep),
+        max_errors=options.max_errors,
+        batch_rows=options.batch_rows,
+        max_rows=settings.max_rows,
+    )
+
+
+def _run(run: ScoreRun, versions: Versions, output: str) -> int:
+    if run.is_done():
+        _say(f"✓ {output} holds this run already ({run.id}): nothing to do")
         return 0
-    who = ", ".join(f"version {v.version} ({arm})" for arm, v in versions.items())
+    who = ", ".join(f"version {v.version} ({arm})" for arm, v in versions.by_arm.items())
     _say(f"scoring with {who}")
-    if scorer.defaulted:
-        _say(f"the table has no {', '.join(scorer.defaulted)}: their defaults stand in")
+    if run.defaulted:
+        _say(f"the table has no {', '.join(run.defaulted)}: their defaults stand in")
     settle_memory()
     line, began = ProgressLine(), time.monotonic()
-    done = scorer.run(line.tell)
+    done = run.run(line.show)
     for (feature, reason), count in sorted(done.gaps.items()):
         _say(f"{feature} was {reason.replace('_', ' ')} for {count:,} rows")
     _say(
@@ -146,62 +144,15 @@ def _run(scorer: TableScorer, versions: Mapping[str, LoadedVersion], output: str
     return 0
 
 
-def _versions(
-    chosen: argparse.Namespace, bus: Bus, loader: Loader
-) -> tuple[dict[str, LoadedVersion], Chosen, str]:
-    """Who scores: by arm, for each entity, and the salt where it decides."""
-    step = step_in_force(bus, chosen.model)
-    if chosen.version is not None:
-        arm, announced = version_named(bus, step, chosen.version)
-        version = loader.load(announced)
-        return {arm: version}, lambda entity: (arm, version), ""
-    if chosen.arm == "challenger" and step.challenger is None:
-        raise ScoreError(f"--arm challenger: {chosen.model} has no challenger at the moment")
-    if chosen.arm == "challenger" and step.challenger is not None:
-        version = loader.load(step.challenger)
-        return {"challenger": version}, lambda entity: ("challenger", version), ""
-    champion = loader.load(step.champion)
-    if chosen.arm == "champion" or step.challenger is None:
-        return {"champion": champion}, lambda entity: ("champion", champion), ""
-    challenger = loader.load(step.challenger)
+class _Prepared(NoFeatures):
+    """Features that loading a version prepares, and that are then read another way."""
 
-    def sticky(entity: str) -> tuple[str, LoadedVersion]:
-        if challenger_answers(step.salt, step.model, entity, step.weight):
-            return "challenger", challenger
-        return "champion", champion
+    def __init__(self, prepare: Callable[[Mapping[str, Sequence[Ref]]], None]) -> None:
+        self._prepare = prepare
 
-    salt = f"{step.salt}@{step.weight}"
-    return {"champion": champion, "challenger": challenger}, sticky, salt
-
-
-def _lake_features(chosen: argparse.Namespace, settings: ScoreSettings) -> LakeFeatures | None:
-    if chosen.features == "table":
-        return None
-    if settings.feast_repo is None:
-        return _NoRegistry(settings)
-    registry = FeastRegistry(settings.feast_repo, redis_online_store(settings.redis_url))
-    return LakeFeatures(registry, settings.lake_uri)
-
-
-class _NoRegistry(LakeFeatures):
-    """Stands where no feature repository is set: only models without stored features load."""
-
-    def __init__(self, settings: ScoreSettings) -> None:
-        super().__init__(FeastRegistry("", {}), settings.lake_uri)
-
-    def warm_up(self) -> None:
-        """Nothing to import."""
-
-    def prepare(self, lookups: Mapping[str, Sequence[Any]]) -> None:
+    def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None:
         """See `OnlineFeatures.prepare`."""
-        NoFeatures().prepare(lookups)
-
-
-class _ColumnsOfTheTable(NoFeatures):
-    """Stored features come from the rows themselves."""
-
-    def prepare(self, lookups: Mapping[str, Sequence[Any]]) -> None:
-        """Nothing: the columns are checked by the scorer."""
+        self._prepare(lookups)
 
 
 def _uri(settings: ScoreSettings, name: str) -> str:
@@ -227,17 +178,12 @@ def _pair(text: str) -> tuple[str, str]:
     return feature, column
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
-    return number
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text}: at least {least}")
+        return int(text)
 
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text}: at least 0")
     return number
 
 
@@ -260,6 +206,13 @@ def _parser() -> argparse.ArgumentParser:
         help="who scores; sticky: each entity by the arm that would answer it (default: champion)",
     )
     who.add_argument("--version", help="a version by its number, rolled out or only trained")
+    _add_columns(parser)
+    _add_bounds(parser)
+    return parser
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    """How the tables are read and written."""
     parser.add_argument(
         "--mode",
         choices=("error", "append", "overwrite"),
@@ -295,26 +248,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="a column of the input for the output; may be repeated",
     )
+
+
+def _add_bounds(parser: argparse.ArgumentParser) -> None:
+    """Which rows, and how many."""
     parser.add_argument("--since", type=_moment, metavar="TIME", help="first moment, ISO 8601")
     parser.add_argument("--until", type=_moment, metavar="TIME", help="the moment after the last")
     parser.add_argument(
-        "--input-version", type=_natural, metavar="N", help="version of the input [the newest]"
+        "--input-version", type=_at_least(0), metavar="N", help="version of the input [the newest]"
     )
     parser.add_argument(
         "--max-errors",
-        type=_natural,
+        type=_at_least(0),
         default=0,
         metavar="N",
         help="rows that may fail; they are written with their error and no score [0]",
     )
     parser.add_argument(
         "--batch-rows",
-        type=_positive,
+        type=_at_least(1),
         default=10_000,
         metavar="N",
         help="rows in memory at once [10000]",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, Literal
@@ -9,7 +10,8 @@ from typing import Any, Literal
 from predictor.batch.delta_rows import DeltaRows, holds, timestamps, write_rows
 from predictor.batch.errors import ScoreError
 from predictor.batch.lake_features import LakeFeatures
-from predictor.batch.rows import Row, TableRows
+from predictor.batch.rows import TableRows
+from predictor.batch.versions import Versions
 from predictor.domain.answer import predicted_class
 from predictor.domain.batching import grouped
 from predictor.domain.errors import RefusalError
@@ -20,13 +22,10 @@ from servicekit.event import derived_id
 RUN = "score_run"
 """Column of the output that names the run; the same run is never written twice."""
 
-Chosen = Callable[[str], tuple[str, LoadedVersion]]
-"""Arm and version for an entity."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is to be scored, and how."""
+class ScoreJob:
+    """Which table to score, and how."""
 
     model: str
     input: DeltaRows
@@ -47,7 +46,7 @@ class Job:
 
 @dataclass
 class Progress:
-    """How far it is; changes as it goes."""
+    """How far a run is; changes as it goes."""
 
     total: int
     done: int = 0
@@ -56,46 +55,35 @@ class Progress:
     """Stored values that a model did not get, by feature and reason."""
 
 
-class TableScorer:
-    """One run."""
+class ScoreRun:
+    """One run of a job.
 
-    def __init__(
-        self,
-        job: Job,
-        versions: Mapping[str, LoadedVersion],
-        choose: Chosen,
-        features: LakeFeatures | None,
-        *,
-        salt: str = "",
-    ) -> None:
-        """Checks the columns.
+    Args:
+        job: what to do.
+        versions: who scores.
+        features: where stored features come from; None: from columns of the table.
 
-        Args:
-            job: what is to be done.
-            versions: all that may be chosen, by arm.
-            choose: who scores an entity.
-            features: where stored features come from; None: from columns of the table.
-            salt: of the rollout, where it chooses.
+    Raises:
+        ScoreError: the table lacks a column.
+    """
 
-        Raises:
-            ScoreError: the table lacks a column.
-        """
+    def __init__(self, job: ScoreJob, versions: Versions, features: LakeFeatures | None) -> None:
         self._job = job
-        self._choose = choose
-        self._features = features
         self._versions = versions
+        self._features = features
         self._inputs = {
             each.name: job.columns.get(each.name, each.name)
-            for version in versions.values()
+            for version in versions.by_arm.values()
             for each in version.signature.inputs
             if not each.stored or features is None
         }
-        self.defaulted = self._check()
+        self._require_columns()
+        self.defaulted = self._absent_features()
         """Features that the table lacks, and that have defaults."""
         parts = [
             job.model,
-            *(f"{arm}={v.version}:{v.sha256}" for arm, v in sorted(versions.items())),
-            salt,
+            *(f"{arm}={v.version}:{v.sha256}" for arm, v in sorted(versions.by_arm.items())),
+            versions.salt,
             f"{job.input.uri}@{job.input.version}",
             job.id_column,
             job.entity_column or "",
@@ -105,20 +93,20 @@ class TableScorer:
             *job.keep,
             str(job.input.range),
         ]
-        self.run_id = blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
+        self.id = blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
         self._rows = TableRows(self._inputs, job.time_column, features)
-        self.progress = Progress(0)
+        self.progress = Progress(0, gaps=self._rows.gaps)
 
     def is_done(self) -> bool:
         """Whether the output holds this very run.
 
         Raises:
-            ScoreError: the output is there, and may not be changed.
+            ScoreError: the output exists, and may not be changed.
             LoadError: it is no table of predictions.
             UnavailableError: the lake is away.
         """
         job = self._job
-        found = holds(job.output, RUN, self.run_id)
+        found = holds(job.output, RUN, self.id)
         if found is None:
             return False
         if found and job.mode != "overwrite":
@@ -130,11 +118,8 @@ class TableScorer:
             )
         return False
 
-    def run(self, tell: Callable[[Progress], None]) -> Progress:
-        """Score and write, in one commit.
-
-        Args:
-            tell: called after each batch.
+    def run(self, on_batch: Callable[[Progress], None]) -> Progress:
+        """Score and write, in one commit; `on_batch` is called after each batch.
 
         Raises:
             ScoreError: more rows than are allowed cannot be scored; nothing was written.
@@ -142,22 +127,25 @@ class TableScorer:
             UnavailableError: the lake is away.
         """
         job = self._job
-        self.progress = Progress(job.input.count(), gaps=self._rows.gaps)
+        self.progress.total = job.input.count()
         if self._features is not None:
-            last = job.input.last()
-            self._features.read(last if last is not None else 0.0)
+            self._features.read(job.input.last() or 0.0)
+        names = [job.id_column, job.time_column, *job.keep]
+        if job.entity_column is not None:
+            names.append(job.entity_column)
+        names += [column for column in self._inputs.values() if column in job.input.columns]
 
         def batches() -> Iterator[Any]:
-            for batch in job.input.batches(self._wanted(), job.batch_rows):
+            for batch in job.input.batches(list(dict.fromkeys(names)), job.batch_rows):
                 if batch.num_rows:
-                    yield self._score(batch)
-                    tell(self.progress)
+                    yield self._predictions(batch)
+                    on_batch(self.progress)
 
-        write_rows(job.output, self.schema, batches, job.mode)
+        write_rows(job.output, self._schema, batches, job.mode)
         return self.progress
 
-    @property
-    def schema(self) -> Any:
+    @cached_property
+    def _schema(self) -> Any:
         """Of the output."""
         import pyarrow as pa
 
@@ -179,8 +167,9 @@ class TableScorer:
             raise ScoreError(f"--keep {', '.join(twice)}: the output has a column of that name")
         return pa.schema([*own, *(pa.field(name, job.input.kind(name)) for name in job.keep)])
 
-    def _check(self) -> list[str]:
-        job, there = self._job, self._job.input.columns
+    def _require_columns(self) -> None:
+        """Raise ScoreError when an option names a column that the table or model has not."""
+        job, present = self._job, self._job.input.columns
         if unknown := sorted(job.columns.keys() - self._inputs.keys()):
             raise ScoreError(
                 f"--column {unknown[0]}={job.columns[unknown[0]]}: the model takes no such feature"
@@ -191,55 +180,40 @@ class TableScorer:
             ("--entity-column", job.entity_column),
             *(("--keep", name) for name in job.keep),
         ):
-            if name is not None and name not in there:
+            if name is not None and name not in present:
                 raise ScoreError(
                     f"{option} {name}: {job.input.uri} has no such column; it has"
-                    f" {', '.join(sorted(there))}"
+                    f" {', '.join(sorted(present))}"
                 )
-        required = {
-            each.name
-            for version in self._versions.values()
-            for each in version.signature.inputs
-            if each.required
-        }
-        missing = {name for name, column in self._inputs.items() if column not in there}
-        if lacking := sorted(missing & required):
+
+    def _absent_features(self) -> list[str]:
+        """The features that the table lacks; raise ScoreError when one of them is required."""
+        job, versions = self._job, self._versions.by_arm.values()
+        absent = {name for name, column in self._inputs.items() if column not in job.input.columns}
+        required = {each.name for v in versions for each in v.signature.inputs if each.required}
+        if lacking := sorted(absent & required):
             columns = ", ".join(self._inputs[name] for name in lacking)
-            numbers = ", ".join(sorted(version.version for version in self._versions.values()))
+            numbers = ", ".join(sorted(version.version for version in versions))
             lake = "" if self._features else ", or take stored ones from the lake (--features lake)"
             raise ScoreError(
                 f"{job.input.uri} lacks {columns}, which version {numbers} of {job.model} takes:"
                 f" say with --column FEATURE=COLUMN where it lies{lake}"
             )
-        return sorted(missing)
+        return sorted(absent)
 
-    def _wanted(self) -> list[str]:
-        job = self._job
-        names = [job.id_column, job.time_column, *job.keep]
-        if job.entity_column is not None:
-            names.append(job.entity_column)
-        names += [c for c in self._inputs.values() if c in job.input.columns]
-        return list(dict.fromkeys(names))
-
-    def _score(self, batch: Any) -> Any:
-        """The predictions of a batch."""
+    def _predictions(self, batch: Any) -> Any:
+        """The predictions of a batch, a row for each of its rows."""
         import pyarrow as pa
 
         job = self._job
-        ids = [self._id(value) for value in batch.column(job.id_column).to_pylist()]
+        ids = self._ids(batch)
         entities = ids
         if job.entity_column is not None:
             given = batch.column(job.entity_column).to_pylist()
             entities = ["" if value is None else str(value) for value in given]
         moments = _moments(batch.column(job.time_column))
-        chosen = [self._choose(entity) for entity in entities]
-        found: list[float | RefusalError] = [0.0] * len(ids)
-        by_version = grouped((version, at) for at, (_, version) in enumerate(chosen))
-        for version, places in by_version.items():
-            part = batch if len(places) == len(ids) else batch.take(pa.array(places))
-            made = self._rows.of(version.signature, part, [moments[at] for at in places])
-            for at, outcome in zip(places, self._outcomes(version, made), strict=True):
-                found[at] = outcome
+        chosen = [self._versions.of(entity) for entity in entities]
+        found = self._outcomes(batch, moments, [version for _, version in chosen])
         self._count(ids, found)
         scores = [None if isinstance(o, RefusalError) else o for o in found]
         own = {
@@ -258,31 +232,45 @@ class TableScorer:
             "error": [
                 f"{o.code}: {o.message}" if isinstance(o, RefusalError) else None for o in found
             ],
-            RUN: [self.run_id] * len(ids),
+            RUN: [self.id] * len(ids),
         }
-        arrays = [pa.array(own[each.name], each.type) for each in list(self.schema)[: len(own)]]
-        arrays += [batch.column(name) for name in job.keep]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        arrays = [
+            batch.column(each.name)
+            if each.name in job.keep
+            else pa.array(own[each.name], each.type)
+            for each in self._schema
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _outcomes(
-        self, version: LoadedVersion, made: Sequence[Row | RefusalError]
-    ) -> list[float | RefusalError]:
-        """What a version says of each row, or why there is no row."""
-        rows = [row for row in made if not isinstance(row, RefusalError)]
-        most = self._job.max_rows
-        runs = (outcomes(version, rows[at : at + most]) for at in range(0, len(rows), most))
-        given = chain.from_iterable(runs)
-        return [row if isinstance(row, RefusalError) else next(given) for row in made]
-
-    def _id(self, value: Any) -> str:
-        if value is None:
+    def _ids(self, batch: Any) -> list[str]:
+        ids = batch.column(self._job.id_column).to_pylist()
+        if None in ids:
             raise ScoreError(
                 f"--id-column {self._job.id_column}: a row has none; name a column that tells the"
                 " rows apart"
             )
-        return str(value)
+        return [str(value) for value in ids]
+
+    def _outcomes(
+        self, batch: Any, moments: Sequence[float | None], versions: Sequence[LoadedVersion]
+    ) -> list[float | RefusalError]:
+        """What the version of each row says of it, or why it says nothing."""
+        import pyarrow as pa
+
+        found: list[float | RefusalError] = [0.0] * len(versions)
+        most = self._job.max_rows
+        for version, places in grouped((v, at) for at, v in enumerate(versions)).items():
+            part = batch if len(places) == len(versions) else batch.take(pa.array(places))
+            rows = self._rows.of(version.signature, part, [moments[at] for at in places])
+            whole = [row for row in rows if not isinstance(row, RefusalError)]
+            runs = (outcomes(version, whole[at : at + most]) for at in range(0, len(whole), most))
+            scores = chain.from_iterable(runs)
+            for at, row in zip(places, rows, strict=True):
+                found[at] = row if isinstance(row, RefusalError) else next(scores)
+        return found
 
     def _count(self, ids: list[str], found: list[float | RefusalError]) -> None:
+        """Count the rows of a batch; raise ScoreError when too many of the run have failed."""
         failures = [(i, o) for i, o in zip(ids, found, strict=True) if isinstance(o, RefusalError)]
         self.progress.done += len(ids)
         self.progress.failed += len(failures)

@@ -1,4 +1,4 @@
-"""Tells people how far a long run is."""
+"""Shows people how far a long run is."""
 
 import sys
 import time
@@ -14,19 +14,13 @@ class ProgressLine:
     """A line on standard error every two seconds; on a terminal always the same one."""
 
     def __init__(self, to: TextIO | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        """Begins now.
-
-        Args:
-            to: default: standard error.
-            now: monotonic seconds.
-        """
         self._to = to or sys.stderr
         self._now = now
         self._began = now()
         self._next = self._began + EVERY_SECONDS
 
-    def tell(self, progress: Progress) -> None:
-        """Say how far it is, unless that was said a moment ago."""
+    def show(self, progress: Progress) -> None:
+        """Print how far it is, unless that was printed a moment ago."""
         now = self._now()
         if now < self._next:
             return

@@ -28,18 +28,16 @@ class TableRows:
     Most rows have all of their values, of the right types and in the model's range. Those are made
     a column at a time; only the others go through `Signature`, one by one, for what is missing and
     what is wrong.
+
+    Args:
+        columns: where the table has each feature, if it has it.
+        time_column: when each row is asked about.
+        features: where stored features come from; None: from columns of the table.
     """
 
     def __init__(
         self, columns: Mapping[str, str], time_column: str, features: LakeFeatures | None
     ) -> None:
-        """Ready for batches.
-
-        Args:
-            columns: where the table has each feature, if it has it.
-            time_column: when each row is asked about.
-            features: where stored features come from; None: from columns of the table.
-        """
         self._columns = columns
         self._time_column = time_column
         self._features = features
@@ -49,25 +47,21 @@ class TableRows:
     def of(
         self, signature: Signature, batch: Any, moments: Sequence[float | None]
     ) -> list[Row | RefusalError]:
-        """The row of each row of a batch, or why there is none.
+        """The model's row for each row of a `pyarrow.RecordBatch`, or why there is none.
 
-        Args:
-            signature: of the version that is to score them.
-            batch: a `pyarrow.RecordBatch`.
-            moments: the time of each row, in seconds since 1970; None where it is null.
+        The moments are in seconds since 1970; None where the time of a row is null.
         """
-        whole, rows = self._at_once(signature, batch, moments)
+        whole, rows = self._by_column(signature, batch, moments)
         made: list[Row | RefusalError] = list(rows)
         others = np.flatnonzero(~whole)
         if len(others):
-            rest = batch.take(others)
-            at_moments = [moments[at] for at in others]
-            one_by_one = self._one_by_one(signature, rest, at_moments)
-            for at, row in zip(others, one_by_one, strict=True):
+            rest, at_moments = batch.take(others), [moments[at] for at in others.tolist()]
+            by_row = self._by_row(signature, rest, at_moments)
+            for at, row in zip(others.tolist(), by_row, strict=True):
                 made[at] = row
         return made
 
-    def _at_once(
+    def _by_column(
         self, signature: Signature, batch: Any, moments: Sequence[float | None]
     ) -> tuple[np.ndarray, Iterator[Row]]:
         """Which rows are whole, and all rows; those that are not whole mean nothing."""
@@ -79,7 +73,7 @@ class TableRows:
                 continue
             column = self._columns[each.name]
             if column in batch.schema.names:
-                values[each.name], fine = _looked_at(each, batch.column(column))
+                values[each.name], fine = _usable(each, batch.column(column))
                 whole &= fine
             else:
                 values[each.name] = [each.default] * batch.num_rows
@@ -91,20 +85,20 @@ class TableRows:
         for each in signature.inputs:
             if each.stored and each.join_key in known:
                 column, written = known[each.join_key][each.view, each.field]
-                values[each.name], fine = _looked_at(each, column)
+                values[each.name], fine = _usable(each, column)
                 whole &= fine
                 if each.max_age_seconds is not None:
                     whole &= asked - written <= each.max_age_seconds
         return whole, zip(*(values[name] for name in signature.names), strict=True)
 
-    def _one_by_one(
+    def _by_row(
         self, signature: Signature, batch: Any, moments: Sequence[float | None]
     ) -> Iterator[Row | RefusalError]:
-        there = set(batch.schema.names)
+        present = set(batch.schema.names)
         columns = {
             name: [_value(value) for value in batch.column(column).to_pylist()]
             for name in signature.names
-            if (column := self._columns.get(name)) in there
+            if (column := self._columns.get(name)) in present
         }
         for at, moment in enumerate(moments):
             given = {name: column[at] for name, column in columns.items()}
@@ -133,7 +127,7 @@ class TableRows:
     def _stored(
         self, signature: Signature, row: list[Value], given: Mapping[str, Any], moment: float
     ) -> Stored:
-        """What the store would have given at that moment."""
+        """What the store would have returned at that moment."""
         if self._features is not None:
             return {
                 (join_key, key): self._features.as_of(join_key, key, moment)
@@ -148,7 +142,7 @@ class TableRows:
         return cells
 
 
-def _looked_at(each: Input, column: Any) -> tuple[Sequence[Value], np.ndarray]:
+def _usable(each: Input, column: Any) -> tuple[Sequence[Value], np.ndarray]:
     """The values of an Arrow column, and which of them a model takes as they are."""
     from pyarrow import types
 

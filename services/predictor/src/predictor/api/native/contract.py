@@ -13,6 +13,13 @@ from predictor.domain.errors import BadRequestError, shown
 PREDICTION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
+class InvalidRequestError(BadRequestError):
+    """The request breaks the contract in a way that has no code of its own."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__("invalid_request", message, field)
+
+
 class Instance(msgspec.Struct, forbid_unknown_fields=True):
     """One entity to be asked about."""
 
@@ -136,19 +143,17 @@ _NAMED = re.compile(r"field `(.+)`")
 
 
 class MalformedError(BadRequestError):
-    """The body is no JSON."""
+    """The body is no JSON, or not as long as it says."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("malformed_json", message)
 
 
 T = TypeVar("T")
 
 
 def decode_request(body: bytes) -> PredictRequest:
-    """The body of `POST /predict`.
-
-    Raises:
-        MalformedError: it is no JSON.
-        BadRequestError: it breaks the contract.
-    """
+    """The body of `POST /predict`; raise BadRequestError when it breaks the contract."""
     return _decoded(_decode_request, body)
 
 
@@ -156,7 +161,6 @@ def decode_model_request(body: bytes) -> Instance | ManyRequest:
     """The body of `POST /v1/models/{model}/predict`: many when it has `instances`, else one.
 
     Raises:
-        MalformedError: it is no JSON.
         BadRequestError: it breaks the contract.
     """
     members = _decoded(_decode_members, body)
@@ -165,56 +169,41 @@ def decode_model_request(body: bytes) -> Instance | ManyRequest:
 
 def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        # It was raised as soon as something did not fit: what follows may be no JSON at all.
-        raise _refusal(str(error), _anything(body)) from None
+        try:
+            return decode(body)
+        except msgspec.ValidationError as error:
+            # It was raised as soon as something did not fit: what follows may be no JSON at all.
+            raise _refusal(str(error), msgspec.json.decode(body)) from None
     except _NO_JSON as error:
-        raise MalformedError("malformed_json", f"the body is no JSON: {error}") from None
-
-
-def _anything(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except _NO_JSON as error:
-        raise MalformedError("malformed_json", f"the body is no JSON: {error}") from None
+        raise MalformedError(f"the body is no JSON: {error}") from None
 
 
 def _refusal(text: str, given: Any) -> BadRequestError:
-    """Says field, value and remedy; msgspec itself leaves the value out."""
+    """Name field, value and remedy; msgspec itself leaves the value out."""
     path = _PATH.search(text)
     message = _PATH.sub("", text)
     if path is None:
         named = _NAMED.search(text)
-        return BadRequestError("invalid_request", message, named.group(1) if named else None)
+        return InvalidRequestError(message, named.group(1) if named else None)
     field = path.group(1)
     name = field.partition(".")[0].partition("[")[0]
     if isinstance(given, dict) and name in given:
         message = f"{message}, got {shown(given[name])}"
-    return BadRequestError("invalid_request", f"{field}: {message}", field)
+    return InvalidRequestError(f"{field}: {message}", field)
 
 
 def check(request: Instance, now: datetime, ahead: float, max_entity: int) -> None:
-    """Hold a request against the limits that a type cannot state; its time is then in UTC.
+    """Raise BadRequestError when a request breaks a limit that a type cannot state.
 
-    Args:
-        request: changed in place.
-        now: wall time.
-        ahead: seconds by which its event time may lie in the future.
-        max_entity: characters of its entity.
-
-    Raises:
-        BadRequestError: it breaks one.
+    Its time is in UTC afterwards, and lies at most `ahead` seconds in the future.
     """
     if not 1 <= len(request.entity_id) <= max_entity:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"entity_id has {len(request.entity_id)} characters: send 1 to {max_entity}",
             "entity_id",
         )
     if request.prediction_id is not None and not PREDICTION_ID.fullmatch(request.prediction_id):
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"prediction_id {shown(request.prediction_id)}: send 1 to 128 of the characters"
             " A-Z a-z 0-9 _ . : -",
             "prediction_id",
@@ -225,22 +214,18 @@ def check(request: Instance, now: datetime, ahead: float, max_entity: int) -> No
 
 def _event_time(given: datetime, now: datetime, ahead: float) -> datetime:
     if given.tzinfo is None:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"event_time {given.isoformat()} has no offset: send e.g. {given.isoformat()}Z",
             "event_time",
         )
     try:
         moment = given.astimezone(UTC)
     except OverflowError:
-        raise BadRequestError(
-            "invalid_request",
-            f"event_time {given.isoformat()} lies outside the years 1 to 9999 in UTC",
-            "event_time",
+        raise InvalidRequestError(
+            f"event_time {given.isoformat()} lies outside the years 1 to 9999 in UTC", "event_time"
         ) from None
     if (moment - now).total_seconds() > ahead:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"event_time {given.isoformat()} lies more than {ahead:g} s in the future: send the"
             " time of the request",
             "event_time",

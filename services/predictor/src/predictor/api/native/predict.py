@@ -5,44 +5,39 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from predictor.api.direct import Direct, Exchange, Take
-from predictor.api.headers import Override
+from predictor.api.direct import Direct, DirectRequest, Handler
+from predictor.api.headers import timeout
+from predictor.api.intake import Call
 from predictor.api.native.contract import (
     FailedInstance,
     Instance,
+    InvalidRequestError,
     ManyAnswer,
     ManyRequest,
     PredictAnswer,
-    check,
     decode_model_request,
     decode_request,
     encode,
 )
-from predictor.api.native.endpoint import JSON, Call, Endpoint, error_detail
-from predictor.api.timeouts import asked_seconds
+from predictor.api.native.endpoint import JSON, Endpoint, error_detail
 from predictor.domain.answer import confidence, predicted_class
-from predictor.domain.deadlines import Timeouts
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
-from predictor.domain.routing import Arm
-from predictor.serving.answering import Answering
 from predictor.serving.prediction import Prediction
-from predictor.serving.refusal_limiter import RefusalLimiter
-from predictor.serving.routes.loaded import LoadedVersion
-from servicekit.clock import Clock
 from servicekit.telemetry.tracing import TraceRequests
 
 PREDICT = "/predict"
 PREDICT_MODEL = "/v1/models/{model}/predict"
+_PREDICT = PREDICT.encode()
+_PREDICT_MODEL = re.compile(rb"/v1/models/([A-Za-z0-9_.-]+)/predict")
 
 
-class Shortcut:
-    """Takes `POST` to some routes past the application, its middleware and its router.
+class MiddlewareBypass:
+    """Serves `POST` to some routes without the application's middleware and router.
 
     They take half of a request's time, and do nothing for these endpoints, which turn every
     exception into an answer by themselves. What traces requests comes along.
@@ -64,42 +59,13 @@ class Shortcut:
         await self._app(scope, receive, send)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Of what is asked; see `PredictorSettings`."""
-
-    body_bytes: int
-    entity_characters: int
-    event_time_ahead_seconds: float
-    instances: int
-    retry_after_seconds: int
-    timeouts: Timeouts
-    refusals: RefusalLimiter
-
-
-Reply = Callable[[PredictAnswer | ManyAnswer | Exception], None]
+Answer = PredictAnswer | ManyAnswer
+Reply = Callable[[Answer | Exception], None]
 """Takes an answer, or why there is none."""
 
 
 class _Predictions(Endpoint):
-    """What both endpoints need to answer an instance, through ASGI or past it."""
-
-    def __init__(
-        self, answering: Answering, clock: Clock, limits: Limits, override: Override
-    ) -> None:
-        super().__init__(
-            max_body_bytes=limits.body_bytes,
-            retry_after=limits.retry_after_seconds,
-            refusals=limits.refusals,
-        )
-        self._answering = answering
-        self._clock = clock
-        self._limits = limits
-        self._override = override
-
-    def serves(self, model: str) -> bool:
-        """See `Endpoint.serves`."""
-        return self._answering.serves(model)
+    """Answers instances, through ASGI or past it."""
 
     @abstractmethod
     def begin(self, body: bytes, call: Call, reply: Reply) -> None:
@@ -109,79 +75,44 @@ class _Predictions(Endpoint):
             RefusalError: it is refused; there is no reply then.
         """
 
-    async def reply(self, scope: Scope, body: bytes, call: Call) -> PredictAnswer | ManyAnswer:
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> Answer:
         """See `Endpoint.reply`."""
-        call.model = scope["path_params"].get("model")
-        answer: asyncio.Future[PredictAnswer | ManyAnswer] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self.begin(body, call, partial(_tell, answer))
+        call.model = scope["path_params"].get("model", "")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(found: Answer | Exception) -> None:
+            if answer.done():  # the caller has gone
+                return
+            if isinstance(found, Exception):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        self.begin(body, call, reply)
         return await answer
 
-    def take(self, exchange: Exchange, model: str | None = None) -> None:
-        """Answer a request that came past ASGI.
+    def handle(self, request: DirectRequest, model: str = "") -> None:
+        """Answer a request that came past ASGI, whose path may name a model."""
+        call = Call(request.headers, model)
 
-        Args:
-            exchange: the request.
-            model: that its path names.
-        """
-        call = Call(exchange.headers)
-        call.model = model
-
-        def reply(answer: PredictAnswer | ManyAnswer | Exception) -> None:
+        def reply(answer: Answer | Exception) -> None:
             if isinstance(answer, OverloadedError):
-                self.refusals.send(partial(exchange.answer, *self.failed(call, answer)))
+                refuse = partial(request.answer, *self.failed(call, answer))
+                self.intake.limits.refusals.send(refuse)
             elif isinstance(answer, Exception):
-                exchange.answer(*self.failed(call, answer))
+                request.answer(*self.failed(call, answer))
             else:
-                exchange.answer(200, JSON, encode(answer))
+                request.answer(200, JSON, encode(answer))
 
         try:
-            call.seconds = asked_seconds(call.headers)
-            self.begin(exchange.body, call, reply)
+            call.seconds = timeout(call.headers)
+            self.begin(request.body, call, reply)
         except Exception as error:
             reply(error)
 
-    def check(self, instance: Instance) -> None:
-        """Hold an instance against the limits; one that names no time is of now."""
-        limits = self._limits
-        now = self._clock.now()
-        check(instance, now, limits.event_time_ahead_seconds, limits.entity_characters)
-        if instance.event_time is None:
-            instance.event_time = now
-
-    def pinned(self, model: str, call: Call) -> Arm[LoadedVersion] | None:
-        """The arm that the caller chooses; None: that of the entity.
-
-        Raises:
-            RefusalError: it may not, or there is none.
-        """
-        wanted = self._override.wanted(call.headers)
-        return None if wanted is None else self._answering.arm(model, wanted)
-
-    def ask(
-        self,
-        model: str,
-        instance: Instance,
-        call: Call,
-        pinned: Arm[LoadedVersion] | None,
-        told: Callable[[Prediction], None],
-    ) -> None:
-        """Have a checked instance answered.
-
-        Raises:
-            RefusalError: it is not taken; nobody is told then.
-        """
-        self._answering.submit(
-            model,
-            instance,
-            arrived=call.arrived,
-            within=self._limits.timeouts.of(call.seconds),
-            timed=call.seconds is not None,
-            traceparent=call.traceparent,
-            pinned=pinned,
-            on_done=told,
-        )
+    def begin_one(self, call: Call, instance: Instance, reply: Reply) -> None:
+        """Have a checked instance answered; see `begin`."""
+        self.intake.submit(call, instance, lambda done: reply(_answer(done)))
 
 
 class Predict(_Predictions):
@@ -191,9 +122,9 @@ class Predict(_Predictions):
         """See `_Predictions.begin`."""
         request = decode_request(body)
         call.model = request.model
-        self.check(request)
-        pinned = self.pinned(request.model, call)
-        self.ask(request.model, request, call, pinned, lambda told: reply(_answer(told)))
+        self.intake.check(request)
+        self.intake.pin(call)
+        self.begin_one(call, request, reply)
 
 
 class PredictModel(_Predictions):
@@ -201,112 +132,72 @@ class PredictModel(_Predictions):
 
     def begin(self, body: bytes, call: Call, reply: Reply) -> None:
         """See `_Predictions.begin`."""
-        model = call.model or ""
-        self._answering.require_route(model)
-        pinned = self.pinned(model, call)
+        self.intake.answering.require_route(call.model)
+        self.intake.pin(call)
         request = decode_model_request(body)
         if isinstance(request, ManyRequest):
-            self._check_all(model, request)
-            _Many(self, model, request.instances, call, pinned, reply).begin()
+            self._check_all(request.instances)
+            self.intake.answering.require_room(call.model, len(request.instances))
+            self._begin_all(call, request.instances, reply)
             return
-        self.check(request)
-        self.ask(model, request, call, pinned, lambda told: reply(_answer(told)))
+        self.intake.check(request)
+        self.begin_one(call, request, reply)
 
-    def _check_all(self, model: str, request: ManyRequest) -> None:
-        if not 1 <= len(request.instances) <= self._limits.instances:
-            raise BadRequestError(
-                "invalid_request",
-                f"instances has {len(request.instances)} items: send 1 to {self._limits.instances}",
-                "instances",
+    def _check_all(self, instances: Sequence[Instance]) -> None:
+        most = self.intake.limits.instances
+        if not 1 <= len(instances) <= most:
+            raise InvalidRequestError(
+                f"instances has {len(instances)} items: send 1 to {most}", "instances"
             )
-        for i, instance in enumerate(request.instances):
+        for i, instance in enumerate(instances):
             try:
-                self.check(instance)
+                self.intake.check(instance)
             except BadRequestError as error:
                 raise BadRequestError(
                     error.code, f"instances[{i}]: {error.message}", f"instances[{i}].{error.field}"
                 ) from None
-        self._answering.require_room(model, len(request.instances))
 
+    def _begin_all(self, call: Call, instances: Sequence[Instance], reply: Reply) -> None:
+        """Ask for each in one turn, so that they share one batch; the last answer is the reply."""
+        answers: list[PredictAnswer | FailedInstance | None] = [None] * len(instances)
+        left = len(instances)
+        failure: Exception | None = None
 
-class _Many:
-    """The instances of one request; they start in one turn, so they share one batch."""
+        def take(i: int, answer: Answer | Exception) -> None:
+            nonlocal left, failure
+            left -= 1
+            if isinstance(answer, RefusalError):
+                self.intake.count_error(call.model, answer.code)
+                answers[i] = FailedInstance(error_detail(answer))
+            elif isinstance(answer, PredictAnswer):
+                answers[i] = answer
+            elif isinstance(answer, Exception):
+                failure = answer
+            if not left:
+                reply(failure or ManyAnswer(answers))
 
-    def __init__(
-        self,
-        endpoint: _Predictions,
-        model: str,
-        instances: Sequence[Instance],
-        call: Call,
-        pinned: Arm[LoadedVersion] | None,
-        reply: Reply,
-    ) -> None:
-        self._endpoint = endpoint
-        self._model = model
-        self._instances = instances
-        self._call = call
-        self._pinned = pinned
-        self._reply = reply
-        self._left = len(instances)
-        self._answers: list[PredictAnswer | FailedInstance | None] = [None] * len(instances)
-        self._failed: Exception | None = None
-
-    def begin(self) -> None:
-        """Ask for each; the last answer is the reply."""
-        for i, instance in enumerate(self._instances):
+        for i, instance in enumerate(instances):
             try:
-                told = partial(self._told, i)
-                self._endpoint.ask(self._model, instance, self._call, self._pinned, told)
+                self.begin_one(call, instance, partial(take, i))
             except RefusalError as refusal:
-                self._take(i, refusal)
-
-    def _told(self, i: int, prediction: Prediction) -> None:
-        self._take(i, _answer(prediction))
-
-    def _take(self, i: int, answer: PredictAnswer | Exception) -> None:
-        if isinstance(answer, RefusalError):
-            self._endpoint.count(self._call, answer.code)
-            self._answers[i] = FailedInstance(error_detail(answer))
-        elif isinstance(answer, Exception):
-            self._failed = answer
-        else:
-            self._answers[i] = answer
-        self._left -= 1
-        if not self._left:
-            self._reply(self._failed or ManyAnswer(self._answers))
+                take(i, refusal)
 
 
 def direct(predict: Predict, predict_model: PredictModel) -> Direct:
     """Both endpoints past ASGI; paths with anything that is encoded take the long way."""
 
-    def find(target: bytes) -> Take | None:
+    def find(target: bytes) -> Handler | None:
         if target == _PREDICT:
-            return predict.take
+            return predict.handle
         if found := _PREDICT_MODEL.fullmatch(target):
-            return partial(predict_model.take, model=found[1].decode())
+            return partial(predict_model.handle, model=found[1].decode())
         return None
 
-    return Direct(find, predict.max_body)
-
-
-_PREDICT = PREDICT.encode()
-_PREDICT_MODEL = re.compile(rb"/v1/models/([A-Za-z0-9_.-]+)/predict")
-
-
-def _tell(
-    future: "asyncio.Future[PredictAnswer | ManyAnswer]",
-    answer: PredictAnswer | ManyAnswer | Exception,
-) -> None:
-    if future.done():  # the caller has gone
-        return
-    if isinstance(answer, Exception):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
+    return Direct(find, predict.intake.limits.body_bytes)
 
 
 def _answer(prediction: Prediction) -> PredictAnswer | Exception:
-    """What is told of a prediction that has come to its end."""
+    """What is sent for a prediction that is done."""
     if prediction.trouble is not None:
         return prediction.trouble
     score = prediction.score or 0.0

@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 
 from predictor.api.native.contract import MalformedError
-from predictor.api.oip.datatypes import check_json, from_bytes, known, to_bytes
+from predictor.api.oip.datatypes import check_json, from_bytes, require_datatype, to_bytes
 from predictor.api.oip.tensors import (
     InferAnswer,
     InferRequest,
     Tensor,
-    check_parameters,
+    TensorError,
     count_of,
+    refuse_extensions,
 )
-from predictor.domain.errors import BadRequestError, shown
+from predictor.domain.errors import shown
 
 
 class WireInput(msgspec.Struct):
@@ -78,9 +79,7 @@ encode = msgspec.json.Encoder().encode
 def decode(body: bytes, header_length: int | None) -> tuple[InferRequest, set[str] | None]:
     """A request, and which outputs are wanted in binary: None for all.
 
-    Args:
-        body: all of it.
-        header_length: bytes of its JSON; None: all are.
+    The first `header_length` bytes are JSON; None: all are.
 
     Raises:
         BadRequestError: it breaks the protocol.
@@ -88,27 +87,23 @@ def decode(body: bytes, header_length: int | None) -> tuple[InferRequest, set[st
     length = len(body) if header_length is None else header_length
     if length > len(body):
         raise MalformedError(
-            "malformed_json",
-            f"Inference-Header-Content-Length says {length}, and the body has {len(body)} bytes",
+            f"Inference-Header-Content-Length says {length}, and the body has {len(body)} bytes"
         )
     try:
         wire = _decode(memoryview(body)[:length])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedError(
-            "malformed_json", f"the body is no inference request: {error}"
-        ) from None
+        raise MalformedError(f"the body is no inference request: {error}") from None
     rest, at = body, length
     inputs = []
     for i, each in enumerate(wire.inputs):
         tensor, at = _input(each, f"inputs[{i}]", rest, at)
         inputs.append(tensor)
     if at != len(body):
-        raise BadRequestError(
-            "invalid_tensor",
-            f"{len(body) - at} bytes follow that no input's binary_data_size tells of",
+        raise TensorError(
+            f"{len(body) - at} bytes follow that no input's binary_data_size tells of"
         )
     for i, each in enumerate(wire.outputs or ()):
-        check_parameters(each.parameters, f"outputs[{i}].parameters")
+        refuse_extensions(each.parameters, f"outputs[{i}].parameters")
     names = None if wire.outputs is None else [each.name for each in wire.outputs]
     return InferRequest(inputs, wire.id, wire.parameters, names), _binary(wire)
 
@@ -123,31 +118,26 @@ def _binary(wire: WireRequest) -> set[str] | None:
 
 
 def _input(each: WireInput, field: str, body: bytes, at: int) -> tuple[Tensor, int]:
-    known(each.datatype, field)
-    check_parameters(each.parameters, f"{field}.parameters")
+    require_datatype(each.datatype, field)
+    refuse_extensions(each.parameters, f"{field}.parameters")
     count = count_of(each.shape, field)
     size = each.parameters.get("binary_data_size")
     if size is None:
         if each.data is None:
-            raise BadRequestError(
-                "invalid_tensor",
-                f"{field} has no data: send data, or binary_data_size among its parameters",
-                field,
+            raise TensorError(
+                f"{field} has no data: send data, or binary_data_size among its parameters", field
             )
         values = _flat(each.data, each.shape, count, field)
         return Tensor(
             each.name, each.datatype, each.shape, check_json(each.datatype, values, field)
         ), at
     if type(size) is not int or size < 0 or at + size > len(body):
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"{field}: binary_data_size is {shown(size)}, and {len(body) - at} bytes are left",
             field,
         )
     if each.data is not None:
-        raise BadRequestError(
-            "invalid_tensor", f"{field} has data and binary_data_size: send one of them", field
-        )
+        raise TensorError(f"{field} has data and binary_data_size: send one of them", field)
     values = from_bytes(each.datatype, body[at : at + size], count, field)
     return Tensor(each.name, each.datatype, each.shape, values), at + size
 
@@ -158,26 +148,20 @@ def _flat(data: list[Any], shape: list[int], count: int, field: str) -> list[Any
         level = data
         for size in shape[1:]:
             if not all(type(each) is list and len(each) == size for each in level):
-                raise BadRequestError(
-                    "invalid_tensor", f"{field}: data is not nested as shape {shape} says", field
-                )
+                raise TensorError(f"{field}: data is not nested as shape {shape} says", field)
             level = [value for each in level for value in each]
         data = level
     if len(data) != count:
-        raise BadRequestError(
-            "invalid_tensor",
-            f"{field}: data has {len(data)} elements, where shape {shape} makes {count}",
-            field,
+        raise TensorError(
+            f"{field}: data has {len(data)} elements, where shape {shape} makes {count}", field
         )
     return data
 
 
 def encoded(answer: InferAnswer, binary: set[str] | None) -> tuple[bytes, int | None]:
-    """The body of an answer, and the bytes of its JSON; None when all are.
+    """The body of an answer, and the length of its JSON; None when all of it is JSON.
 
-    Args:
-        answer: to send.
-        binary: names of the outputs that go as bytes; None: all.
+    The outputs named in `binary` go as bytes; None: all do.
     """
     tensors: list[WireTensor] = []
     parts: list[bytes] = []

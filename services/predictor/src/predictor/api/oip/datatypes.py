@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from predictor.domain.errors import BadRequestError, shown
+from predictor.api.oip.tensors import TensorError
+from predictor.domain.errors import shown
 
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """One datatype whose elements all have the same size; BYTES is apart."""
+    """A datatype whose elements all have the same size, which those of BYTES have not."""
 
     name: str
     code: str
@@ -55,30 +56,23 @@ BYTES = "BYTES"
 DATATYPES = (*FIXED, BYTES)
 
 
-def known(datatype: str, field: str) -> None:
-    """Nothing for a datatype of the protocol.
-
-    Raises:
-        BadRequestError: it is none.
-    """
+def require_datatype(datatype: str, field: str) -> None:
+    """Raise TensorError when a datatype is none of the protocol's."""
     if datatype not in DATATYPES:
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"{field}: datatype {shown(datatype)} is unknown; known are {', '.join(DATATYPES)}",
             field,
         )
 
 
 def check_json(datatype: str, values: list[Any], field: str) -> list[Any]:
-    """The elements that JSON gave, when each is of the datatype; null is a missing value.
+    """The elements from JSON, where null is a missing value.
 
     Raises:
-        BadRequestError: one is not.
+        TensorError: one is not of the datatype.
     """
     if datatype == BF16.name:
-        raise BadRequestError(
-            "invalid_tensor", f"{field}: BF16 has no form in JSON: send it as binary data", field
-        )
+        raise TensorError(f"{field}: BF16 has no form in JSON: send it as binary data", field)
     if datatype == BYTES:
         accepted, low, high = (str,), 0.0, 0.0
     else:
@@ -90,9 +84,7 @@ def check_json(datatype: str, values: list[Any], field: str) -> list[Any]:
             continue
         # A bool is an int to isinstance, and no number to a caller.
         if type(value) not in accepted or (accepted != (str,) and not low <= value <= high):
-            raise BadRequestError(
-                "invalid_tensor", f"{field}[{i}]: {shown(value)} is no {datatype}", field
-            )
+            raise TensorError(f"{field}[{i}]: {shown(value)} is no {datatype}", field)
     return values
 
 
@@ -100,14 +92,13 @@ def from_bytes(datatype: str, raw: bytes, count: int, field: str) -> list[Any]:
     """The elements of a tensor from their bytes; BYTES has the length of each before it.
 
     Raises:
-        BadRequestError: there are more or fewer bytes than the shape says.
+        TensorError: there are more or fewer bytes than the shape says.
     """
     if datatype == BYTES:
         return _texts(raw, count, field)
     kind = FIXED[datatype]
     if len(raw) != kind.size * count:
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"{field}: {len(raw)} bytes, where the shape and {datatype} make {kind.size * count}",
             field,
         )
@@ -124,30 +115,20 @@ def _texts(raw: bytes, count: int, field: str) -> list[Any]:
         size = int.from_bytes(raw[at : at + 4], "little")
         end = at + 4 + size
         if at + 4 > len(raw) or end > len(raw):
-            raise BadRequestError(
-                "invalid_tensor", f"{field}: element {len(found)} is cut off", field
-            )
+            raise TensorError(f"{field}: element {len(found)} is cut off", field)
         found.append(text(raw[at + 4 : end], f"{field}[{len(found)}]"))
         at = end
     if len(found) != count:
-        raise BadRequestError(
-            "invalid_tensor",
-            f"{field}: {len(found)} elements, where the shape makes {count}",
-            field,
-        )
+        raise TensorError(f"{field}: {len(found)} elements, where the shape makes {count}", field)
     return found
 
 
 def text(raw: bytes, field: str) -> str:
-    """An element of BYTES as text.
-
-    Raises:
-        BadRequestError: it is no UTF-8.
-    """
+    """An element of BYTES as text; raise TensorError when it is no UTF-8."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BadRequestError("invalid_tensor", f"{field} is no UTF-8", field) from None
+        raise TensorError(f"{field} is no UTF-8", field) from None
 
 
 def to_bytes(datatype: str, values: list[Any]) -> bytes:

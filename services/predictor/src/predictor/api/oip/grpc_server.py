@@ -1,29 +1,32 @@
 """The protocol over gRPC, on a port of its own and on the event loop of the HTTP side."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from predictor.api.intake import Call
 from predictor.api.oip import metadata
 from predictor.api.oip.grpc_tensors import decoded, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.messages import SERVICE, message, methods
 from predictor.api.oip.statuses import grpc_code, http_status
 from predictor.domain.errors import OverloadedError, RefusalError
-from predictor.serving.metrics import ERRORS, GRPC_REQUESTS
+from predictor.serving.metrics import GRPC_REQUESTS
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5.0
-"""For calls under way when the process is told to stop."""
+"""For calls under way when the process stops."""
 
 
 class GrpcServer:
-    """Serves `GRPCInferenceService`."""
+    """Serves `GRPCInferenceService`.
+
+    Port 0 takes a free one; `shared` says that other workers listen on the same port.
+    """
 
     def __init__(
         self,
@@ -34,15 +37,6 @@ class GrpcServer:
         *,
         shared: bool = False,
     ) -> None:
-        """Serves once started.
-
-        Args:
-            inference: answers.
-            ready: whether the service is.
-            host: to listen on.
-            port: to listen on; 0 takes a free one.
-            shared: whether other workers listen there as well.
-        """
         self._shared = shared
         self._inference = inference
         self._ready = ready
@@ -57,7 +51,7 @@ class GrpcServer:
         Raises:
             RuntimeError: the port cannot be taken.
         """
-        limit = self._inference.limits.body_bytes
+        limit = self._inference.intake.limits.body_bytes
         server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", limit),
@@ -92,73 +86,65 @@ class GrpcServer:
             await self._server.stop(GRACE_SECONDS)
 
     def _handler(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
-        answer = getattr(self, f"_{name}")
-
         async def handle(request: Any, context: Any) -> Any:
             code, text, more = grpc.StatusCode.OK, "", ()
             try:
-                return await answer(request, context)
+                if name == "ModelInfer":
+                    return await self._infer(request, context)
+                return message(f"{name}Response")(**self._page(name, request))
             except RefusalError as refusal:
                 code, text = grpc_code(refusal), refusal.message
-                more = self._pushback(refusal)
+                if http_status(refusal) in (429, 503):
+                    # gRPC's Retry-After; its clients keep to it when they try again.
+                    wait = self._inference.intake.retry_after(refusal)
+                    more = (("grpc-retry-pushback-ms", str(wait * 1000)),)
                 if isinstance(refusal, OverloadedError):
-                    await self._inference.limits.refusals.turn()
+                    await self._inference.intake.limits.refusals.turn()
                 model = getattr(request, "model_name", "") or getattr(request, "name", "")
-                ERRORS.labels(model if self._inference.serves(model) else "", refusal.code).inc()
+                self._inference.intake.count_error(model, refusal.code)
             except Exception:
                 log.exception("a call failed")
                 code, text = grpc.StatusCode.INTERNAL, "the predictor failed; its log says how"
-                ERRORS.labels("", "internal").inc()
+                self._inference.intake.count_error("", "internal")
             finally:
                 GRPC_REQUESTS.labels(name, code.name).inc()
             return await context.abort(code, text, more)  # it raises
 
         return handle
 
-    def _pushback(self, refusal: RefusalError) -> tuple[tuple[str, str], ...]:
-        """What gRPC has for `Retry-After`; its clients keep to it when they try again."""
-        if http_status(refusal) not in (429, 503):
-            return ()
-        wait = refusal.retry_after or self._inference.limits.retry_after_seconds
-        return (("grpc-retry-pushback-ms", str(wait * 1000)),)
+    def _page(self, name: str, request: Any) -> dict[str, Any]:
+        """The response to a call that is no inference."""
+        match name:
+            case "ServerLive":
+                return {"live": True}
+            case "ServerReady":
+                return {"ready": self._ready()}
+            case "ModelReady":
+                self._inference.arm(request.name, request.version)
+                return {"ready": True}
+            case "ServerMetadata":
+                return metadata.server()
+            case "ModelMetadata":
+                arm = self._inference.arm(request.name, request.version)
+                found = metadata.model(self._inference.route(request.name), arm)
+                # Clients disagree on the type of properties: MLServer's cannot read the standard's.
+                del found["properties"]
+                return found
+            case "RepositoryIndex":
+                return {"models": metadata.index(self._inference.routes)}
+        raise NotImplementedError(name)
 
-    async def _ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's
-        return message("ServerLiveResponse")(live=True)
-
-    async def _ServerReady(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return message("ServerReadyResponse")(ready=self._ready())
-
-    async def _ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self._inference.arm(request.name, request.version)
-        return message("ModelReadyResponse")(ready=True)
-
-    async def _ServerMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return message("ServerMetadataResponse")(**metadata.server())
-
-    async def _ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        arm = self._inference.arm(request.name, request.version)
-        found = metadata.model(self._inference.route(request.name), arm)
-        # Clients disagree on the type of properties: MLServer's cannot read the standard's.
-        del found["properties"]
-        return message("ModelMetadataResponse")(**found)
-
-    async def _RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
-        routes = [self._inference.route(name) for name in self._inference.models]
-        return message("RepositoryIndexResponse")(models=metadata.index(routes))
-
-    async def _ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
-        arrived = time.perf_counter()
-        sent = context.invocation_metadata()
-        parent = next((v for k, v in sent if k == "traceparent"), None)
-        wanted = self._inference.override.wanted([(k.encode(), _bytes(v)) for k, v in sent])
-        answer = await self._inference.infer(
-            request.model_name,
-            self._inference.pinned(request.model_name, request.model_version or None, wanted),
-            decoded(request),
-            arrived,
-            context.time_remaining(),
-            parent if isinstance(parent, str) else None,
+    async def _infer(self, request: Any, context: Any) -> Any:
+        call = Call(
+            [(name.encode(), _bytes(value)) for name, value in context.invocation_metadata()],
+            model=request.model_name,
+            seconds=context.time_remaining(),
         )
+        parent = next((value for name, value in call.headers if name == b"traceparent"), None)
+        call.traceparent = None if parent is None else parent.decode("latin-1")
+        named = self._inference.intake.override.arm(call.headers)
+        self._inference.pin(call, request.model_version or None, named)
+        answer = await self._inference.infer(call, decoded(request))
         return encoded(answer, raw=bool(request.raw_input_contents))
 
 

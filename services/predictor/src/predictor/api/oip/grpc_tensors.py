@@ -2,16 +2,23 @@
 
 from typing import Any
 
-from predictor.api.oip.datatypes import BYTES, check_json, from_bytes, known, text, to_bytes
+from predictor.api.oip.datatypes import (
+    BYTES,
+    check_json,
+    from_bytes,
+    require_datatype,
+    text,
+    to_bytes,
+)
 from predictor.api.oip.messages import message
 from predictor.api.oip.tensors import (
     InferAnswer,
     InferRequest,
     Tensor,
-    check_parameters,
+    TensorError,
     count_of,
+    refuse_extensions,
 )
-from predictor.domain.errors import BadRequestError
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -31,15 +38,10 @@ _CONTENTS = {
 
 
 def decoded(request: Any) -> InferRequest:
-    """A request of a `ModelInferRequest`.
-
-    Raises:
-        BadRequestError: it breaks the protocol.
-    """
+    """A `ModelInferRequest`; raise BadRequestError when it breaks the protocol."""
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"raw_input_contents has {len(raw)} items, for {len(request.inputs)} inputs: send one"
             " for each, or none at all",
             "raw_input_contents",
@@ -49,7 +51,7 @@ def decoded(request: Any) -> InferRequest:
         for i, each in enumerate(request.inputs)
     ]
     for i, each in enumerate(request.outputs):
-        check_parameters(_parameters(each.parameters), f"outputs[{i}].parameters")
+        refuse_extensions(_parameters(each.parameters), f"outputs[{i}].parameters")
     return InferRequest(
         inputs,
         request.id or None,
@@ -68,29 +70,23 @@ def _parameters(given: Any) -> dict[str, Any]:
 
 
 def _tensor(each: Any, raw: bytes | None, field: str) -> Tensor:
-    known(each.datatype, field)
-    check_parameters(_parameters(each.parameters), f"{field}.parameters")
+    require_datatype(each.datatype, field)
+    refuse_extensions(_parameters(each.parameters), f"{field}.parameters")
     shape = list(each.shape)
     count = count_of(shape, field)
     if raw is not None:
         if each.contents.ListFields():
-            raise BadRequestError(
-                "invalid_tensor",
-                f"{field} has contents beside raw_input_contents: send one of them",
-                field,
+            raise TensorError(
+                f"{field} has contents beside raw_input_contents: send one of them", field
             )
         return Tensor(each.name, each.datatype, shape, from_bytes(each.datatype, raw, count, field))
     place = _CONTENTS.get(each.datatype)
     if place is None:
-        raise BadRequestError(
-            "invalid_tensor", f"{field}: {each.datatype} goes in raw_input_contents alone", field
-        )
+        raise TensorError(f"{field}: {each.datatype} goes in raw_input_contents alone", field)
     values: list[Any] = list(getattr(each.contents, place))
     if len(values) != count:
-        raise BadRequestError(
-            "invalid_tensor",
-            f"{field}: {place} has {len(values)} elements, where shape {shape} makes {count}",
-            field,
+        raise TensorError(
+            f"{field}: {place} has {len(values)} elements, where shape {shape} makes {count}", field
         )
     if each.datatype == BYTES:
         values = [text(value, f"{field}[{i}]") for i, value in enumerate(values)]

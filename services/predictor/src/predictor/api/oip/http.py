@@ -1,7 +1,7 @@
 """The protocol over HTTP."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,12 +9,15 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from predictor.api.native.endpoint import BodyTooLargeError, Call, Endpoint, Header
+from predictor.api.headers import Header
+from predictor.api.intake import Call
+from predictor.api.native.contract import InvalidRequestError
+from predictor.api.native.endpoint import JSON, BodyTooLargeError, Endpoint
 from predictor.api.oip import metadata
 from predictor.api.oip.body import WireError, decode, encoded
 from predictor.api.oip.inference import Inference
 from predictor.api.oip.statuses import http_status
-from predictor.domain.errors import BadRequestError, RefusalError, shown
+from predictor.domain.errors import RefusalError, shown
 
 INFER = "/v2/models/{model}/infer"
 INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
@@ -24,38 +27,26 @@ _WINDOW = {b"gzip": 31, b"deflate": 15}
 
 
 class Infer(Endpoint):
-    """`POST …/infer`, of a version or of the one that the rollout in force names."""
+    """`POST …/infer`, of a version or of the one that the rollout names."""
 
     def __init__(self, inference: Inference) -> None:
-        limits = inference.limits
-        super().__init__(
-            max_body_bytes=limits.body_bytes,
-            retry_after=limits.retry_after_seconds,
-            refusals=limits.refusals,
-        )
+        super().__init__(inference.intake)
         self._inference = inference
-        self._limit = limits.body_bytes
 
-    def serves(self, model: str) -> bool:
-        """See `Endpoint.serves`."""
-        return self._inference.serves(model)
-
-    async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, list[Header]]:
+    async def reply(self, scope: Scope, body: bytes, call: Call) -> tuple[bytes, Sequence[Header]]:
         """See `Endpoint.reply`."""
         path = scope["path_params"]
-        model = call.model = path["model"]
-        wanted = self._inference.override.wanted(scope["headers"])
-        length, encoding = _headers(scope)
+        call.model = path["model"]
+        named = self.intake.override.arm(call.headers)
+        length, encoding = _headers(call.headers)
         if encoding is not None:
-            body = _expanded(body, encoding, self._limit)
+            body = _expanded(body, encoding, self.intake.limits.body_bytes)
         request, binary = decode(body, length)
-        pinned = self._inference.pinned(model, path.get("version"), wanted)
-        answer = await self._inference.infer(
-            model, pinned, request, call.arrived, call.seconds, call.traceparent
-        )
+        self._inference.pin(call, path.get("version"), named)
+        answer = await self._inference.infer(call, request)
         found, head = encoded(answer, binary)
         if head is None:
-            return found, [(b"content-type", b"application/json")]
+            return found, JSON
         return found, [
             (b"content-type", b"application/octet-stream"),
             (_LENGTH, str(head).encode()),
@@ -65,22 +56,21 @@ class Infer(Endpoint):
         """See `Endpoint.status`."""
         return http_status(refusal)
 
-    def told(self, code: str, message: str, field: str | None) -> msgspec.Struct:
-        """See `Endpoint.told`."""
+    def error(self, code: str, message: str, field: str | None) -> msgspec.Struct:
+        """See `Endpoint.error`."""
         return WireError(message)
 
 
-def _headers(scope: Scope) -> tuple[int | None, bytes | None]:
+def _headers(headers: Iterable[Header]) -> tuple[int | None, bytes | None]:
     """What the protocol and the encoding say of the body."""
     length: int | None = None
     encoding: bytes | None = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == _LENGTH:
             if not (value.isdigit() and len(value) <= 18):
-                raise BadRequestError(
-                    "invalid_request",
+                raise InvalidRequestError(
                     f"Inference-Header-Content-Length is {shown(value.decode('latin-1'))}: send the"
-                    " number of bytes of the body's JSON",
+                    " number of bytes of the body's JSON"
                 )
             length = int(value)
         elif name == b"content-encoding" and value.lower() != b"identity":
@@ -92,20 +82,17 @@ def _expanded(body: bytes, encoding: bytes, limit: int) -> bytes:
     """A compressed body as it was, no longer than the limit."""
     window = _WINDOW.get(encoding)
     if window is None:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"Content-Encoding {shown(encoding.decode('latin-1'))} is unknown: send gzip, deflate"
-            " or none",
+            " or none"
         )
     expander = zlib.decompressobj(window)
     try:
         found = expander.decompress(body, limit + 1)
     except zlib.error as error:
-        raise BadRequestError(
-            "invalid_request", f"the body is no {encoding.decode()}: {error}"
-        ) from None
+        raise InvalidRequestError(f"the body is no {encoding.decode()}: {error}") from None
     if len(found) > limit:
-        raise BodyTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
+        raise BodyTooLargeError(limit)
     return found
 
 
@@ -137,7 +124,7 @@ def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter
     @router.post("/repository/index", summary="Repository index", response_model=None)
     async def index() -> list[dict[str, str]]:
         """Each loaded version (the model repository extension)."""
-        return metadata.index([inference.route(name) for name in inference.models])
+        return metadata.index(inference.routes)
 
     def model(model: str, version: str | None = None) -> Response:
         """What the model takes and gives; features from the store are not among its inputs."""

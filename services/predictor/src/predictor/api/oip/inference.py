@@ -1,16 +1,15 @@
-"""Answers a request of the protocol, by the same way as any other: arms, features, log, limits."""
+"""Answers a request of the protocol, like any other: arms, features, log, limits."""
 
 import asyncio
 from collections.abc import Callable
 
-from predictor.api.headers import HEADER, Override
-from predictor.api.native.contract import Instance, check
-from predictor.api.native.predict import Limits
-from predictor.api.oip.rows import check_outputs, instances, outputs
-from predictor.api.oip.tensors import InferAnswer, InferRequest, check_parameters, shortest
+from predictor.api.headers import ARM
+from predictor.api.intake import Call, Intake
+from predictor.api.native.contract import InvalidRequestError
+from predictor.api.oip.rows import instances, outputs, require_outputs
+from predictor.api.oip.tensors import InferAnswer, InferRequest, refuse_extensions, shortest
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
-from predictor.serving.answering import Answering
 from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import (
     LoadedRoute,
@@ -18,34 +17,14 @@ from predictor.serving.routes.loaded import (
     LoadedVersion,
     arm_of_version,
 )
-from servicekit.clock import Clock
 
 
 class Inference:
     """What HTTP and gRPC share."""
 
-    def __init__(
-        self,
-        routes: Callable[[], LoadedRoutes],
-        answering: Answering,
-        clock: Clock,
-        limits: Limits,
-        override: Override,
-    ) -> None:
-        """Ready for requests.
-
-        Args:
-            routes: gives the routes in force.
-            answering: answers rows.
-            clock: wall time.
-            limits: of what is asked.
-            override: lets testers choose the arm.
-        """
+    def __init__(self, routes: Callable[[], LoadedRoutes], intake: Intake) -> None:
         self._routes = routes
-        self._answering = answering
-        self._clock = clock
-        self.limits = limits
-        self.override = override
+        self.intake = intake
 
     @property
     def models(self) -> list[str]:
@@ -53,91 +32,61 @@ class Inference:
         return sorted(self._routes())
 
     def route(self, model: str) -> LoadedRoute:
-        """The route of a model.
-
-        Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: others are, this one is not.
-        """
+        """The route of a model; raise RefusalError when it has none."""
         return self._routes().of(model)
 
-    def serves(self, model: str) -> bool:
-        """Whether a model has a route."""
-        return self._answering.serves(model)
-
     def arm(self, model: str, version: str | None) -> Arm[LoadedVersion]:
-        """The arm of a version, the champion for none.
-
-        Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: the model or the version is not loaded.
-        """
+        """The arm of a version, the champion for none; raise RefusalError when it is not loaded."""
         route = self.route(model)
         return arm_of_version(route, version) if version else route.champion
 
-    def pinned(
-        self, model: str, version: str | None, wanted: str | None
-    ) -> Arm[LoadedVersion] | None:
-        """The arm that the caller chooses; None: the rollout in force chooses by entity.
+    @property
+    def routes(self) -> list[LoadedRoute]:
+        """The routes of what is served, by name."""
+        return [self.route(model) for model in self.models]
 
-        Args:
-            model: its name.
-            version: what the path names.
-            wanted: what the header of testers names.
+    def pin(self, call: Call, version: str | None, named: str | None) -> None:
+        """Pin the version in the path, or the arm that testers name in a header.
 
         Raises:
-            CannotAnswerError: no model is loaded at all.
-            UnknownModelError: the model or the arm is not loaded.
-            BadRequestError: both name one.
+            RefusalError: the model or the arm is not loaded, or both name one.
         """
-        if wanted is None:
-            return self.arm(model, version) if version else None
+        if named is None:
+            call.pinned = self.arm(call.model, version) if version else None
+            return
         if version:
-            raise BadRequestError(
-                "invalid_request",
-                f"version {shown(version)} is named already: leave {HEADER} out",
-                HEADER,
+            raise InvalidRequestError(
+                f"version {shown(version)} is named already: leave {ARM} out", ARM
             )
-        return self._answering.arm(model, wanted)
+        call.pinned = self.intake.answering.arm(call.model, named)
 
-    async def infer(
-        self,
-        model: str,
-        pinned: Arm[LoadedVersion] | None,
-        request: InferRequest,
-        arrived: float,
-        seconds: float | None,
-        traceparent: str | None,
-    ) -> InferAnswer:
+    async def infer(self, call: Call, request: InferRequest) -> InferAnswer:
         """Answer a request; each of its rows is in the log when this returns.
-
-        Args:
-            model: its name.
-            pinned: answers all rows; None: the rollout in force chooses by entity.
-            request: what is asked.
-            arrived: `time.perf_counter()` when it came.
-            seconds: that the caller gives it from then on; None: it does not say.
-            traceparent: W3C trace context.
 
         Raises:
             RefusalError: a row has no answer; others of the request may be in the log.
         """
-        arm = pinned or self.route(model).champion
-        check_parameters(request.parameters, "parameters")
-        seconds = shortest(seconds, request.parameters.get("timeout"))
-        check_outputs(request.outputs)
+        arm = call.pinned or self.route(call.model).champion
+        refuse_extensions(request.parameters, "parameters")
+        call.seconds = shortest(call.seconds, request.parameters.get("timeout"))
+        require_outputs(request.outputs)
         signature = arm.version.signature
         asked = [each for each in signature.inputs if not each.stored]
         if not request.inputs:
             names = ", ".join(each.name for each in asked)
-            raise BadRequestError("invalid_request", f"there are no inputs: send {names}", "inputs")
-        rows = instances(request, asked, self.limits.instances)
+            raise InvalidRequestError(f"there are no inputs: send {names}", "inputs")
+        rows = instances(request, asked, self.intake.limits.instances)
         for i, row in enumerate(rows):
-            self._check(row, i)
-        self._answering.require_room(model, len(rows))
+            try:
+                self.intake.check(row)
+            except BadRequestError as error:
+                raise BadRequestError(
+                    error.code, f"row {i}: {error.message}", error.field
+                ) from None
+        self.intake.answering.require_room(call.model, len(rows))
         # They start in one turn of the event loop, so they share one batch.
         found = await asyncio.gather(
-            *(self._one(model, pinned, row, arrived, seconds, traceparent) for row in rows),
+            *(self.intake.predict(call, row) for row in rows),
             return_exceptions=True,
         )
         predictions: list[Prediction] = []
@@ -150,37 +99,8 @@ class Inference:
             predictions.append(each)
         versions = {each.version.version for each in predictions}
         return InferAnswer(
-            model=model,
+            model=call.model,
             version=versions.pop() if len(versions) == 1 else None,
             id=request.id,
             outputs=outputs(predictions, request.outputs),
-        )
-
-    def _check(self, row: Instance, i: int) -> None:
-        """Hold a row against the limits."""
-        limits = self.limits
-        try:
-            check(row, self._clock.now(), limits.event_time_ahead_seconds, limits.entity_characters)
-        except BadRequestError as error:
-            raise BadRequestError(error.code, f"row {i}: {error.message}", error.field) from None
-
-    def _one(
-        self,
-        model: str,
-        pinned: Arm[LoadedVersion] | None,
-        row: Instance,
-        arrived: float,
-        seconds: float | None,
-        traceparent: str | None,
-    ) -> "asyncio.Future[Prediction]":
-        return asyncio.ensure_future(
-            self._answering.predict(
-                model,
-                row,
-                arrived=arrived,
-                within=self.limits.timeouts.of(seconds),
-                timed=seconds is not None,
-                traceparent=traceparent,
-                pinned=pinned,
-            )
         )

@@ -1,4 +1,4 @@
-"""What the protocol tells of the server and its models."""
+"""What the protocol says of the server and its models."""
 
 import importlib.metadata
 from typing import Any

@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import msgspec
 
-from predictor.api.native.contract import Instance
+from predictor.api.native.contract import Instance, InvalidRequestError
 from predictor.api.oip.datatypes import BYTES
-from predictor.api.oip.tensors import InferRequest, Tensor
+from predictor.api.oip.tensors import InferRequest, Tensor, TensorError
 from predictor.domain.answer import predicted_class
 from predictor.domain.errors import BadRequestError, shown
 from predictor.domain.features import Input
@@ -42,12 +42,9 @@ def datatype_of(each: Input) -> str:
 
 
 def instances(request: InferRequest, features: Sequence[Input], most: int) -> list[Instance]:
-    """The rows of a request.
+    """The rows of a request, at most `most`; their values are not checked yet.
 
-    Args:
-        request: names and shapes are checked, values are not held against the features yet.
-        features: what the caller has to send, in the order of the metadata.
-        most: rows that one request may have.
+    The features are those that the caller has to send, in the order of the metadata.
 
     Raises:
         BadRequestError: its tensors are no rows.
@@ -63,8 +60,7 @@ def instances(request: InferRequest, features: Sequence[Input], most: int) -> li
     times = [_time(value) for value in _about(request, about, "event_time", count)]
     ids = _about(request, about, "prediction_id", count)
     if count > 1 and "prediction_id" in request.parameters and "prediction_id" not in about:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"parameters.prediction_id names one prediction, and there are {count} rows: send a"
             " tensor prediction_id",
             "parameters.prediction_id",
@@ -82,7 +78,7 @@ def instances(request: InferRequest, features: Sequence[Input], most: int) -> li
 
 
 def outputs(predictions: Sequence[Prediction], wanted: Sequence[str] | None) -> list[Tensor]:
-    """The predictions as tensors, those that are wanted, in the order in which they are."""
+    """The wanted tensors of predictions, in their order; None: all."""
     found: dict[str, list[Any]] = {
         "prediction": [predicted_class(each.score or 0.0) for each in predictions],
         "probability": [each.score or 0.0 for each in predictions],
@@ -95,12 +91,8 @@ def outputs(predictions: Sequence[Prediction], wanted: Sequence[str] | None) -> 
     return [Tensor(name, kinds[name], [len(predictions)], found[name]) for name in names]
 
 
-def check_outputs(wanted: Sequence[str] | None) -> None:
-    """Nothing where each wanted output is there.
-
-    Raises:
-        BadRequestError: one is not.
-    """
+def require_outputs(wanted: Sequence[str] | None) -> None:
+    """Raise BadRequestError when a wanted output does not exist."""
     kinds = dict(OUTPUTS)
     for name in wanted or ():
         if name not in kinds:
@@ -121,9 +113,7 @@ def _sorted(request: InferRequest, features: set[str]) -> tuple[dict[str, Tensor
     seen: set[str] = set()
     for tensor in request.inputs:
         if tensor.name in seen:
-            raise BadRequestError(
-                "invalid_tensor", f"input {shown(tensor.name)} occurs twice: send it once", "inputs"
-            )
+            raise TensorError(f"input {shown(tensor.name)} occurs twice: send it once", "inputs")
         seen.add(tensor.name)
         if tensor.name in ABOUT:
             about[tensor.name] = tensor
@@ -135,20 +125,16 @@ def _sorted(request: InferRequest, features: set[str]) -> tuple[dict[str, Tensor
 def _count(inputs: Sequence[Tensor], most: int) -> int:
     first = inputs[0]
     if not first.shape:
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"input {shown(first.name)} has no dimension: send shape [n] or [n, 1], n rows",
             "inputs",
         )
     count = first.shape[0]
     if not 1 <= count <= most:
-        raise BadRequestError(
-            "invalid_request", f"the inputs have {count} rows: send 1 to {most}", "inputs"
-        )
+        raise InvalidRequestError(f"the inputs have {count} rows: send 1 to {most}", "inputs")
     for tensor in inputs[1:]:
         if not tensor.shape or tensor.shape[0] != count:
-            raise BadRequestError(
-                "invalid_tensor",
+            raise TensorError(
                 f"input {shown(tensor.name)} is of shape {tensor.shape}, where"
                 f" {shown(first.name)} has {count} rows: send as many of each",
                 "inputs",
@@ -165,18 +151,16 @@ def _matrix(rest: Sequence[Tensor], features: Sequence[Input]) -> Tensor | None:
         return None
     width = tensor.shape[1]
     if width == 1 != len(features):
-        return None  # a column, of a feature that will be told to be unknown
+        return None  # a column of a feature, which is refused later as unknown
     names = ", ".join(each.name for each in features)
     if width != len(features):
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"input {shown(tensor.name)} has {width} columns, and the model takes"
             f" {len(features)}: {names}",
             "inputs",
         )
     if len({each.kind for each in features}) > 1:
-        raise BadRequestError(
-            "invalid_tensor",
+        raise TensorError(
             f"input {shown(tensor.name)}: the model takes numbers and categories, so each feature"
             f" needs a tensor of its own: {names}",
             "inputs",
@@ -186,10 +170,8 @@ def _matrix(rest: Sequence[Tensor], features: Sequence[Input]) -> Tensor | None:
 
 def _column(tensor: Tensor) -> list[Any]:
     if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
-        raise BadRequestError(
-            "invalid_tensor",
-            f"input {shown(tensor.name)} is of shape {tensor.shape}: send [n] or [n, 1]",
-            "inputs",
+        raise TensorError(
+            f"input {shown(tensor.name)} is of shape {tensor.shape}: send [n] or [n, 1]", "inputs"
         )
     return _values(tensor)
 
@@ -213,7 +195,7 @@ def _about(request: InferRequest, about: dict[str, Tensor], name: str, count: in
         if type(value) is int and name == "entity_id":
             values[i] = str(value)
         elif value is not None and type(value) is not str:
-            raise BadRequestError("invalid_request", f"{name} is a text, got {shown(value)}", name)
+            raise InvalidRequestError(f"{name} is a text, got {shown(value)}", name)
     return values
 
 
@@ -223,8 +205,7 @@ def _time(value: str | None) -> datetime | None:
     try:
         return msgspec.convert(value, datetime)
     except msgspec.ValidationError:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"event_time {shown(value)} is no time: send RFC 3339 with an offset, e.g."
             " 2013-07-01T05:15:00-04:00",
             "event_time",

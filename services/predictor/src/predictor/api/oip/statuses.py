@@ -1,4 +1,4 @@
-"""Refusals as the protocol tells them: an HTTP status, or a gRPC code."""
+"""Refusals in the protocol: an HTTP status, or a gRPC code."""
 
 import grpc
 
@@ -17,7 +17,7 @@ _CODES = {
 
 
 def http_status(refusal: RefusalError) -> int:
-    """As elsewhere, but a request that breaks the contract is 400, which its clients know."""
+    """The status of `status_of`, but 400 for 422, which clients of the protocol do not know."""
     status = status_of(refusal)
     return 400 if status == 422 else status
 

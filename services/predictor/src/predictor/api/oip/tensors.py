@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from predictor.api.native.contract import InvalidRequestError
 from predictor.domain.errors import BadRequestError, shown
+
+
+class TensorError(BadRequestError):
+    """A tensor is not as the protocol or the model has it."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__("invalid_tensor", message, field)
 
 
 @dataclass(slots=True)
@@ -33,23 +41,17 @@ class InferAnswer:
 
     model: str
     version: str | None
-    """None when versions of both arms answered; the output `version` then tells of each row."""
+    """None when both arms answered; the output `version` then names that of each row."""
     id: str | None
     outputs: list[Tensor]
 
 
 def count_of(shape: list[int], field: str) -> int:
-    """How many elements a shape makes.
-
-    Raises:
-        BadRequestError: a dimension is negative.
-    """
+    """How many elements a shape makes; raise TensorError when a dimension is negative."""
     count = 1
     for size in shape:
         if size < 0:
-            raise BadRequestError(
-                "invalid_tensor", f"{field}: shape {shape} has a negative dimension", field
-            )
+            raise TensorError(f"{field}: shape {shape} has a negative dimension", field)
         count *= size
     return count
 
@@ -61,12 +63,8 @@ UNSUPPORTED = {
 }
 
 
-def check_parameters(parameters: dict[str, Any], field: str) -> None:
-    """Nothing where the parameters ask for no extension that is not there.
-
-    Raises:
-        BadRequestError: they ask for one: what comes without it would be something else.
-    """
+def refuse_extensions(parameters: dict[str, Any], field: str) -> None:
+    """Raise BadRequestError when parameters ask for an extension that is not served."""
     for name, extension in UNSUPPORTED.items():
         # Triton's client sends a sequence_id of 0 for "none".
         if parameters.get(name):
@@ -80,18 +78,13 @@ def check_parameters(parameters: dict[str, Any], field: str) -> None:
 def shortest(seconds: float | None, microseconds: Any) -> float | None:
     """The time that a caller gives a request, in seconds; None where it does not say.
 
-    Args:
-        seconds: by a header, or by gRPC's deadline.
-        microseconds: by the parameter `timeout` of Triton's schedule policy; 0 is none, as there.
-
-    Raises:
-        BadRequestError: the parameter is no number of microseconds.
+    A header or gRPC's deadline says it in seconds, and the parameter `timeout` of Triton's schedule
+    policy in microseconds, where 0 is none.
     """
     if microseconds is None:
         return seconds
     if type(microseconds) is not int or microseconds < 0:
-        raise BadRequestError(
-            "invalid_request",
+        raise InvalidRequestError(
             f"parameters: timeout is {shown(microseconds)}: send whole microseconds, 0 for none",
             "parameters",
         )
