@@ -64,11 +64,7 @@ def look() -> None:
 
 
 def registry_of(pids: Callable[[], Iterable[int]]) -> "CollectorRegistry":
-    """What all processes count, and what the operating system says of those that live.
-
-    Args:
-        pids: the living processes.
-    """
+    """What all processes count, and what the operating system says of those that live."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -79,7 +75,7 @@ def registry_of(pids: Callable[[], Iterable[int]]) -> "CollectorRegistry":
 
 
 def forget_process(pid: int) -> None:
-    """Take away the gauges of a process that is gone; what it counted stays."""
+    """Take away the gauges of a process that has ended; what it counted stays."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)
