@@ -38,37 +38,29 @@ class KafkaAccess(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         protocol = self.kafka_security_protocol
-        login = {
-            "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
-            "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
-        }
-        files = {
-            "KAFKA_CA_FILE": self.kafka_ca_file,
-            "KAFKA_CERT_FILE": self.kafka_cert_file,
-            "KAFKA_KEY_FILE": self.kafka_key_file,
-        }
-        if "SASL" in protocol:
-            if missing := [name for name, value in login.items() if value is None]:
-                raise ValueError(
-                    f"KAFKA_SECURITY_PROTOCOL={protocol} needs {' and '.join(missing)}: set them"
-                )
-        elif given := [name for name, value in login.items() if value is not None]:
+        login = ("kafka_sasl_username", "kafka_sasl_password")
+        files = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
+        missing = [name.upper() for name in login if getattr(self, name) is None]
+        if "SASL" in protocol and missing:
             raise ValueError(
-                f"{' and '.join(given)} would not be used with KAFKA_SECURITY_PROTOCOL={protocol}:"
-                " choose SASL_SSL"
+                f"KAFKA_SECURITY_PROTOCOL={protocol} needs {' and '.join(missing)}: set them"
             )
-        if not protocol.endswith("SSL"):
-            if given := [name for name, value in files.items() if value is not None]:
+        for unused, fields, choose in (
+            ("SASL" not in protocol, login, "SASL_SSL"),
+            (not protocol.endswith("SSL"), files, "SSL or SASL_SSL"),
+        ):
+            given = [name.upper() for name in fields if getattr(self, name) is not None]
+            if unused and given:
                 raise ValueError(
                     f"{' and '.join(given)} would not be used with"
-                    f" KAFKA_SECURITY_PROTOCOL={protocol}: choose SSL or SASL_SSL"
+                    f" KAFKA_SECURITY_PROTOCOL={protocol}: choose {choose}"
                 )
-        elif (self.kafka_cert_file is None) != (self.kafka_key_file is None):
+        if (self.kafka_cert_file is None) != (self.kafka_key_file is None):
             raise ValueError("KAFKA_CERT_FILE and KAFKA_KEY_FILE belong together: set both")
         return self
 
     def client_options(self) -> dict[str, Any]:
-        """What librdkafka has to be told beyond the address of the brokers."""
+        """What librdkafka needs beyond the address of the brokers."""
         protocol = self.kafka_security_protocol
         if protocol == "PLAINTEXT":
             return {}

@@ -187,8 +187,7 @@ def _first(log: Sequence[Message], start: Start) -> int:
         return 0
     if start.at == "latest":
         return len(log)
-    later = (m.offset for m in log if m.timestamp_ms >= start.milliseconds)
-    return next(later, len(log))
+    return next((m.offset for m in log if m.timestamp_ms >= start.milliseconds), len(log))
 
 
 class MemoryTransactionalSession(_Session):

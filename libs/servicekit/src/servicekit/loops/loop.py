@@ -7,13 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from servicekit.bus import (
-    GroupSession,
-    Message,
-    PartitionOffset,
-    Record,
-    TransactionalSession,
-)
+from servicekit.bus import GroupSession, Message, PartitionOffset, Record, TransactionalSession
 from servicekit.clock import Clock, SystemClock
 from servicekit.deadletter import dead_letter
 from servicekit.errors import PoisonMessageError, UnavailableError

@@ -62,13 +62,7 @@ class Tally:
         """What handlers want to be called when the batch is committed."""
 
     def report(self, service: str, records: Iterable[Record], *, group: str | None = None) -> None:
-        """Add the batch, and the records that it made, to the metrics.
-
-        Args:
-            service: prefix of its own topics.
-            records: what was published.
-            group: consumer group of the loop; default: the service.
-        """
+        """Add the batch, and the records that it published, to the metrics; `group` of its loop."""
         took = time.monotonic() - self._started
         for callback in self.on_commit:
             callback()

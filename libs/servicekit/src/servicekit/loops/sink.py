@@ -36,7 +36,7 @@ class Sink(Protocol):
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
         """Write the batch idempotently, and return what to publish.
 
-        A batch that comes again may be cut differently: what counts is each message, by its place
+        A batch that comes again may be cut differently: what counts is each message, by its offset
         or its event's id.
 
         Raises:

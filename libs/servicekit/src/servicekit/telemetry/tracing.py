@@ -28,12 +28,10 @@ MAX_LINKS = 128
 
 
 def configure_tracing(service: str, endpoint: str | None, request_ratio: float = 1.0) -> None:
-    """Export spans to an OTLP/HTTP collector; without an endpoint, only pass contexts on.
+    """Export spans to an OTLP/HTTP collector at an endpoint such as `http://127.0.0.1:4318`.
 
-    Args:
-        service: `service.name` of the spans.
-        endpoint: base URL of the collector, e.g. `http://127.0.0.1:4318`.
-        request_ratio: share of the requests that are traced, of those whose caller does not say.
+    Without one, only pass contexts on. Of the requests whose caller does not say, a `request_ratio`
+    is traced.
     """
     global _exporting
     if endpoint is None or _exporting:

@@ -64,11 +64,7 @@ def set_observed() -> None:
 
 
 def registry_of(pids: Callable[[], Iterable[int]]) -> "CollectorRegistry":
-    """Return what all processes count, and what the operating system says of those that live.
-
-    Args:
-        pids: the living processes.
-    """
+    """What all processes count, and what the operating system says of those that live."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
