@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from predictor.adapters.features.feast_config import redis_online_store
 from predictor.adapters.features.feast_features import NoFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.models.onnx_model import OnnxModel
@@ -30,6 +29,7 @@ from servicekit.bus import Bus
 from servicekit.command import describe
 from servicekit.errors import UnavailableError
 from servicekit.settings import load_settings
+from stores.feast import redis_online_store
 from stores.storage import inside
 
 DOES = """\
