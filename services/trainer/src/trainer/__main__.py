@@ -17,7 +17,7 @@ after --from."""
 
 
 def main() -> None:
-    """Run until told to stop."""
+    """Entry point of the console script."""
     settings, move = read_command(TrainerSettings, SERVICE, DOES, state=True)
     bus = KafkaBus.of(settings)
     try:

@@ -52,7 +52,7 @@ class PinnedTable:
         return rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
 
     def data_version(self, rows: "pa.Table") -> DataVersion:
-        """What was read, as events tell it."""
+        """What was read, as events name it."""
         if len(rows) == 0:
             span = TimeRange(start=BEGINNING, end=BEGINNING)
         else:
