@@ -129,7 +129,7 @@ def write_registry(folder: Path, file: Path, rows: pd.DataFrame, redis_url: str)
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
     from feast.types import Float64, Int64
 
-    from predictor.adapters.features.feast_config import redis_online_store, repo_config
+    from stores.feast import redis_online_store, repo_config
 
     source = FileSource(path=str(file), timestamp_field="event_time")
     rows.head(1).to_parquet(file)

@@ -13,9 +13,9 @@ from ingest.adapters.delta_lake import DeltaLake
 from ingest.adapters.feast_online import FeastOnline
 from ingest.domain.once import Held
 from ingest.domain.row import Origin, Row
-from predictor.adapters.features.feast_config import redis_online_store
 from predictor.adapters.features.feast_registry import Column, FeastRegistry
 from servicekit.errors import UnavailableError
+from stores.feast import redis_online_store
 from trainer.adapters.delta_table import pin
 
 DATASET = """

@@ -180,7 +180,7 @@ def test_a_crash_after_any_step_loses_nothing_and_doubles_nothing(
 def _crash_after(patch: pytest.MonkeyPatch, step: str, loop: SinkLoop) -> None:
     sink: Any = loop._sink
     owner, name = {
-        "quarantined": (sink, "_keep_out"),
+        "quarantined": (sink, "_quarantine"),
         "stored": (sink, "_store"),
         "pushed": (sink, "_push"),
         "returned": (sink, "write"),

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from predictor.adapters.features.feast_config import redis_online_store, repo_config
 from predictor.adapters.features.feast_features import FeastOnlineFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.features.redis_features import RedisFeatures
 from predictor.domain.batching import Lookup
 from predictor.domain.features import Cell, Ref
+from stores.feast import redis_online_store, repo_config
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 

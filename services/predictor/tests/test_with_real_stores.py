@@ -14,7 +14,6 @@ import pytest
 
 from event_schemas import PredictionLogged, ScoreRequested
 from local.broker import broker
-from predictor.adapters.features.feast_config import redis_online_store, repo_config
 from predictor.adapters.features.feast_features import FeastOnlineFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.features.redis_features import RedisFeatures
@@ -31,6 +30,7 @@ from servicekit.cloudevents import decode, encode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus
+from stores.feast import redis_online_store, repo_config
 
 pytestmark = [
     pytest.mark.integration,
@@ -257,7 +257,7 @@ def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path, aside: IdlePrior
     file.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
     artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache", aside)
-    with pytest.raises(LoadError, match=f"has sha256 {digest}, announced was 0000") as caught:
+    with pytest.raises(LoadError, match=f"has SHA-256 {digest}, and 0000") as caught:
         artifacts.fetch(str(file), "0" * 64)
     assert caught.value.reason == "sha256"
     kept = artifacts.fetch(str(file), digest)

@@ -1,7 +1,7 @@
 """Wires ingest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from ingest.adapters.dataset_yaml import load_contracts
 from ingest.adapters.delta_lake import TOPIC, DeltaLake
 from ingest.adapters.feast_online import FeastOnline
 from ingest.api.routes import add_routes
+from ingest.domain.contract import Contract
 from ingest.handlers import RecordSink
 from ingest.ports import Lake, OnlineStore
 from ingest.settings import IngestSettings
@@ -29,11 +30,8 @@ def build(
 ) -> tuple[Sequence[Component], FastAPI]:
     """The sink loop over the lake, and the HTTP interface that feeds it.
 
-    Args:
-        settings: where everything is.
-        bus: carries records and events.
-        lake: default: Delta tables under `settings.lake_uri`.
-        online: default: Feast over `settings.redis_url` when a dataset names a feature view.
+    Unless others are given, the lake is Delta tables, and the online store is Feast if a dataset
+    names a feature view.
 
     Raises:
         ContractError: a dataset's YAML is wrong.
@@ -67,6 +65,12 @@ def build(
         max_batch=settings.max_batch,
         linger_seconds=settings.linger_seconds,
     )
+    return [loop], _api(settings, bus, contracts, lake)
+
+
+def _api(
+    settings: IngestSettings, bus: Bus, contracts: Mapping[str, Contract], lake: Lake
+) -> FastAPI:
     sender = bus.sender()
 
     @asynccontextmanager
@@ -81,4 +85,4 @@ def build(
         lifespan=lifespan,
     )
     add_routes(api, contracts, lake, AsyncPublisher(sender, "ingest"), settings)
-    return [loop], api
+    return api

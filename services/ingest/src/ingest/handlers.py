@@ -3,7 +3,7 @@
 For each dataset of a batch, in this order: rows that break the contract into quarantine, the others
 into the table, their features into the online store, and then the events. Every step can be
 repeated: after a crash or an outage the same messages come again, and each step skips what is done.
-An event lies as a note in the commit that it tells of, so it can be told again.
+The commit holds its events as a note, so they can be published again.
 """
 
 import json
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class ExactTable:
-    """A table that takes each row once, and tells again of the commits that hold a repeated one."""
+    """A table that takes each row once, and finds the commits that hold a repeated one."""
 
     def __init__(self, table: LakeTable, recent_ids: int, *, by_position: bool) -> None:
         self.uri = table.uri
@@ -80,7 +80,7 @@ class ExactTable:
         try:
             commit = self._table.append(rows, note, positions)
         except BaseException:
-            # It may have come through all the same: the table itself knows.
+            # The commit may have succeeded all the same: the table itself knows.
             self._once = None
             raise
         self._once.took(rows, positions)
@@ -127,7 +127,7 @@ class RecordSink:
         }
 
     def recover(self) -> Sequence[Event]:
-        """The events of every table's newest commit: nobody may have heard of them."""
+        """The events of every table's newest commit: they may never have been published."""
         if self._online is not None:
             self._online.open()
         events: list[Event] = []
@@ -137,13 +137,13 @@ class RecordSink:
         return events
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
-        """See the module: quarantine, table, features; returns what to tell."""
+        """See the module: quarantine, table, features; returns the events."""
         now = self._clock.now()
         events: list[Event] = []
         for dataset, share in self._sort(batch, now).items():
             contract = self._contracts.get(dataset)
             if share.bad:
-                events += self._keep_out(contract, share, now)
+                events += self._quarantine(contract, share, now)
             if contract is not None and share.good:
                 events += self._store(contract, share, now)
                 self._push(contract, share.good)
@@ -165,20 +165,20 @@ class RecordSink:
                     faults.append(Fault("event_time", "future", text))
             share = shares.setdefault(body.dataset if contract else UNKNOWN, _Share())
             if faults:
-                columns = _kept_out(body, faults)
+                columns = _quarantined(body, faults)
                 share.faults[event.id] = faults
             origin = Origin(message.partition, message.offset, message.timestamp_ms)
             row = Row(event.id, body.entity, body.event_time, columns, origin)
             (share.bad if faults else share.good).append(row)
         return shares
 
-    def _keep_out(self, contract: Contract | None, share: _Share, now: datetime) -> list[Event]:
+    def _quarantine(self, contract: Contract | None, share: _Share, now: datetime) -> list[Event]:
         name = contract.dataset if contract else UNKNOWN
         table = self._quarantines[name]
         new, held = table.split(share.bad)
         ROWS.labels(name, "quarantined").inc(len(new))
         ROWS.labels(name, "repeated").inc(len(held))
-        told = table.commits_of(held)
+        commits = table.commits_of(held)
         if new:
             bodies = [
                 {
@@ -193,15 +193,15 @@ class RecordSink:
                 }
                 for dataset, rows in Counts(row.columns["dataset"] for row in new).items()
             ]
-            told.append(self._commit(table, name, new, bodies, now))
-        return [event for commit in told for event in _events(commit)]
+            commits.append(self._commit(table, name, new, bodies, now))
+        return [event for commit in commits for event in _events(commit)]
 
     def _store(self, contract: Contract, share: _Share, now: datetime) -> list[Event]:
         table = self._tables[contract.dataset]
         new, held = table.split(share.good)
         ROWS.labels(contract.dataset, "stored").inc(len(new))
         ROWS.labels(contract.dataset, "repeated").inc(len(held))
-        told = table.commits_of(held)
+        commits = table.commits_of(held)
         if new:
             times = [row.event_time for row in new]
             # The range is half-open, and the lake counts microseconds.
@@ -221,9 +221,9 @@ class RecordSink:
                     for column in contract.columns
                 ],
             }
-            told.append(self._commit(table, contract.dataset, new, [body], now))
+            commits.append(self._commit(table, contract.dataset, new, [body], now))
             NEWEST.labels(contract.dataset).set(max(times).timestamp())
-        return [event for commit in told for event in _events(commit)]
+        return [event for commit in commits for event in _events(commit)]
 
     def _commit(
         self,
@@ -238,14 +238,14 @@ class RecordSink:
             return table.append(rows, note, now)
 
     def _push(self, contract: Contract, rows: Sequence[Row]) -> None:
-        """Rows that the table held already as well: nobody knows whether they got this far."""
+        """Push rows; also those that the table held, which may not have been pushed then."""
         if self._online is None or contract.feature_view is None:
             return
         with PUSH_SECONDS.labels(contract.dataset).time():
             self._online.push(contract.feature_view, rows)
 
 
-def _kept_out(body: RecordReceived, faults: Sequence[Fault]) -> dict[str, Any]:
+def _quarantined(body: RecordReceived, faults: Sequence[Fault]) -> dict[str, Any]:
     return {
         "dataset": body.dataset,
         "record": json.dumps(body.record),
@@ -269,7 +269,7 @@ def _reasons(faulty: Sequence[Sequence[Fault]]) -> list[dict[str, Any]]:
 
 
 def _events(commit: Commit) -> list[Event]:
-    """The events that a commit's note tells; the same ids however often they are told."""
+    """The events in a commit's note, with the same ids however often they are made."""
     note = json.loads(commit.note)
     events: list[Event] = []
     for index, noted in enumerate(note["events"]):

@@ -5,28 +5,16 @@ import pytest
 from pydantic import SecretStr
 
 from ingest.adapters.dataset_yaml import load_contracts
-from ingest.adapters.feast_online import FeastOnline, connection_string
+from ingest.adapters.feast_online import FeastOnline
 from servicekit.errors import FatalBusError, UnavailableError
 
 
-@pytest.mark.parametrize(
-    ("url", "string"),
-    [
-        ("redis://127.0.0.1:16379/0", "127.0.0.1:16379,db=0"),
-        ("redis://valkey", "valkey:6379"),
-        ("redis://:p%40ss@h:1/2", "h:1,password=p@ss,db=2"),
-        ("rediss://u:p@h:1", "h:1,username=u,password=p,ssl=true"),
-    ],
-)
-def test_a_redis_url_becomes_feasts_connection_string(url, string):
-    assert connection_string(url) == string
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://h", "redis://:a,b@h"])
-def test_another_url_is_refused_without_showing_it(url):
+@pytest.mark.integration
+def test_a_url_of_another_store_is_refused_without_showing_it(tmp_path):
+    online = FeastOnline(tmp_path, SecretStr("http://h"), [])
     with pytest.raises(FatalBusError, match="REDIS_URL") as error:
-        connection_string(url)
-    assert url not in str(error.value)
+        online.open()
+    assert "http://h" not in str(error.value)
 
 
 FEATURES = """

@@ -13,7 +13,6 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from event_schemas import RolloutStep
-from predictor.adapters.features.feast_config import redis_online_store
 from predictor.adapters.features.feast_features import FeastOnlineFeatures, NoFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.features.redis_features import RedisFeatures
@@ -57,6 +56,7 @@ from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
 from servicekit.component import Component
+from stores.feast import redis_online_store
 
 SHORT = (PREDICT, PREDICT_MODEL, INFER, INFER_VERSION)
 """Paths that are served past the middleware."""

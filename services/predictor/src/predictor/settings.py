@@ -90,7 +90,7 @@ class PredictorSettings(ServiceSettings):
     skops_max_batches: int = Field(default=32, ge=1)
     """Batches of such versions that run or wait; those beyond are answered 503."""
     skops_trusted_types: tuple[str, ...] = ()
-    """Types that a skops file may hold beside those of `event_schemas.skops`, as JSON; whoever
+    """Types that a skops file may hold beside those of `stores.skops`, as JSON; whoever
     names one here lets artifacts build objects of it."""
     max_event_time_ahead_seconds: float = Field(default=300.0, ge=0)
     """How far a request's `event_time` may lie in the future: later ones would close every window

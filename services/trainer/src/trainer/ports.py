@@ -4,36 +4,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from event_schemas.base import Name
 from event_schemas.model import Artifact, DataVersion, ModelVersion
 from event_schemas.policy import Feature, Policies
 from trainer.domain.gates import Gate
 from trainer.domain.measures import Measure
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """Which rows of which dataset a model is trained on."""
+class TrainingPlan(BaseModel):
+    """Which rows of which dataset a model is trained on: `training` of model.yaml."""
 
-    dataset: str
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    dataset: Name
     """The dataset whose rows are trained on; it grows by one row a finished case."""
     label: str
     """Column that holds the outcome."""
     label_above: float | None = None
-    """The positive class is an outcome above this; None: the column holds 0 and 1."""
+    """The positive class is an outcome above this; without it the column holds 0 and 1."""
     feature_time: str = "event_time"
-    """Column with the time at which the prediction would be made: stored features are as of it."""
-    holdout: float | timedelta = 0.2
-    """The newest rows, that the version is judged on: their share, or how far back they reach."""
+    """Column with the time of the prediction: stored features are as of it."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] | timedelta = 0.2
+    """The newest rows, which the version is judged on: a share, or a time such as `14 days`."""
     window: timedelta | None = None
-    """How far back rows are read; None: from the beginning."""
-    min_rows: int = 1000
-    """Fewer rows than this are not trained on."""
-    max_rows: int = 500_000
-    """Of more rows than this, the newest are kept."""
-    seed: int = 0
+    """How far back rows are read; without it, from the beginning."""
+    min_rows: int = Field(default=1000, ge=2)
+    """Fewer labelled rows than this are not trained on."""
+    max_rows: int = Field(default=500_000, ge=2)
+    """Of more labelled rows than this, the newest are kept."""
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of every random choice."""
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _a_number_is_a_share(cls, value: object) -> object:
+        if isinstance(value, int | float) and not 0 < value < 1:
+            raise ValueError(
+                f"training.holdout: {value!r}: a share lies between 0 and 1; write a time as"
+                " `14 days` or `P14D`"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from stores.storage import StorageUri
 
 
 class TrainerSettings(ServiceSettings):
-    """What the trainer can be told; the environment variable is the name in capitals."""
+    """Settings of the trainer; the environment variable is the name in capitals."""
 
     http_port: int = Field(default=18082, ge=0, le=65535)
     """Port for health and metrics; 0 takes a free one."""
@@ -30,5 +30,5 @@ class TrainerSettings(ServiceSettings):
     omp_num_threads: int = Field(default=1, ge=1)
     """Threads of one training."""
     skops_trusted_types: tuple[str, ...] = ()
-    """Types that a skops file may hold beside those of `event_schemas.skops`, as JSON; whoever
+    """Types that a skops file may hold beside those of `stores.skops`, as JSON; whoever
     names one here lets artifacts build objects of it."""

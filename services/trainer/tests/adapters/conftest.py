@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stores.feast import repo_config
 from trainer.adapters.delta_history import HistorySource
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -95,7 +96,6 @@ def store(lake: HistorySource) -> HistorySource:
         warnings.simplefilter("ignore")  # Feast's imports warn of other people's deprecations
         from feast import Entity, FeatureStore, FeatureView, Field, FileSource, PushSource
         from feast.data_format import DeltaFormat
-        from feast.repo_config import RegistryConfig, RepoConfig
         from feast.types import Float64
         from feast.value_type import ValueType
 
@@ -113,13 +113,7 @@ def store(lake: HistorySource) -> HistorySource:
             schema=[Field(name="wind", dtype=Float64)],
             source=PushSource(name="weather_push", batch_source=batch),
         )
-        config = RepoConfig(
-            project="tailrace",
-            provider="local",
-            registry=RegistryConfig(path=str(lake.feast_repo / "registry.db")),
-            online_store=None,
-            entity_key_serialization_version=3,
-        )
+        config = repo_config(lake.feast_repo, None)
         FeatureStore(config=config).apply([harbour, batch, view])
     return lake
 

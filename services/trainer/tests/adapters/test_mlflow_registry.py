@@ -23,7 +23,7 @@ from event_schemas.base import TimeRange
 from servicekit.loops.job import JobLoop
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
-from trainer.adapters.inline_training import InlineTraining
+from trainer.adapters import sklearn_training
 from trainer.adapters.mlflow_registry import MlflowRegistry
 from trainer.app import build
 from trainer.domain.failure import TrainingError
@@ -149,6 +149,16 @@ def test_a_server_that_is_away_is_an_outage_and_talking_to_it_imports_no_feast()
         [sys.executable, "-c", AWAY], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "MLflow at http://127.0.0.1:9: A []\n"
+
+
+class InlineTraining:
+    """Trains in the process that asks for it."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def train(self, task):
+        return sklearn_training.train(task, self._source)
 
 
 class Turns:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from trainer.adapters import sklearn_training
 from trainer.adapters.delta_history import HistorySource, read_history
-from trainer.adapters.inline_training import InlineTraining
 from trainer.adapters.model_folder import load_model
 from trainer.domain.failure import TrainingError
 from trainer.ports import TrainingTask
@@ -35,7 +35,7 @@ def train(ferries):
     def build(**task):
         definition = load_model(ferries.folder)
         task = {"until": END, "champion": None} | task
-        return InlineTraining(ferries.source).train(TrainingTask(definition, **task))
+        return sklearn_training.train(TrainingTask(definition, **task), ferries.source)
 
     return build
 
@@ -358,7 +358,7 @@ def test_a_registry_that_is_not_there_is_told(ferries, tmp_path):
     source = HistorySource(ferries.source.lake_uri, tmp_path)
     task = TrainingTask(load_model(ferries.folder), END, None)
     with pytest.raises(TrainingError, match="ingest makes it at its start"):
-        InlineTraining(source).train(task)
+        sklearn_training.train(task, source)
 
 
 def test_artifact_and_scikit_learn_agree_on_unseen_and_missing_values_too(ferries):

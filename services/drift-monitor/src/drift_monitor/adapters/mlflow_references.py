@@ -1,7 +1,5 @@
 """References from MLflow, checked against their digest."""
 
-import hashlib
-import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,15 +10,13 @@ import numpy as np
 
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
-from servicekit.errors import UnavailableError
-from stores.mlflow import leave_feast_out
+from stores.mlflow import ArtifactError, fetch, set_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KEPT = 8
-"""References kept in memory: of a version in force, and of some that were."""
-_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
+"""References kept in memory: of the version that serves, and of some that did."""
 
 
 class MlflowReferences:
@@ -32,12 +28,9 @@ class MlflowReferences:
 
     def warm_up(self) -> None:
         """See `References.warm_up`."""
-        # By default MLflow tries for minutes; the loop waits and tries by itself.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         import pyarrow.parquet  # noqa: F401
 
-        leave_feast_out()
+        set_up(timeout_seconds=10)
 
     def load(self, uri: str, sha256: str, columns: Sequence[Column]) -> Columns:
         """See `References.load`."""
@@ -63,31 +56,14 @@ class MlflowReferences:
             ) from error
 
     def _download(self, uri: str, sha256: str) -> "pa.Table":
-        import mlflow.artifacts
         import pyarrow as pa
         import pyarrow.parquet as pq
-        from mlflow.exceptions import MlflowException
 
-        with tempfile.TemporaryDirectory(prefix="reference-") as folder:
-            try:
-                path = Path(
-                    mlflow.artifacts.download_artifacts(
-                        artifact_uri=uri, dst_path=folder, tracking_uri=self._tracking_uri
-                    )
-                )
-                data = path.read_bytes()
-            except MlflowException as error:
-                if error.error_code in _GONE:
-                    raise BadReferenceError(f"{uri}: {error}") from error
-                raise UnavailableError(f"MLflow does not give {uri}: {error}") from error
-            except OSError as error:
-                # requests' errors are OSErrors too; a local file that is gone is no outage.
-                if isinstance(error, (FileNotFoundError, IsADirectoryError)):
-                    raise BadReferenceError(f"{uri}: {error}") from error
-                raise UnavailableError(f"MLflow does not give {uri}: {error}") from error
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != sha256:
-            raise BadReferenceError(f"{uri} has SHA-256 {digest}, and the version names {sha256}")
+        try:
+            with tempfile.TemporaryDirectory(prefix="reference-") as folder:
+                data = fetch(self._tracking_uri, uri, sha256, Path(folder)).read_bytes()
+        except ArtifactError as error:
+            raise BadReferenceError(str(error)) from error
         try:
             return pq.read_table(pa.BufferReader(data))
         except pa.ArrowException as error:

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
+from event_schemas.base import Name
 from ingest.domain.contract import KINDS, RESERVED, Column, Contract, Kind, read_value
 
 _TOP = (
@@ -89,8 +91,8 @@ def _contract(document: Any) -> Contract:
         raise _FieldError("file", document, "write a mapping with `dataset` and `columns`")
     _known(document, _TOP, "")
     name = document.get("dataset")
-    # The pattern of `event_schemas.base.Name`; `quarantine` is the folder beside the tables.
-    if not isinstance(name, str) or not _is_name(name) or name == "quarantine":
+    # `quarantine` is the folder beside the tables.
+    if not _is_name(name) or name == "quarantine":
         raise _FieldError(
             "dataset", name, "give a name: lower case, starts with a letter, not `quarantine`"
         )
@@ -197,10 +199,9 @@ def _known(given: Mapping[Any, Any], known: tuple[str, ...], prefix: str) -> Non
             raise _FieldError(f"{prefix}{name}", given[name], f"known are {', '.join(known)}")
 
 
-def _is_name(text: str) -> bool:
-    return (
-        len(text) <= 63
-        and text[:1] in "abcdefghijklmnopqrstuvwxyz"
-        and all(c in "abcdefghijklmnopqrstuvwxyz0123456789_.-" for c in text)
-        and bool(text)
-    )
+def _is_name(value: Any) -> bool:
+    try:
+        TypeAdapter(Name).validate_python(value)
+    except ValidationError:
+        return False
+    return True

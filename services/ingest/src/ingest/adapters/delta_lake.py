@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError
 
 from ingest.domain.contract import Contract, Kind
 from ingest.domain.once import Held
 from ingest.domain.row import Row
 from ingest.ports import Commit, TableState
-from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.errors import FatalBusError
+from stores.delta import ID, TIME, open_table, outages
 
 TOPIC = "record.received"
 NOTE = "tailrace.note"
@@ -34,14 +34,14 @@ _TYPES: dict[Kind, pa.DataType] = {
     "timestamp": _TIME,
 }
 _COMMON = [
-    ("event_id", pa.string()),
+    (ID, pa.string()),
     ("entity", pa.string()),
-    ("event_time", _TIME),
+    (TIME, _TIME),
     ("ingested_at", _TIME),
 ]
 _CONFIGURATION = {
     # Statistics of every column in every commit would double the cost of a commit.
-    "delta.dataSkippingStatsColumns": "event_time",
+    "delta.dataSkippingStatsColumns": TIME,
     "delta.checkpointInterval": "100",
 }
 
@@ -49,18 +49,19 @@ log = logging.getLogger(__name__)
 
 
 class DeltaLake:
-    """Tables under one folder or URL."""
+    """Tables under one folder or URL.
+
+    Args:
+        uri: a path or URL.
+        compact_files: commits of a table after which their files are made one, as every file costs
+            each commit and each read a little: 300 of them double the time of a commit.
+        compact_bytes: size from which a file is left as it is. Else each compaction would write the
+            whole table again, and take memory that grows with it.
+    """
 
     def __init__(
         self, uri: str, *, compact_files: int = 64, compact_bytes: int = 8 * 1024 * 1024
     ) -> None:
-        """Name the place; nothing is opened yet.
-
-        Args:
-            uri: a path or URL.
-            compact_files: see `DeltaLakeTable`.
-            compact_bytes: see `DeltaLakeTable`.
-        """
         self._uri = uri.rstrip("/") if "://" in uri else str(Path(uri).absolute())
         self._compact_files = compact_files
         self._compact_bytes = compact_bytes
@@ -82,28 +83,16 @@ class DeltaLake:
 
     def state(self, dataset: str) -> TableState | None:
         """See `Lake.state`."""
-        with _outages(f"{self._uri}/{dataset}"):
-            try:
-                table = DeltaTable(f"{self._uri}/{dataset}")
-            except TableNotFoundError:
-                return None
-            return TableState(table.version(), table.count())
+        uri = f"{self._uri}/{dataset}"
+        with outages(uri):
+            table = open_table(uri)
+            return None if table is None else TableState(table.version(), table.count())
 
 
 class DeltaLakeTable:
     """A Delta table; positions are its app transactions, the note lies in the commit's metadata."""
 
     def __init__(self, uri: str, schema: pa.Schema, compact_files: int, compact_bytes: int) -> None:
-        """Name the table; nothing is opened yet.
-
-        Args:
-            uri: a path or URL.
-            schema: of the table, `_COMMON` first.
-            compact_files: commits after which their files are made one, as every file costs each
-                commit and each read a little: 300 of them double the time of a commit.
-            compact_bytes: size from which a file is left as it is. Else each compaction would write
-                the whole table again, and take memory that grows with it.
-        """
         self.uri = uri
         self._schema = schema
         self._compact_files = compact_files
@@ -122,7 +111,7 @@ class DeltaLakeTable:
             # Two writers that took the same messages conflict here, and the second commits nothing.
             app_transactions=[Transaction(_app(p), h.offset) for p, h in positions.items()],
         )
-        with _outages(self.uri):
+        with outages(self.uri):
             try:
                 table = self._open()
                 if table is None:
@@ -161,7 +150,7 @@ class DeltaLakeTable:
 
     def recent_commits(self) -> Sequence[Commit]:
         """See `LakeTable.recent_commits`; at most `COMMITS`."""
-        with _outages(self.uri):
+        with outages(self.uri):
             table = self._open()
             if table is None:
                 return []
@@ -170,7 +159,7 @@ class DeltaLakeTable:
 
     def recent_ids(self, limit: int) -> Sequence[str]:
         """See `LakeTable.recent_ids`."""
-        with _outages(self.uri):
+        with outages(self.uri):
             table = self._open()
             if table is None or limit == 0:
                 return []
@@ -191,7 +180,7 @@ class DeltaLakeTable:
 
     def position(self, partition: int) -> Held | None:
         """See `LakeTable.position`."""
-        with _outages(self.uri):
+        with outages(self.uri):
             table = self._open()
             offset = None if table is None else table.transaction_version(_app(partition))
             if table is None or offset is None:
@@ -205,12 +194,12 @@ class DeltaLakeTable:
 
     def _open(self) -> DeltaTable | None:
         if self._table is None:
-            try:
-                self._table = DeltaTable(self.uri)
-            except TableNotFoundError:
+            table = open_table(self.uri)
+            if table is None:
                 return None
-            self._agree(self._table)
-            self._small_files = len(self._table.file_uris())
+            self._require_types(table)
+            self._small_files = len(table.file_uris())
+            self._table = table
         return self._table
 
     def _create(self) -> None:
@@ -220,11 +209,10 @@ class DeltaLakeTable:
             self.uri, schema=self._schema, mode="ignore", configuration=_CONFIGURATION
         )
 
-    def _agree(self, table: DeltaTable) -> None:
-        """A contract may gain and lose columns, but a column keeps its type.
+    def _require_types(self, table: DeltaTable) -> None:
+        """Raise FatalBusError when a column of the contract has another type in the table.
 
-        Raises:
-            FatalBusError: a column's type has changed; starting again does not help.
+        A contract may gain and lose columns, but a column keeps its type.
         """
         there = {field.name: field.type for field in pa.schema(table.schema().to_arrow())}
         for column in self._schema:
@@ -278,11 +266,3 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     return kind
-
-
-@contextmanager
-def _outages(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error

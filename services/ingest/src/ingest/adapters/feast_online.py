@@ -11,19 +11,17 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from ingest.domain.contract import Contract, Kind
 from ingest.domain.row import Row
 from servicekit.errors import FatalBusError, UnavailableError
-from stores.storage import StorageUri, inside
+from stores.feast import redis_online_store, registry_of, repo_config
+from stores.storage import StorageUri
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
-
-PROJECT = "tailrace"
 
 _DTYPES: dict[Kind, str] = {
     "string": "object",
@@ -36,7 +34,14 @@ _DTYPES: dict[Kind, str] = {
 
 
 class FeastOnline:
-    """Pushes rows into feature views."""
+    """Pushes rows into feature views.
+
+    Args:
+        repo: place of `registry.db`.
+        redis_url: where the online store is.
+        definitions: Python files whose module-level Feast objects are applied.
+        contracts: datasets whose `feature_view` must exist, with columns for its fields.
+    """
 
     def __init__(
         self,
@@ -45,14 +50,6 @@ class FeastOnline:
         definitions: Sequence[Path],
         contracts: Iterable[Contract] = (),
     ) -> None:
-        """Nothing is imported or connected yet.
-
-        Args:
-            repo: place of `registry.db`.
-            redis_url: where the online store is.
-            definitions: Python files whose module-level Feast objects are applied.
-            contracts: datasets whose `feature_view` must exist, with columns for its fields.
-        """
         self._repo = repo
         self._redis_url = redis_url
         self._definitions = definitions
@@ -72,23 +69,17 @@ class FeastOnline:
             return
         from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
         from feast.data_source import DataSource
-        from feast.infra.online_stores.redis import RedisOnlineStoreConfig
-        from feast.repo_config import RegistryConfig, RepoConfig
 
-        registry = inside(self._repo, "registry.db")
+        try:
+            online_store = redis_online_store(
+                self._redis_url.get_secret_value(), timeout_seconds=None
+            )
+        except ValueError as error:
+            raise FatalBusError(str(error)) from error
+        registry = registry_of(self._repo)
         if "://" not in registry:
             Path(registry).parent.mkdir(parents=True, exist_ok=True)
-        store = FeatureStore(
-            config=RepoConfig(
-                project=PROJECT,
-                provider="local",
-                registry=RegistryConfig(path=registry),
-                online_store=RedisOnlineStoreConfig(
-                    connection_string=connection_string(self._redis_url.get_secret_value())
-                ),
-                entity_key_serialization_version=3,
-            )
-        )
+        store = FeatureStore(config=repo_config(self._repo, online_store))
         kinds = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
         objects: dict[int, Any] = {}
         for path in self._definitions:
@@ -99,7 +90,7 @@ class FeastOnline:
             store.apply(list(objects.values()))
         views = store.list_feature_views()
         for contract in self._contracts:
-            self._fit(store, contract, views)
+            self._require_fit(store, contract, views)
         self._store = store
 
     def push(self, view: str, rows: Sequence[Row]) -> None:
@@ -130,9 +121,10 @@ class FeastOnline:
                     f"online store, feature view {feature_view.name}: {error}"
                 ) from error
 
-    def _fit(
+    def _require_fit(
         self, store: "FeatureStore", contract: Contract, views: "Sequence[FeatureView]"
     ) -> None:
+        """Raise FatalBusError when a contract names no view, or lacks a column of its view."""
         name = contract.feature_view or ""
         fed = [
             view
@@ -159,25 +151,6 @@ class FeastOnline:
             self._join_keys[view.name] = keys
         self._views[name] = fed
         self._dtypes[name] = {column.name: _DTYPES[column.kind] for column in contract.columns}
-
-
-def connection_string(redis_url: str) -> str:
-    """Feast's `host:port,parameter=value` for a redis:// or rediss:// URL.
-
-    Raises:
-        FatalBusError: it is no such URL, or it holds a comma, which Feast could not tell apart.
-    """
-    url = urlsplit(redis_url)
-    if url.scheme not in ("redis", "rediss") or not url.hostname:
-        raise FatalBusError("REDIS_URL: write redis://[user:password@]host:port[/db] or rediss://…")
-    parts = {"username": unquote(url.username or ""), "password": unquote(url.password or "")}
-    parts["db"] = url.path.strip("/")
-    parts["ssl"] = "true" if url.scheme == "rediss" else ""
-    parts |= dict(parse_qsl(url.query))
-    if any("," in value for value in parts.values()):
-        raise FatalBusError("REDIS_URL: a comma in user name or password cannot be given to Feast")
-    given = [f"{name}={value}" for name, value in parts.items() if value]
-    return ",".join([f"{url.hostname}:{url.port or 6379}", *given])
 
 
 class _FromSource(SourceFileLoader):

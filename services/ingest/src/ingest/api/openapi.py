@@ -7,87 +7,55 @@ from typing import Any
 
 _TIME = {"type": "string", "format": "date-time", "description": "RFC 3339, with an offset"}
 
-RECORDS: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["records"],
-                "properties": {
-                    "records": {
-                        "type": "array",
-                        "minItems": 1,
-                        "items": {
-                            "type": "object",
-                            "required": ["entity", "event_time", "record"],
-                            "properties": {
-                                "entity": {"type": "string", "minLength": 1, "maxLength": 512},
-                                "event_time": _TIME,
-                                "record": {
-                                    "type": "object",
-                                    "description": "The columns by name, see GET /v1/datasets",
-                                    "additionalProperties": True,
-                                },
-                            },
-                        },
-                    }
-                },
-            },
-            "example": {
-                "records": [
-                    {
-                        "entity": "JFK",
-                        "event_time": "2013-01-01T10:00:00Z",
-                        "record": {"origin": "JFK", "temp": 39.0, "wind_speed": 12.7},
-                    }
-                ]
-            },
-        }
-    },
-}
 
-LABELS: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["labels"],
-                "properties": {
-                    "labels": {
-                        "type": "array",
-                        "minItems": 1,
-                        "items": {
-                            "type": "object",
-                            "required": ["prediction_id", "model", "label", "observed_at"],
-                            "properties": {
-                                "prediction_id": {
-                                    "type": "string",
-                                    "minLength": 1,
-                                    "maxLength": 128,
-                                },
-                                "model": {"type": "string"},
-                                "label": {"type": "number"},
-                                "observed_at": _TIME,
-                            },
-                        },
-                    }
-                },
-            },
-            "example": {
-                "labels": [
-                    {
-                        "prediction_id": "UA1545-20130101-EWR",
-                        "model": "flight_delay",
-                        "label": 1,
-                        "observed_at": "2013-01-01T15:20:00Z",
-                    }
-                ]
-            },
-        }
+def _text(longest: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": longest}
+
+
+def _list_of(name: str, properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    item = {"type": "object", "required": list(properties), "properties": properties}
+    schema = {
+        "type": "object",
+        "required": [name],
+        "properties": {name: {"type": "array", "minItems": 1, "items": item}},
+    }
+    content = {"application/json": {"schema": schema, "example": {name: [example]}}}
+    return {"required": True, "content": content}
+
+
+RECORDS = _list_of(
+    "records",
+    {
+        "entity": _text(512),
+        "event_time": _TIME,
+        "record": {
+            "type": "object",
+            "description": "The columns by name, see GET /v1/datasets",
+            "additionalProperties": True,
+        },
     },
-}
+    {
+        "entity": "JFK",
+        "event_time": "2013-01-01T10:00:00Z",
+        "record": {"origin": "JFK", "temp": 39.0, "wind_speed": 12.7},
+    },
+)
+
+LABELS = _list_of(
+    "labels",
+    {
+        "prediction_id": _text(128),
+        "model": {"type": "string"},
+        "label": {"type": "number"},
+        "observed_at": _TIME,
+    },
+    {
+        "prediction_id": "UA1545-20130101-EWR",
+        "model": "flight_delay",
+        "label": 1,
+        "observed_at": "2013-01-01T15:20:00Z",
+    },
+)
 
 
 def _answer(description: str, example: dict[str, Any]) -> dict[str, Any]:

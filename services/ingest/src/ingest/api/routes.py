@@ -18,6 +18,8 @@ from ingest.settings import IngestSettings
 from servicekit.errors import OverloadedError, UnavailableError
 from servicekit.event import Event
 
+Events = Callable[[list[Any]], list[Event]]
+
 
 def add_routes(
     api: FastAPI,
@@ -27,18 +29,43 @@ def add_routes(
     settings: IngestSettings,
 ) -> None:
     """Give `api` what senders of records and labels need."""
+    _add_senders(api, contracts, publisher, settings)
 
-    async def take(
-        request: Request, kind: str, events: Callable[[list[Any]], list[Event]]
-    ) -> JSONResponse:
+    @api.get("/v1/datasets", summary="List datasets with their contracts and tables")
+    async def list_datasets() -> dict[str, Any]:
+        """Each dataset with its columns, and its table's version and rows (null: no row yet)."""
+        return {"datasets": await asyncio.to_thread(_datasets, list(contracts.values()), lake)}
+
+    @api.get("/health", summary="Does the process answer")
+    async def health() -> dict[str, str]:
+        """/readyz says whether the lake and the bus answer as well."""
+        return {"status": "ok"}
+
+    async def unavailable(request: Request, error: Exception) -> JSONResponse:
+        _count(request, 503)
+        return JSONResponse(
+            {"detail": f"{error}: send the same request again, it will not be taken twice"},
+            status_code=503,
+            headers={"retry-after": str(settings.retry_after_seconds)},
+        )
+
+    api.add_exception_handler(RefusedError, _refused)
+    api.add_exception_handler(UnavailableError, unavailable)
+    api.add_exception_handler(OverloadedError, unavailable)
+
+
+def _add_senders(
+    api: FastAPI, contracts: Mapping[str, Contract], publisher: Publisher, settings: IngestSettings
+) -> None:
+    async def publish(request: Request, kind: str, events_of: Events) -> JSONResponse:
         body = await read_body(request, settings.max_body_bytes)
         # In a thread, so that a large request does not hold up the small ones.
-        made = await asyncio.to_thread(
-            lambda: events(read_items(body, kind, settings.max_records_per_request))
+        events = await asyncio.to_thread(
+            lambda: events_of(read_items(body, kind, settings.max_records_per_request))
         )
-        await publisher.publish_many(made)
-        ACCEPTED.labels(kind).inc(len(made))
-        return JSONResponse({"accepted": len(made)}, status_code=202)
+        await publisher.publish_many(events)
+        ACCEPTED.labels(kind).inc(len(events))
+        return JSONResponse({"accepted": len(events)}, status_code=202)
 
     @api.post(
         "/v1/datasets/{dataset}/records",
@@ -59,11 +86,9 @@ def add_routes(
                 f"dataset {dataset[:80]!r} has no contract; known are: {known}. Add"
                 f" models/<model>/datasets/<dataset>.yaml and restart ingest",
             )
-        now = datetime.now(UTC)
-        return await take(
-            request,
-            "records",
-            lambda items: record_events(dataset, items, now, settings.max_record_bytes),
+        now, limit = datetime.now(UTC), settings.max_record_bytes
+        return await publish(
+            request, "records", lambda items: record_events(dataset, items, now, limit)
         )
 
     @api.post(
@@ -76,38 +101,18 @@ def add_routes(
     async def send_labels(request: Request) -> JSONResponse:
         """A later label of a prediction corrects an earlier one; see records for the answers."""
         now = datetime.now(UTC)
-        return await take(request, "labels", lambda items: label_events(items, now))
+        return await publish(request, "labels", lambda items: label_events(items, now))
 
-    @api.get("/v1/datasets", summary="List datasets with their contracts and tables")
-    async def list_datasets() -> dict[str, Any]:
-        """Each dataset with its columns, and its table's version and rows (null: no row yet)."""
-        return {"datasets": await asyncio.to_thread(_datasets, list(contracts.values()), lake)}
 
-    @api.get("/health", summary="Does the process answer")
-    async def health() -> dict[str, str]:
-        """/readyz says whether the lake and the bus answer as well."""
-        return {"status": "ok"}
-
-    @api.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> JSONResponse:
-        _count(request, error.status)
-        content: dict[str, Any] = {"detail": error.detail}
-        if error.faults is not None:
-            content["faults"] = error.faults
-        # A body that was not read to its end would be taken for the next request.
-        headers = {"connection": "close"} if error.status == 413 else None
-        return JSONResponse(content, status_code=error.status, headers=headers)
-
-    async def away(request: Request, error: Exception) -> JSONResponse:
-        _count(request, 503)
-        return JSONResponse(
-            {"detail": f"{error}: send the same request again, it will not be taken twice"},
-            status_code=503,
-            headers={"retry-after": str(settings.retry_after_seconds)},
-        )
-
-    api.add_exception_handler(UnavailableError, away)
-    api.add_exception_handler(OverloadedError, away)
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RefusedError)  # noqa: S101 - it is registered for no other
+    _count(request, error.status)
+    content: dict[str, Any] = {"detail": error.detail}
+    if error.faults is not None:
+        content["faults"] = error.faults
+    # A body that was not read to its end would be taken for the next request.
+    headers = {"connection": "close"} if error.status == 413 else None
+    return JSONResponse(content, status_code=error.status, headers=headers)
 
 
 def _count(request: Request, status: int) -> None:

@@ -52,19 +52,18 @@ class RecentIds:
 
 
 class Once:
-    """Tells new rows of one table from those that it holds."""
+    """Tells new rows of one table from those that it holds.
+
+    Args:
+        position: how far the table has taken in a partition; asked once for each.
+        recent: ids of its newest rows.
+        by_position: whether a row at or before the position counts as held. Without it the ids
+            alone decide.
+    """
 
     def __init__(
         self, position: Callable[[int], Held | None], recent: RecentIds, *, by_position: bool = True
     ) -> None:
-        """Start from what the table says.
-
-        Args:
-            position: how far the table has taken in a partition; asked once for each.
-            recent: ids of its newest rows.
-            by_position: whether a row at or before the position counts as held. Without it the ids
-                alone decide.
-        """
         self._position = position
         self._recent = recent
         self._by_position = by_position
@@ -85,7 +84,7 @@ class Once:
         return new, held
 
     def took(self, rows: Sequence[Row], positions: dict[int, Held]) -> None:
-        """A commit with these rows succeeded."""
+        """Remember the rows of a commit that succeeded."""
         self._recent.add(row.event_id for row in rows)
         self._held.update(positions)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from predictor.adapters.features.feast_config import redis_online_store
 from predictor.adapters.features.feast_features import NoFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.models.onnx_model import OnnxModel
@@ -28,6 +27,7 @@ from servicekit.bus import Bus
 from servicekit.command import describe
 from servicekit.errors import UnavailableError
 from servicekit.settings import load_settings
+from stores.feast import redis_online_store
 from stores.storage import inside
 
 DOES = """\

@@ -1,77 +1,53 @@
 """Tables of the lake as batches of rows: read one after the other, written in one commit."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
 from predictor.domain.errors import LoadError
 from servicekit.errors import UnavailableError
+from stores.delta import open_table, outages, seconds
 
 ROW_GROUP_ROWS = 100_000
 """In a row group of a table that is written: the writer holds one."""
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
-
-@contextmanager
-def outages(uri: str) -> Iterator[None]:
-    """Tell an outage of the lake, or a file that is damaged, from a table that is not there.
-
-    Raises:
-        UnavailableError: the lake is away.
-    """
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-    from pyarrow import ArrowInvalid
-
-    try:
-        yield
-    except TableNotFoundError:
-        raise
-    except (DeltaError, OSError, ArrowInvalid) as error:
-        raise UnavailableError(f"{uri}: {type(error).__name__}: {_on_one_line(error)}") from error
-
-
-def _on_one_line(error: Exception) -> str:
-    """An error's text, which deltalake draws as a coloured tree."""
-    return " ".join(_COLOUR.sub("", str(error)).split())
-
-
-def open_table(uri: str, version: int | None = None) -> Any:
+def open_existing(uri: str, version: int | None = None) -> Any:
     """The `deltalake.DeltaTable` at a URI.
 
     Raises:
         LoadError: there is none, or it has no such version.
         UnavailableError: the lake is away.
     """
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
+    from deltalake.exceptions import DeltaError
 
     try:
-        with outages(uri):
-            return DeltaTable(uri, version=version)
-    except TableNotFoundError as error:
-        raise LoadError("missing", f"there is no Delta table {uri}") from error
+        table = open_table(uri, version)
     except UnavailableError as error:
         if version is not None and isinstance(error.__cause__, DeltaError):
             raise LoadError("missing", f"{uri} has no version {version}: {error}") from error
         raise
-
-
-def timestamps(column: Any) -> list[float]:
-    """An Arrow column of moments in seconds since 1970; those without an offset are UTC."""
-    import pyarrow
-    import pyarrow.compute as pc
-
-    micros = pc.cast(column, pyarrow.timestamp("us", column.type.tz), safe=False)
-    return [value / 1e6 for value in pc.cast(micros, pyarrow.int64()).to_pylist()]
+    if table is None:
+        raise LoadError("missing", f"there is no Delta table {uri}")
+    return table
 
 
 class DeltaRows:
-    """The rows of a table at one version, with a range of one of its times."""
+    """The rows of a table at one version, with a range of one of its times.
+
+    Args:
+        uri: of the table.
+        version: of the table; None: the newest.
+        time: column of the moment of each row.
+        since: first moment; None: from the beginning.
+        until: moment before which rows are read; None: to the end.
+
+    Raises:
+        LoadError: the table or its time is not there.
+        UnavailableError: the lake is away.
+    """
 
     def __init__(
         self,
@@ -82,28 +58,15 @@ class DeltaRows:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> None:
-        """Opens the table.
-
-        Args:
-            uri: of the table.
-            version: of the table; None: the newest.
-            time: column of the moment of each row.
-            since: first moment; None: from the beginning.
-            until: moment before which rows are read; None: to the end.
-
-        Raises:
-            LoadError: the table or its time is not there.
-            UnavailableError: the lake is away.
-        """
         import pyarrow
         import pyarrow.dataset as ds
         import pyarrow.types
 
-        table = open_table(uri, version)
+        table = open_existing(uri, version)
         self._table = table
         self.uri = uri
         self.version: int = table.version()
-        with outages(uri):
+        with outages(uri, damage=True):
             self._dataset: Any = table.to_pyarrow_dataset()
         self.columns = frozenset(self._dataset.schema.names)
         self.range = (since, until)
@@ -129,7 +92,7 @@ class DeltaRows:
 
     def count(self) -> int:
         """How many rows there are."""
-        with outages(self.uri):
+        with outages(self.uri, damage=True):
             return self._dataset.count_rows(filter=self._filter)
 
     def last(self) -> float | None:
@@ -138,11 +101,11 @@ class DeltaRows:
         import pyarrow.compute as pc
 
         found: float | None = None
-        with outages(self.uri):
+        with outages(self.uri, damage=True):
             for batch in self._dataset.to_batches(columns=[self._time], filter=self._filter):
                 newest = pc.max(batch.column(0))
                 if newest.is_valid:
-                    moment = timestamps(pyarrow.array([newest.as_py()], newest.type))[0]
+                    moment = seconds(pyarrow.array([newest.as_py()], newest.type))[0]
                     found = moment if found is None else max(found, moment)
         return found
 
@@ -174,7 +137,7 @@ class DeltaRows:
 
         # Whoever takes the batches may be a thread of deltalake's runtime, which writes them, and
         # may not begin to read there.
-        with outages(self.uri), ThreadPoolExecutor(1, "delta-rows") as reading:
+        with outages(self.uri, damage=True), ThreadPoolExecutor(1, "delta-rows") as reading:
             found = reading.submit(opened).result()
             while (batch := reading.submit(next, found, None).result()) is not None:
                 yield batch
@@ -210,12 +173,12 @@ def holds(uri: str, column: str, value: str) -> bool | None:
         UnavailableError: the lake is away.
     """
     import pyarrow.dataset as ds
-    from deltalake import DeltaTable
 
-    with outages(uri):
-        if not DeltaTable.is_deltatable(uri):
+    with outages(uri, damage=True):
+        table = open_table(uri)
+        if table is None:
             return None
-        dataset: Any = DeltaTable(uri).to_pyarrow_dataset()
+        dataset: Any = table.to_pyarrow_dataset()
         if column not in dataset.schema.names:
             raise LoadError(
                 "columns", f"{uri} is no table of predictions (it has no column {column})"

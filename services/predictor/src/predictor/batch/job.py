@@ -7,7 +7,7 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any, Literal
 
-from predictor.batch.delta_rows import DeltaRows, holds, timestamps, write_rows
+from predictor.batch.delta_rows import DeltaRows, holds, write_rows
 from predictor.batch.errors import ScoreError
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.rows import TableRows
@@ -18,6 +18,7 @@ from predictor.domain.errors import RefusalError
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.scoring import outcomes
 from servicekit.event import derived_id
+from stores.delta import seconds
 
 RUN = "score_run"
 """Column of the output that names the run; the same run is never written twice."""
@@ -285,6 +286,6 @@ class ScoreRun:
 
 def _moments(column: Any) -> list[float | None]:
     if column.null_count == 0:
-        return list(timestamps(column))
-    known = iter(timestamps(column.drop_null()))
+        return list(seconds(column))
+    known = iter(seconds(column.drop_null()))
     return [next(known) if valid else None for valid in column.is_valid().to_pylist()]

@@ -1,54 +1,29 @@
 """Stored features as they were at a moment, out of the tables that feature views are made of."""
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from predictor.adapters.features.feast_registry import Column, FeastRegistry
-from predictor.batch.delta_rows import open_table, outages, timestamps
+from predictor.batch.delta_rows import open_existing
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Cell, Ref, Value
+from stores.delta import ID, TIME, outages
+from stores.history import History
 from stores.storage import StorageUri, inside
-
-TIME, ID = "event_time", "event_id"
-"""Columns of every table of the lake."""
-
-
-class _History(NamedTuple):
-    """The rows of one view, by key and then by time."""
-
-    spans: Mapping[Any, tuple[int, int]]
-    """Where the rows of each key begin and end."""
-    times: Sequence[float]
-    """Seconds since 1970."""
-    columns: Mapping[str, Any]
-    """An Arrow array a field."""
-
-    def newest(self, key: Any, moment: float) -> int | None:
-        """Which row of a key is the newest at or before a moment; None where none is."""
-        begin, end = self.spans.get(key, (0, 0))
-        at = bisect_right(self.times, moment, begin, end) - 1
-        return at if at >= begin else None
 
 
 class LakeFeatures:
     """Holds the columns that a version needs, from the beginning to the last moment."""
 
     def __init__(self, registry: FeastRegistry, lake_uri: StorageUri) -> None:
-        """Knows where to look.
-
-        Args:
-            registry: of the feature views.
-            lake_uri: where the tables lie.
-        """
         self._registry = registry
         self._lake_uri = lake_uri
         self._columns: dict[str, Column] = {}
         self._fields: dict[str, dict[str, list[str]]] = {}
         """What is looked up, by join key and view."""
-        self._histories: dict[str, _History] = {}
+        self._histories: dict[str, History] = {}
 
     def warm_up(self) -> None:
         """See `OnlineFeatures.warm_up`."""
@@ -107,29 +82,26 @@ class LakeFeatures:
         import pyarrow as pa
 
         key_of = {value: self._columns[join_key].key(value) for value in set(values)}
+        keys = [key_of[value] for value in values]
         found: dict[Ref, tuple[Any, np.ndarray]] = {}
         for view, fields in self._fields[join_key].items():
             history = self._histories[view]
-            places = [
-                None if moment is None else history.newest(key_of[value], moment)
-                for value, moment in zip(values, moments, strict=True)
-            ]
+            places = history.places(keys, moments)
             written = np.array([None if at is None else history.times[at] for at in places], float)
             rows = pa.array(places, pa.int64())
             for field in fields:
                 found[view, field] = history.columns[field].take(rows), written
         return found
 
-    def _history(self, view: str, key: str, fields: Sequence[str], last: float) -> _History:
-        import pyarrow.compute as pc
+    def _history(self, view: str, key: str, fields: Sequence[str], last: float) -> History:
         import pyarrow.dataset as ds
 
         source = self._registry.source(view)
         uri = inside(self._lake_uri, source.dataset)
         lake_name = {new: old for old, new in source.field_mapping.items()}
         names = {name: lake_name.get(name, name) for name in (key, *fields)}
-        table = open_table(uri)
-        with outages(uri):
+        table = open_existing(uri)
+        with outages(uri, damage=True):
             dataset: Any = table.to_pyarrow_dataset()
             known = set(dataset.schema.names)
             if missing := sorted({TIME, *names.values()} - known):
@@ -137,25 +109,11 @@ class LakeFeatures:
                     "features",
                     f"{uri}, behind feature view {view}, has no column {', '.join(missing)}",
                 )
-            # Of two rows of one moment the later id counts, as in a training.
-            order = [ID] if ID in known else []
             rows = dataset.to_table(
-                columns=list(dict.fromkeys([TIME, *order, *names.values()])),
+                columns=list(dict.fromkeys([TIME, *({ID} & known), *names.values()])),
                 filter=ds.field(TIME) <= _moment(last, dataset.schema.field(TIME).type),
             )
-        rows = rows.filter(pc.field(names[key]).is_valid())
-        by = [(names[key], "ascending"), (TIME, "ascending"), *((n, "ascending") for n in order)]
-        rows = rows.sort_by(by).combine_chunks()
-        spans: dict[Any, tuple[int, int]] = {}
-        begin = 0
-        runs = pc.run_end_encode(rows[names[key]].combine_chunks()) if len(rows) else None
-        for value, end in (
-            zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True) if runs else ()
-        ):
-            spans[value], begin = (begin, end), end
-        return _History(
-            spans, timestamps(rows[TIME]), {f: rows[names[f]].combine_chunks() for f in fields}
-        )
+        return History(rows, names[key], {field: names[field] for field in fields})
 
 
 def _moment(seconds: float, kind: Any) -> Any:

@@ -20,10 +20,11 @@ import pandas as pd
 import pytest
 
 from event_schemas.model import ModelVersion
-from predictor.adapters.models.skops_model import SkopsModel, SkopsPool, SkopsProcess
+from predictor.adapters.models.skops_model import SkopsModel, SkopsPool
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
 from predictor.domain.features import Input
 from predictor.serving.routes.loaded import inputs
+from stores.child import Child
 
 pytestmark = pytest.mark.integration
 
@@ -179,13 +180,13 @@ def kill() -> set[int]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The batches that processes have taken."""
     found: list[Any] = []
-    answer = SkopsProcess._answer
+    receive = Child._receive
 
-    def answered(self: SkopsProcess, seconds: float) -> Any:
+    def received(self: Child, pipe: Any, seconds: float) -> Any:
         found.append(self)
-        return answer(self, seconds)
+        return receive(self, pipe, seconds)
 
-    monkeypatch.setattr(SkopsProcess, "_answer", answered)
+    monkeypatch.setattr(Child, "_receive", received)
     return found
 
 

@@ -40,13 +40,6 @@ def export(
     Where the policy allows nothing else, an ONNX file is given however far off it is: the parity
     gate then refuses it.
 
-    Args:
-        pipeline: fitted.
-        features: its inputs.
-        held: held-out rows.
-        policy: what a version may be made of, and how far off.
-        trusted: types that the operator trusts in skops files.
-
     Raises:
         TrainingError: there is no file that the policy allows.
     """
@@ -84,16 +77,8 @@ def score(
 ) -> Floats:
     """The probability of the positive class for each row of a frame.
 
-    Args:
-        what: for people.
-        artifact: the file, or its bytes.
-        form: `onnx` or `skops`.
-        frame: the rows.
-        features: inputs of the artifact.
-        trusted: types that the operator trusts in skops files.
-
     Raises:
-        TrainingError: it does not run.
+        TrainingError: the file does not run; the text names it as `what`.
     """
     try:
         if form == "skops":

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
-from stores.storage import StorageUri, inside, is_there
+from stores.feast import dataset_of, registry_of, repo_config
+from stores.storage import StorageUri, is_there
 from trainer.adapters.delta_table import PinnedTable, pin
 from trainer.domain.failure import TrainingError
 from trainer.domain.measures import Floats
@@ -21,9 +22,6 @@ from trainer.ports import ModelDefinition, TrainingPlan
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-PROJECT = "tailrace"
-"""Name of the project in Feast's registry."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
 
@@ -61,7 +59,7 @@ def read_history(
         source: where history lies.
         definition: the model.
         until: rows whose event time is later are not read.
-        stage: told which stage begins, to measure it.
+        stage: measures each stage.
         also: further features that are read if the lake has them (a rival's inputs).
 
     Raises:
@@ -76,7 +74,7 @@ def read_history(
         stored = [f for f in features if f.source == "store"]
         joins = {f.join_key for f in stored if f.join_key}
         columns = {plan.label, plan.feature_time, *(f.name for f in requested), *joins}
-        _demand(table, columns)
+        _require_columns(table, columns)
         since = {"since": until - plan.window} if plan.window else {}
         rows = table.read(sorted(columns), until=until, **since)
         rows = _newest_labelled(rows, plan)
@@ -106,7 +104,8 @@ def _extra(
     ]
 
 
-def _demand(table: PinnedTable, columns: Iterable[str]) -> None:
+def _require_columns(table: PinnedTable, columns: Iterable[str]) -> None:
+    """Raise TrainingError when a table lacks a column."""
     missing = sorted(set(columns) - table.columns)
     if missing:
         raise TrainingError(
@@ -168,13 +167,13 @@ def _stored_features(
     for feature in features:
         key = feature.view or "", feature.join_key or "", feature.max_age_seconds
         groups[key].append(feature)
-    registry = inside(source.feast_repo, "registry.db")
+    registry = registry_of(source.feast_repo)
     if not is_there(registry):
         raise TrainingError("read", f"no feature registry {registry}: ingest makes it at its start")
     data: dict[str, Any] = {}
     read: dict[str, DataVersion] = {}
     for (view, join_key, _), members in groups.items():
-        store, key, dataset = _feature_store(source, registry, view, members)
+        store, key, dataset = _feature_store(source, view, members)
         entities = pd.DataFrame(
             {
                 key: rows.column(join_key).to_pandas(),
@@ -192,25 +191,15 @@ def _stored_features(
 
 
 def _feature_store(
-    source: HistorySource, registry: str, view: str, members: Sequence[Feature]
+    source: HistorySource, view: str, members: Sequence[Feature]
 ) -> tuple[Any, str, str]:
     """A Feast store for one view, the view's join key, and the dataset behind it."""
     from feast import FeatureStore
-    from feast.repo_config import RegistryConfig, RepoConfig
 
     from trainer.adapters.feast_delta_store import DeltaOfflineStoreConfig
 
     def store(offline: Any) -> FeatureStore:
-        return FeatureStore(
-            config=RepoConfig(
-                project=PROJECT,
-                provider="local",
-                registry=RegistryConfig(path=registry, cache_ttl_seconds=0),
-                offline_store=offline,
-                online_store=None,
-                entity_key_serialization_version=3,
-            )
-        )
+        return FeatureStore(config=repo_config(source.feast_repo, None, offline_store=offline))
 
     found = _view(store(DeltaOfflineStoreConfig(tables={}, max_age={})), view)
     known = {field.name for field in found.features}
@@ -223,9 +212,9 @@ def _feature_store(
         )
     if len(found.join_keys) != 1:
         raise TrainingError("read", f"the feature view {view} needs exactly one join key")
-    dataset = str(found.batch_source.path).rstrip("/").rpartition("/")[2]
+    dataset = dataset_of(found)
     table = pin(source.lake_uri, dataset)
-    _demand(table, known - set(found.batch_source.field_mapping.values()))
+    _require_columns(table, known - set(found.batch_source.field_mapping.values()))
     age = members[0].max_age_seconds
     max_age = {} if age is None else {view: timedelta(seconds=age)}
     config = DeltaOfflineStoreConfig(tables={view: table}, max_age=max_age)

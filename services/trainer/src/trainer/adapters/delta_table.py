@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from event_schemas.base import TimeRange
 from event_schemas.model import DataVersion
-from servicekit.errors import UnavailableError
+from stores.delta import ID, TIME, open_table, outages
 from trainer.domain.failure import TrainingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import DeltaTable
 
-TIME = "event_time"
-"""Column of every table of the lake: when the row's event happened."""
-ID = "event_id"
-"""Column of every table of the lake: the event that brought the row."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -42,22 +39,20 @@ class PinnedTable:
         import pyarrow.dataset as ds
         import pyarrow.types
 
-        table = _open(self.uri, self.version)
-        dataset: Any = _guarded(self.uri, table.to_pyarrow_dataset)
+        with outages(self.uri):
+            dataset: Any = _open(self.uri, self.version).to_pyarrow_dataset()
         kind = dataset.schema.field(TIME).type
         if not pyarrow.types.is_timestamp(kind):
             raise TrainingError("read", f"{self.uri}: {TIME} is {kind}, and has to be a timestamp")
         wanted = list(dict.fromkeys((TIME, ID, *columns)))
         time = ds.field(TIME)
         low, high = (pyarrow.scalar(t, kind) for t in (max(since, BEGINNING), until))
-        rows = _guarded(
-            self.uri,
-            lambda: dataset.to_table(columns=wanted, filter=(time >= low) & (time <= high)),
-        )
+        with outages(self.uri):
+            rows = dataset.to_table(columns=wanted, filter=(time >= low) & (time <= high))
         return rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
 
     def data_version(self, rows: "pa.Table") -> DataVersion:
-        """What was read, as events tell it."""
+        """What was read, as events name it."""
         if len(rows) == 0:
             span = TimeRange(start=BEGINNING, end=BEGINNING)
         else:
@@ -90,23 +85,8 @@ def pin(lake_uri: str, dataset: str) -> PinnedTable:
     return PinnedTable(dataset, uri, table.version(), names)
 
 
-def _open(uri: str, version: int | None) -> Any:
-    from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
-
-    try:
-        return _guarded(uri, lambda: DeltaTable(uri, version=version))
-    except TableNotFoundError as error:
-        raise TrainingError("read", f"no table {uri}: no data has arrived there") from error
-
-
-def _guarded(uri: str, call: Any) -> Any:
-    """Tell an outage of the lake from a table that is not there."""
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    try:
-        return call()
-    except TableNotFoundError:
-        raise
-    except (DeltaError, OSError) as error:
-        raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error
+def _open(uri: str, version: int | None) -> "DeltaTable":
+    table = open_table(uri, version)
+    if table is None:
+        raise TrainingError("read", f"no table {uri}: no data has arrived there")
+    return table

@@ -1,8 +1,8 @@
 """An offline store for Feast that reads pinned Delta tables; Feast loads it by its name.
 
 Feast's own stores do not serve: `file` ignores the Delta log, `duckdb` needs an extension from the
-network, and its point-in-time join took 15 to 21 s for 327,346 rows where `merge_asof` took 0.24 s
-and found the same values. So the registry, the views and the API are Feast's, and the join is ours.
+network, and its point-in-time join took 15 to 21 s for 327,346 rows where ours takes less than one
+and finds the same values. So the registry, the views and the API are Feast's, and the join is ours.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +17,9 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
 from event_schemas.model import DataVersion
-from trainer.adapters.delta_table import TIME, PinnedTable
+from stores.delta import seconds
+from stores.history import History
+from trainer.adapters.delta_table import PinnedTable
 
 EVENT_TIMESTAMP = "event_timestamp"
 """Column of the entity frame with the moment that features are wanted as of."""
@@ -88,11 +90,15 @@ class DeltaOfflineStore(OfflineStore):
                 for prefix, _, name in [reference.partition(":")]
                 if prefix == view.projection.name_to_use()
             ]
-            table = options.tables[view.name]
             ages = [age for age in (view.ttl or None, options.max_age.get(view.name)) if age]
             max_age = min(ages, default=None)
-            values, version = _read(view, table, wanted, joined, max_age)
-            joined = _as_of(joined, values, view.join_keys, max_age)
+            history, version = _read(view, options.tables[view.name], wanted, joined, max_age)
+            moments = seconds(pa.array(joined[EVENT_TIMESTAMP]))
+            found = pa.array(
+                history.places(joined[view.join_keys[0]], moments, max_age), pa.int64()
+            )
+            values = {name: column.take(found) for name, column in history.columns.items()}
+            joined = joined.assign(**{name: each.to_pandas() for name, each in values.items()})
             read.append(version)
         return DeltaRetrievalJob(joined, read)
 
@@ -103,35 +109,14 @@ def _read(
     wanted: list[str],
     rows: pd.DataFrame,
     max_age: timedelta | None,
-) -> tuple[pd.DataFrame, DataVersion]:
+) -> tuple[History, DataVersion]:
     source = view.batch_source
     if source is None:
         raise ValueError(f"the feature view {view.name} has no batch source")
     column_of = {new: old for old, new in source.field_mapping.items()}
-    names = [*view.join_keys, *wanted]
+    key, *fields = (column_of.get(name, name) for name in (view.join_keys[0], *wanted))
     first: datetime = rows[EVENT_TIMESTAMP].min().to_pydatetime()
     last: datetime = rows[EVENT_TIMESTAMP].max().to_pydatetime()
     since = {"since": first - max_age} if max_age else {}
-    found = table.read([column_of.get(n, n) for n in names], until=last, **since)
-    version = table.data_version(found)
-    values = found.to_pandas().rename(columns=dict(source.field_mapping))
-    return values[[TIME, *names]], version
-
-
-def _as_of(
-    rows: pd.DataFrame, values: pd.DataFrame, keys: list[str], max_age: timedelta | None
-) -> pd.DataFrame:
-    values = values.rename(columns={TIME: "__known"})
-    values["__known"] = values["__known"].astype(rows[EVENT_TIMESTAMP].dtype)
-    ordered = rows.sort_values(EVENT_TIMESTAMP, kind="stable")
-    tolerance: Any = pd.Timedelta(max_age) if max_age else None
-    found = pd.merge_asof(
-        ordered,
-        values,
-        left_on=EVENT_TIMESTAMP,
-        right_on="__known",
-        by=keys,
-        tolerance=tolerance,
-    )
-    found.index = ordered.index
-    return found.sort_index().drop(columns="__known")
+    found = table.read([key, *fields], until=last, **since)
+    return History(found, key, dict(zip(wanted, fields, strict=True))), table.data_version(found)

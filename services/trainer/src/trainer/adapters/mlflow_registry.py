@@ -5,7 +5,6 @@ logged as plain artifacts, since readers load them by URI and digest and need no
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
-from stores.mlflow import leave_feast_out, refuse_pickles
+from stores.mlflow import ArtifactError, download, fetch, set_up
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 
@@ -39,7 +38,9 @@ class MlflowRegistry:
         with self._outages():
             for run in self._runs(model, request_id):
                 if run.data.tags.get("concluded") == "true":
-                    return self._download(f"{run.info.artifact_uri}/{OUTCOME}").read_text()
+                    uri = f"{run.info.artifact_uri}/{OUTCOME}"
+                    with tempfile.TemporaryDirectory() as folder:
+                        return download(self._tracking_uri, uri, Path(folder)).read_text()
         return None
 
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
@@ -127,35 +128,17 @@ class MlflowRegistry:
 
     def fetch(self, artifact: Artifact) -> Path:
         """See `Versions.fetch`; a file is downloaded once."""
-        kept = self._work_dir / f"{artifact.sha256}.{artifact.format}"
-        if kept.exists() and _sha256(kept.read_bytes()) == artifact.sha256:
-            return kept
         with self._outages():
-            content = self._download(artifact.uri).read_bytes()
-        found = _sha256(content)
-        if found != artifact.sha256:
-            raise TrainingError(
-                "evaluate",
-                f"{artifact.uri} has the SHA-256 {found}, and {artifact.sha256} was announced",
-            )
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(kept)
-        return kept.resolve()
+            return fetch(
+                self._tracking_uri, artifact.uri, artifact.sha256, self._work_dir
+            ).resolve()
 
     @property
     def _client(self) -> Any:
         if self._made is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-            os.environ.setdefault(
-                "MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(self._timeout_seconds)))
-            )
+            set_up(timeout_seconds=self._timeout_seconds)
             from mlflow import MlflowClient
 
-            refuse_pickles()
-            leave_feast_out()
             self._made = MlflowClient(self._tracking_uri, self._tracking_uri)
         return self._made
 
@@ -188,22 +171,9 @@ class MlflowRegistry:
         for version in self._client.search_model_versions(f"run_id = '{run_id}'"):
             self._client.set_model_version_tag(version.name, version.version, "superseded", "true")
 
-    def _download(self, uri: str) -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        folder = self._work_dir / "downloads"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            found = Path(
-                download_artifacts(
-                    artifact_uri=uri, dst_path=scratch, tracking_uri=self._tracking_uri
-                )
-            )
-            return found.rename(folder / found.name)
-
     @contextmanager
     def _outages(self) -> Iterator[None]:
-        """Tell outages from refusals."""
+        """Raise what MLflow raises as an outage, or as the end of this training."""
         _ = self._client
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
@@ -212,6 +182,8 @@ class MlflowRegistry:
             yield
         except (RequestException, ConnectionError, TimeoutError) as error:
             raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
+        except ArtifactError as error:
+            raise TrainingError("evaluate", str(error)) from error
         except MlflowException as error:
             if error.error_code in OUTAGES:
                 raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error

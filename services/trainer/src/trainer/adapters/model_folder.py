@@ -1,17 +1,16 @@
 """Models as users describe them: one folder a model, with model.yaml and pipeline.py.
 
-A mistake is told with file, key, value and remedy; a key that nobody knows is a mistake.
+The error over a mistake names file, key, value and remedy; an unknown key is a mistake.
 """
 
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from event_schemas.base import Name
 from event_schemas.policy import (
@@ -35,41 +34,6 @@ class ModelFolderError(Exception):
     """A model's folder says something wrong; the text names file, key, value and remedy."""
 
 
-class TrainingSection(BaseModel):
-    """What model.yaml says under `training`."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    dataset: Name
-    """The dataset whose rows are trained on."""
-    label: str
-    """Column that holds the outcome."""
-    label_above: float | None = None
-    """The positive class is an outcome above this; without it the column holds 0 and 1."""
-    feature_time: str = "event_time"
-    """Column with the time of the prediction: stored features are as of it."""
-    holdout: Annotated[float, Field(gt=0, lt=1)] | timedelta = 0.2
-    """The newest rows, which the version is judged on: a share, or a time such as `14 days`."""
-    window: timedelta | None = None
-    """How far back rows are read; without it, from the beginning."""
-    min_rows: int = Field(default=1000, ge=2)
-    """Fewer labelled rows than this are not trained on."""
-    max_rows: int = Field(default=500_000, ge=2)
-    """Of more labelled rows than this, the newest are kept."""
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    """Seed of every random choice."""
-
-    @field_validator("holdout", mode="before")
-    @classmethod
-    def _a_number_is_a_share(cls, value: object) -> object:
-        if isinstance(value, int | float) and not 0 < value < 1:
-            raise ValueError(
-                f"training.holdout: {value!r}: a share lies between 0 and 1; write a time as"
-                " `14 days` or `P14D`"
-            )
-        return value
-
-
 class ModelFile(BaseModel):
     """What model.yaml says."""
 
@@ -81,7 +45,7 @@ class ModelFile(BaseModel):
     """What the score means."""
     features: tuple[Feature, ...] = Field(min_length=1)
     """The inputs, in the model's order."""
-    training: TrainingSection
+    training: TrainingPlan
     """Which rows, and how."""
     gate: GatePolicy = GatePolicy()
     """What a version must show before a rollout."""
@@ -198,7 +162,7 @@ def load_model(folder: Path) -> ModelDefinition:
         described = ModelFile.model_validate(document)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        raise ModelFolderError("\n".join(f"{path}: {_told(p)}" for p in problems)) from error
+        raise ModelFolderError("\n".join(f"{path}: {_text(p)}" for p in problems)) from error
     if described.model != folder.name:
         raise ModelFolderError(
             f"{path}: model: {described.model!r} lies in the folder {folder.name!r}; give both"
@@ -209,29 +173,11 @@ def load_model(folder: Path) -> ModelDefinition:
 
 
 def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefinition:
-    section = described.training
-    holdout = section.holdout
     return ModelDefinition(
         model=described.model,
         features=described.features,
-        policies=Policies(
-            gate=described.gate,
-            drift=described.drift,
-            rollout=described.rollout,
-            retrain=described.retrain,
-            serving=described.serving,
-        ),
-        training=TrainingPlan(
-            dataset=section.dataset,
-            label=section.label,
-            label_above=section.label_above,
-            feature_time=section.feature_time,
-            holdout=holdout,
-            window=section.window,
-            min_rows=section.min_rows,
-            max_rows=section.max_rows,
-            seed=section.seed,
-        ),
+        policies=Policies(**{name: getattr(described, name) for name in Policies.model_fields}),
+        training=described.training,
         pipeline=pipeline,
         digest=digest,
     )
@@ -269,7 +215,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)
 
 
-def _told(problem: Any) -> str:
+def _text(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"]) or "model.yaml"
     if problem["type"] == "missing":
         return f"{place}: is missing; add it"

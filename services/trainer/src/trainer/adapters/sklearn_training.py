@@ -145,7 +145,7 @@ def _against_champion(
 ) -> Gate:
     """The gate of the log-loss, on held-out rows that the champion was not trained on either.
 
-    When these are too few, all held-out rows count: that favours the champion, and is told.
+    When these are too few, all held-out rows count: that favours the champion; the gate says so.
     """
     name = task.champion_name
     kinds = {feature.name: feature.kind for feature in task.champion_features}

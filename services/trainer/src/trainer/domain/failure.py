@@ -8,7 +8,7 @@ Stage = Literal["read", "prepare", "fit", "export", "evaluate", "register"]
 class TrainingError(Exception):
     """No model can come out of this training; trying again would not help.
 
-    It is told as an event, with the stage and the text; the text names what to mend.
+    It becomes an event, with the stage and the text; the text names what to mend.
     """
 
     def __init__(self, stage: Stage, text: str) -> None:

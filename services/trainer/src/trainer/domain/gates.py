@@ -58,13 +58,13 @@ def log_loss(
     """Whether the mean log-loss is no worse than the rival's by more than is tolerated.
 
     Both are measured on the same rows, so the difference is taken row by row (paired) and its
-    interval is the normal approximation of a mean. The value decides; the interval is told.
+    interval is the normal approximation of a mean. The value decides; the interval is for people.
 
     Args:
         labels: 0 or 1 for each held-out row.
         scores: the version's probabilities.
         rival_scores: the rival's on the same rows; None when they could not be computed.
-        rival: what it is compared with, for people.
+        rival: name of what it is compared with.
         rules: what is asked.
     """
     limit = rules.max_regression

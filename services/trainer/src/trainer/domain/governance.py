@@ -102,7 +102,7 @@ def decide(
         rules: the model's policy; None for a model that nobody has described.
         now: event time.
         rows: rows of the training dataset that have arrived.
-        decision_id: id of the event that will tell the decision.
+        decision_id: id of the event that will publish the decision.
     """
     decision, reason = judge(state, request, rules, now, rows=rows)
     state = replace(state, decided=(*state.decided, request.id)[-REMEMBERED:])
@@ -170,7 +170,7 @@ def release(state: ModelState, rows: int) -> tuple[ModelState, tuple[Request, ..
 
 
 def asks_by_volume(state: ModelState, rules: RetrainRules, rows: int) -> bool:
-    """Whether so many rows are new, and untold, that they ask for a training by themselves."""
+    """Whether so many rows are new since the last request that they ask for a training."""
     since = max(state.trained_rows, state.asked_rows)
     return rules.volume_rows is not None and rows - since >= rules.volume_rows
 

@@ -67,7 +67,7 @@ class Governor:
         )
 
     def measure(self) -> None:
-        """Tell Prometheus what each model waits for."""
+        """Set the gauges of what each model waits for."""
         for model, state in self._models.scan():
             IN_FLIGHT.labels(model).set(state.in_flight is not None)
             FEED_BROKEN.labels(model).set(state.broken_feed_since is not None)
@@ -216,14 +216,7 @@ class Governor:
 
 def rules_of(policy: RetrainPolicy) -> RetrainRules:
     """The policy as the domain has it."""
-    return RetrainRules(
-        causes=frozenset(policy.causes),
-        cooldown=policy.cooldown,
-        budget=policy.budget,
-        budget_period=policy.budget_period,
-        min_new_rows=policy.min_new_rows,
-        volume_rows=policy.volume_rows,
-    )
+    return RetrainRules(**(dict(policy) | {"causes": frozenset(policy.causes)}))
 
 
 def _not_beyond(until: datetime | None, moment: datetime) -> datetime:

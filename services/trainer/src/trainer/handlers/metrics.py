@@ -1,4 +1,4 @@
-"""What the trainer tells Prometheus."""
+"""Metrics of the trainer."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 from event_schemas import (
     BY_TYPE,
@@ -27,10 +28,8 @@ from trainer.ports import (
     Catalog,
     Champions,
     ModelDefinition,
-    Registered,
     Runs,
     Training,
-    TrainingResult,
     TrainingTask,
     Versions,
 )
@@ -105,7 +104,7 @@ class Worker:
         except UnavailableError:
             raise
         except Exception as error:
-            # A bug must not leave the request in flight for ever: it is told like any failure.
+            # A bug must not leave the request in flight for ever: it is a failure like any other.
             if not isinstance(error, TrainingError):
                 log.exception("training of %s failed", decided.model)
             bodies = [_failed(decided, error)]
@@ -130,15 +129,23 @@ class Worker:
         )
         result = self._training.train(task)
         registered = self._versions.register(run_id, definition, result)
-        version = _version(definition, decided, run_id, registered, result)
+        version = ModelVersion(
+            model=definition.model,
+            version=registered.version,
+            run_id=run_id,
+            artifact=registered.artifact,
+            reference=registered.reference,
+            features=definition.features,
+            reference_loss=result.loss_mean,
+            reference_loss_std=result.loss_std,
+            trained_at=decided.event_time,
+            policies=definition.policies,
+        )
         trained = ModelTrained(
             model=definition.model,
             version=version,
             data=result.data,
-            metrics=tuple(
-                Metric(name=m.name, value=m.value, low=m.low, high=m.high, n=m.n)
-                for m in result.measures
-            ),
+            metrics=tuple(Metric(**asdict(measure)) for measure in result.measures),
             parity=result.parity,
             why_not_onnx=result.why_not_onnx,
             seed=definition.training.seed,
@@ -157,7 +164,7 @@ class Worker:
 
 
 def write_outcome(bodies: Sequence[EventBody]) -> str:
-    """The bodies as text, to tell them again."""
+    """The bodies as text, to publish them again."""
     return json.dumps([{"type": b.type, "body": b.model_dump(mode="json")} for b in bodies])
 
 
@@ -166,35 +173,9 @@ def read_outcome(text: str) -> list[EventBody]:
     return [BY_TYPE[entry["type"]].model_validate(entry["body"]) for entry in json.loads(text)]
 
 
-def _version(
-    definition: ModelDefinition,
-    decided: RetrainDecided,
-    run_id: str,
-    registered: Registered,
-    result: TrainingResult,
-) -> ModelVersion:
-    return ModelVersion(
-        model=definition.model,
-        version=registered.version,
-        run_id=run_id,
-        artifact=registered.artifact,
-        reference=registered.reference,
-        features=definition.features,
-        reference_loss=result.loss_mean,
-        reference_loss_std=result.loss_std,
-        trained_at=decided.event_time,
-        policies=definition.policies,
-    )
-
-
 def _gate_result(gate: Gate) -> GateResult:
-    return GateResult(
-        gate=gate.name,
-        value=gate.value,
-        threshold=gate.threshold,
-        verdict=gate.verdict,
-        reason=gate.reason,
-    )
+    fields = asdict(gate)
+    return GateResult(gate=fields.pop("name"), **fields)
 
 
 def _failed(decided: RetrainDecided, error: Exception) -> TrainingFailed:

@@ -31,14 +31,13 @@ class NoFeatures:
         raise UnavailableError("there is no feature store: FEAST_REPO is not set")
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 class FeastOnlineFeatures:
-    """Whatever online store Feast is told of, through `get_online_features`."""
+    """Any online store that Feast has, through `get_online_features`."""
 
     def __init__(self, registry: FeastRegistry) -> None:
-        """Reads what the registry lists."""
         self._registry = registry
         self._columns: dict[str, Column] = {}
 

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from predictor.adapters.features.feast_config import PROJECT, repo_config
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Ref, Value
 from servicekit.errors import UnavailableError
-from stores.storage import StorageUri, inside, is_there
+from stores.feast import PROJECT, dataset_of, registry_of, repo_config
+from stores.storage import StorageUri, is_there
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BITS = {"INT32": 32, "INT64": 64}
@@ -48,13 +48,6 @@ class FeastRegistry:
     def __init__(
         self, repo: StorageUri, online_store: Mapping[str, Any], project: str = PROJECT
     ) -> None:
-        """Knows where to look.
-
-        Args:
-            repo: place that holds `registry.db`.
-            online_store: Feast's configuration of the online store.
-            project: the Feast project.
-        """
         self._repo = repo
         self._online_store = online_store
         self.project = project
@@ -97,12 +90,11 @@ class FeastRegistry:
 
     def source(self, view: str) -> Source:
         """The table behind a view that `columns` has found."""
-        found = self._store.get_feature_view(view).batch_source
-        dataset = str(found.path).rstrip("/").rpartition("/")[2]
-        return Source(dataset, dict(found.field_mapping))
+        found = self._store.get_feature_view(view)
+        return Source(dataset_of(found), dict(found.batch_source.field_mapping))
 
     def _open(self) -> Any:
-        registry = inside(self._repo, "registry.db")
+        registry = registry_of(self._repo)
         # Opening one that is not there would make an empty one, over ingest's.
         if not is_there(registry):
             raise UnavailableError(f"{registry} is not there yet: ingest writes it at its start")

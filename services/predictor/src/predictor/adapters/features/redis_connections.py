@@ -13,14 +13,12 @@ class RedisConnections:
     redis-py's pipeline packs and checks each command anew, which costs more than all the rest of a
     read. Its pool waits a turn of the event loop to see that a connection has nothing to say, each
     time it hands it out; here one that turns out to be closed is opened anew.
+
+    Args:
+        url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
     """
 
     def __init__(self, url: str) -> None:
-        """Connects at the first question.
-
-        Args:
-            url: `redis://[[user]:password@]host:port[/db]`, or `rediss://` for TLS.
-        """
         # No time limit for the socket: redis-py would start a task and a timer for each command,
         # and whoever reads for requests has a limit of their own.
         self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=1)
@@ -59,7 +57,7 @@ class RedisConnections:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close the idle ones."""
         while self._idle:
             await self._idle.pop().disconnect()
 

@@ -30,12 +30,6 @@ class RedisFeatures:
     """
 
     def __init__(self, registry: FeastRegistry, redis_url: str) -> None:
-        """Connects at the first read.
-
-        Args:
-            registry: of the Feast repository that ingest writes.
-            redis_url: see `RedisConnections`.
-        """
         self._registry = registry
         self._connections = RedisConnections(redis_url)
         self._keys: dict[str, tuple[Column, KeyOf]] = {}

@@ -2,19 +2,17 @@
 
 import hashlib
 import logging
-import multiprocessing
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
-from event_schemas.skops import SKOPS_TYPES
 from predictor.adapters.models import skops_worker
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
 from predictor.domain.features import Input, Value
 from servicekit.errors import UnavailableError
+from stores.child import Child, ChildLostError
 
 log = logging.getLogger(__name__)
 
@@ -24,81 +22,16 @@ START_SECONDS = 60.0
 Scores = list[float | ModelFailedError]
 
 
-class LostError(Exception):
-    """The process that had a batch is gone."""
-
-
-class SkopsProcess:
-    """One process, started when it is needed and not there; used by one thread at a time.
-
-    The executors of the standard library break for good when a process dies, and cannot stop one
-    that takes too long.
-    """
-
-    def __init__(self) -> None:
-        self._process: Any = None
-        self._connection: Any = None
-
-    def start(self) -> None:
-        """Nothing where it lives already; else start it, and wait until it takes work.
-
-        Raises:
-            LostError: it does not start.
-        """
-        if self._process is not None and self._process.is_alive():
-            return
-        self.kill()
-        # Neither threads nor connections of this process are to be copied.
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=skops_worker.serve, args=(theirs,), name="skops", daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self._answer(START_SECONDS)
-
-    def ask(
-        self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
-    ) -> list[float | str] | skops_worker.Refused:
-        """See `skops_worker.scores`.
-
-        Raises:
-            LostError: the process died, or was killed as it took longer than `seconds`.
-        """
-        self.start()
-        try:
-            self._connection.send((file, rows))
-        except OSError as error:
-            raise self._lost("died") from error
-        return self._answer(seconds)
-
-    def kill(self) -> None:
-        """End the process, whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._connection.close()
-            self._process = None
-
-    def _answer(self, seconds: float) -> Any:
-        try:
-            if self._connection.poll(seconds):
-                return self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._lost("died") from error
-        raise self._lost(f"took longer than {seconds:g} s, and was stopped")
-
-    def _lost(self, what: str) -> LostError:
-        self.kill()
-        return LostError(f"the process of the model {what}")
-
-
 class SkopsPool:
     """Opens skops files; its processes start with the first.
 
     A process that dies or takes too long is replaced, and fails nobody but the batch that it had.
+
+    Args:
+        workers: processes.
+        timeout_seconds: longest run of one batch.
+        max_batches: batches that run or wait.
+        trusted_types: what the operator trusts beside `stores.skops.SKOPS_TYPES`.
     """
 
     def __init__(
@@ -109,21 +42,13 @@ class SkopsPool:
         max_batches: int = 32,
         trusted_types: Sequence[str] = (),
     ) -> None:
-        """Nothing runs yet.
-
-        Args:
-            workers: processes.
-            timeout_seconds: longest run of one batch.
-            max_batches: batches that run or wait.
-            trusted_types: what the operator trusts beside `SKOPS_TYPES`.
-        """
         self._timeout_seconds = timeout_seconds
         self._max_batches = max_batches
-        self._trusted = (*SKOPS_TYPES, *trusted_types)
+        self._trusted = tuple(trusted_types)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="skops")
-        self._free: SimpleQueue[SkopsProcess] = SimpleQueue()
+        self._free: SimpleQueue[Child] = SimpleQueue()
         for _ in range(workers):
-            self._free.put(SkopsProcess())
+            self._free.put(Child("skops", skops_worker.prepare, start_seconds=START_SECONDS))
         self._workers = workers
         self._lock = threading.Lock()
         self._under_way = 0
@@ -186,10 +111,11 @@ class SkopsPool:
     ) -> Scores:
         process = self._free.get()
         try:
-            answer = process.ask(file, rows, seconds)
-        except LostError as error:
-            log.error("%s", error)
-            raise CannotAnswerError("model_lost", f"{error}: try again in a moment") from error
+            answer = process.ask((file, rows), seconds)
+        except ChildLostError as error:
+            lost = f"the process of the model {error}"
+            log.error("%s", lost)
+            raise CannotAnswerError("model_lost", f"{lost}: try again in a moment") from error
         finally:
             self._free.put(process)
         if isinstance(answer, skops_worker.Refused):

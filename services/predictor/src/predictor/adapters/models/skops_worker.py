@@ -5,8 +5,6 @@ What goes through the pipe is plain: lists, texts and numbers.
 
 import hashlib
 import importlib
-import signal
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from predictor.domain.features import Value
+from stores.child import Answer
+from stores.skops import UntrustedTypesError, load
 
 
 class File(NamedTuple):
@@ -25,6 +25,7 @@ class File(NamedTuple):
     columns: tuple[tuple[str, bool], ...]
     """Name of each input, and whether it is a number."""
     trusted: tuple[str, ...]
+    """Types that the operator trusts."""
 
 
 class Refused(NamedTuple):
@@ -34,18 +35,11 @@ class Refused(NamedTuple):
     text: str
 
 
-def serve(connection: Any) -> None:
-    """Answer what comes through a pipe, until its other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the service says when it is over
-    # What takes seconds to import is not to count as time of a batch.
+def prepare() -> Answer:
+    """Import what is not to count as time of a batch, and return what answers batches."""
     importlib.import_module("pandas")
     importlib.import_module("skops.io")
-    connection.send(True)
-    try:
-        while True:
-            connection.send(scores(*connection.recv()))
-    except (EOFError, OSError):
-        pass
+    return lambda question: scores(*question)
 
 
 def scores(file: File, rows: Sequence[Sequence[Value]]) -> list[float | str] | Refused:
@@ -70,9 +64,6 @@ def scores(file: File, rows: Sequence[Sequence[Value]]) -> list[float | str] | R
 
 @lru_cache(maxsize=16)
 def _load(path: str, sha256: str, trusted: tuple[str, ...]) -> Any:
-    import skops.io
-    from sklearn.exceptions import InconsistentVersionWarning
-
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -81,17 +72,9 @@ def _load(path: str, sha256: str, trusted: tuple[str, ...]) -> Any:
     if found != sha256:  # a process that was replaced loads again, maybe days after the check
         return Refused("sha256", f"{path} has sha256 {found}, and was {sha256}")
     try:
-        unknown = sorted({*skops.io.get_untrusted_types(data=content)} - {*trusted})
-        if unknown:
-            return Refused(
-                "untrusted",
-                f"the file holds {', '.join(unknown)}, which nobody trusts: train without, or name"
-                " it in SKOPS_TRUSTED_TYPES",
-            )
-        with warnings.catch_warnings():
-            # Another release of scikit-learn may load it and answer something else.
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            pipeline: Any = skops.io.loads(content, trusted=list(trusted))
+        pipeline = load(content, trusted)
+    except UntrustedTypesError as error:
+        return Refused("untrusted", str(error))
     except Exception as error:
         return Refused("unreadable", f"no skops file that can be run: {error}")
     if not hasattr(pipeline, "predict_proba"):
