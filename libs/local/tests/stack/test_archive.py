@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from local.errors import StackError
 from local.stack import archive, state, unpack
-from local.stack.errors import StackError
 from local.stack.layout import Layout
 from local.stack.settings import StackSettings
 
@@ -310,6 +310,6 @@ def test_hostile_members_are_refused(
 def test_what_lies_elsewhere_is_named_without_its_address(
     settings: Callable[..., StackSettings],
 ) -> None:
-    assert state.elsewhere(settings()) == {}
-    found = state.elsewhere(settings(redis_url="redis://:secret@h", lake_uri="s3://lake"))
+    assert state.kept_outside(settings()) == {}
+    found = state.kept_outside(settings(redis_url="redis://:secret@h", lake_uri="s3://lake"))
     assert found == {"REDIS_URL": "the online features", "LAKE_URI": "the lake"}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from local.errors import StackError
 from local.process import free_port
 from local.stack import preflight
-from local.stack.errors import StackError
-from local.stack.parts import Stack, plan
+from local.stack.plan import Stack, plan
 from local.stack.settings import StackSettings
 
 Build = Callable[..., StackSettings]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.settings import StackSettings, stack_settings
 
 Build = Callable[..., StackSettings]

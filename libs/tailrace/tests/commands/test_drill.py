@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from local.errors import StackError
 from local.stack import leftovers
-from local.stack.errors import StackError
 from local.stack.settings import StackSettings
 from tailrace.cli import app
 from tailrace.drill import rehearsal

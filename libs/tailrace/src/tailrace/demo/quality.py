@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from tailrace.demo.journal import Predictions
+from tailrace.flights.journal import Predictions
 
 CLIP = 1e-6
 """Scores are kept this far from 0 and 1, as everywhere in the platform."""

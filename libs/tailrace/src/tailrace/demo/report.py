@@ -5,22 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from event_schemas import (
-    DriftCleared,
-    DriftDetected,
-    DriftSuspected,
-    ModelApproved,
-    ModelRejected,
-    ModelTrained,
-    RetrainDecided,
-    RetrainRequested,
-    TrainingFailed,
-)
+import event_schemas as events
 from servicekit.event import Event
-from tailrace.demo.client import Traffic
-from tailrace.demo.journal import Journal
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Period, by_month, by_week, labelled, over
+from tailrace.flights.journal import Journal
+from tailrace.flights.platform import Traffic
 
 RETRAINING_EXPECTED_DAYS = 75
 """In a shorter replay the world may not have changed enough for a retraining."""
@@ -188,7 +178,7 @@ def _versions(journal: Journal) -> dict[str, dict[str, Any]]:
     versions: dict[str, dict[str, Any]] = {}
     for event in journal.turns:
         body = event.body
-        if isinstance(body, ModelTrained):
+        if isinstance(body, events.ModelTrained):
             versions[body.version.version] = {
                 "trained_at": body.version.trained_at.isoformat(),
                 "run_id": body.version.run_id,
@@ -198,9 +188,9 @@ def _versions(journal: Journal) -> dict[str, dict[str, Any]]:
                 "parity": _finite(body.parity),
                 "verdict": "none",
             }
-        elif isinstance(body, ModelApproved | ModelRejected):
+        elif isinstance(body, events.ModelApproved | events.ModelRejected):
             version = versions.setdefault(body.version.version, {})
-            approved = isinstance(body, ModelApproved)
+            approved = isinstance(body, events.ModelApproved)
             version["verdict"] = "approved" if approved else "rejected"
             version["by"] = body.approved_by if approved else body.rejected_by
             version["gates"] = [g.model_dump(mode="json") for g in body.gates]
@@ -211,7 +201,7 @@ def _retraining(journal: Journal) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for event in journal.turns:
         body = event.body
-        if isinstance(body, RetrainRequested):
+        if isinstance(body, events.RetrainRequested):
             rows[event.id] = {
                 "request_id": event.id,
                 "cause": body.cause,
@@ -219,11 +209,11 @@ def _retraining(journal: Journal) -> list[dict[str, Any]]:
                 "event_time": body.event_time.isoformat(),
                 "decisions": [],
             }
-        elif isinstance(body, RetrainDecided) and body.request_id in rows:
+        elif isinstance(body, events.RetrainDecided) and body.request_id in rows:
             rows[body.request_id]["decisions"].append(
                 {"decision": body.decision, "reason": body.reason}
             )
-        elif isinstance(body, TrainingFailed) and body.request_id in rows:
+        elif isinstance(body, events.TrainingFailed) and body.request_id in rows:
             rows[body.request_id]["failed"] = {"stage": body.stage, "error": body.error}
     return list(rows.values())
 
@@ -233,12 +223,14 @@ def _drift(journal: Journal) -> list[dict[str, Any]]:
 
 
 def _is_drift(event: Event[Any]) -> bool:
-    return isinstance(event.body, DriftSuspected | DriftDetected | DriftCleared)
+    return isinstance(
+        event.body, events.DriftSuspected | events.DriftDetected | events.DriftCleared
+    )
 
 
 def _drift_row(event: Event[Any]) -> dict[str, Any]:
     body = event.body
-    if isinstance(body, DriftSuspected):
+    if isinstance(body, events.DriftSuspected):
         return {
             "event": body.type,
             "version": body.version,

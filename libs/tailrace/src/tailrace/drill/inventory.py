@@ -7,9 +7,10 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from event_schemas import BY_TYPE
-from local.stack.errors import StackError
+from local.errors import StackError
 from servicekit.kafka import KafkaBus
 from servicekit.kafka.client import Clients
+from tailrace.bus import read
 
 SECONDS = 10.0
 """Longest wait for one answer of the broker."""
@@ -51,27 +52,20 @@ def take(bootstrap_servers: str, *, idle_rest_seconds: float = 0.0) -> Inventory
                 for number in topic.partitions:
                     where = TopicPartition(name, number)
                     ends[name, number] = consumer.get_watermark_offsets(where, timeout=SECONDS)[1]
-        return Inventory(_events(bootstrap_servers, idle_rest_seconds), ends, _committed(clients))
+        bus = KafkaBus(bootstrap_servers, idle_rest_seconds=idle_rest_seconds)
+        return Inventory(_events(bus), ends, _committed(clients))
     except KafkaException as error:
         raise StackError(f"the broker {bootstrap_servers} does not answer: {error}") from error
     finally:
         consumer.close()
 
 
-def _events(bootstrap_servers: str, rest: float) -> dict[Partition, tuple[str, ...]]:
+def _events(bus: KafkaBus) -> dict[Partition, tuple[str, ...]]:
     found: dict[Partition, list[str]] = {}
-    view = KafkaBus(bootstrap_servers, idle_rest_seconds=rest).view(*BY_TYPE)
-    try:
-        while True:
-            messages = view.poll(0.2)
-            for message in messages:
-                identity = dict(message.headers).get("ce_id", b"")
-                where = (message.topic, message.partition)
-                found.setdefault(where, []).append(identity.decode("utf-8", "replace"))
-            if not messages and view.caught_up:
-                return {where: tuple(ids) for where, ids in found.items()}
-    finally:
-        view.close()
+    for message in read(bus, *BY_TYPE):
+        identity = dict(message.headers).get("ce_id", b"").decode("utf-8", "replace")
+        found.setdefault((message.topic, message.partition), []).append(identity)
+    return {partition: tuple(ids) for partition, ids in found.items()}
 
 
 def _committed(clients: Clients) -> dict[tuple[str, str, int], int]:

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tailrace.demo.flights import load
-from tailrace.demo.replay import Script
+from tailrace.flights.dataset import load
+from tailrace.flights.replay import Script
 
 SCORING = Path(__file__).parents[4] / "docs" / "batch-scoring.md"
 

@@ -1,8 +1,7 @@
-"""An endpoint is where a part answers, and how one sees that it is ready."""
+"""An endpoint is where a server answers, and how one sees that it is ready."""
 
 import http.client
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit, urlunsplit
@@ -12,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 
 class Protocol(StrEnum):
-    """How a part is spoken to."""
+    """What an endpoint speaks."""
 
     KAFKA = "kafka"
     REDIS = "redis"
@@ -21,7 +20,7 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A place that answers.
+    """Where a server answers.
 
     Attributes:
         address: Bootstrap servers for Kafka, a URL for the others.
@@ -41,15 +40,16 @@ class Endpoint:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     def ready(self, timeout: float = 2.0) -> bool:
-        """Whether it answers as a ready part does; waits `timeout` seconds at most for a reply."""
+        """Whether it answers as a ready server does, within `timeout` seconds."""
+        probes = {Protocol.KAFKA: _kafka, Protocol.REDIS: _redis, Protocol.HTTP: _http}
         try:
-            return _PROBES[self.protocol](self, timeout)
+            return probes[self.protocol](self, timeout)
         except (OSError, http.client.HTTPException, KafkaException):
             return False
 
 
 def _kafka(endpoint: Endpoint, timeout: float) -> bool:
-    # A refused connection is told at once; librdkafka would go on trying until the timeout.
+    # A refused connection shows at once; librdkafka would go on trying until the timeout.
     host, _, port = endpoint.address.split(",")[0].rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), timeout).close()
     admin = AdminClient({"bootstrap.servers": endpoint.address, "log_level": 0})
@@ -77,10 +77,3 @@ def _http(endpoint: Endpoint, timeout: float) -> bool:
         return connection.getresponse().status == http.client.OK
     finally:
         connection.close()
-
-
-_PROBES: dict[Protocol, Callable[[Endpoint, float], bool]] = {
-    Protocol.KAFKA: _kafka,
-    Protocol.REDIS: _redis,
-    Protocol.HTTP: _http,
-}

@@ -7,36 +7,36 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from local.stack.errors import StackError
+from local.errors import StackError
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
     """Which versions of a model answer."""
 
-    rollout_id: str
+    model: str
     phase: str
     weight: float
     champion: str
     challenger: str | None
     shadow: float = 0.0
     """Share of the champion's predictions that the challenger scores unseen."""
+    rollout_id: str = ""
 
-    def tell(self) -> str:
-        """In a line."""
+    @property
+    def versions(self) -> str:
+        """Who serves, and who is on trial."""
         trial = f", version {self.challenger} at {self.weight:.0%}" if self.challenger else ""
         if self.challenger and self.shadow:
             trial = f", version {self.challenger} in shadow of {self.shadow:.0%}"
-        return f"{self.phase}: version {self.champion} serves{trial}"
+        return f"version {self.champion} serves{trial}"
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.versions}"
 
 
 class PredictorPages:
-    """Reads the pages of one predictor.
-
-    Args:
-        url: its base URL.
-        timeout: seconds for one answer.
-    """
+    """Reads the pages of the predictor at a base URL; one answer may take `timeout` seconds."""
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
         if not url.startswith(("http://", "https://")):
@@ -70,15 +70,40 @@ class PredictorPages:
         Raises:
             StackError: see `ask`.
         """
-        for each in self.ask("/v1/models")["models"]:
-            if each["model"] == model:
-                trial = each["challenger"]
-                return Routing(
-                    each["rollout_id"],
-                    each["phase"],
-                    each["weight"],
-                    each["champion"]["version"],
-                    trial and trial["version"],
-                    each.get("shadow", 0.0),
-                )
-        return None
+        return next((r for r in self._models()[0] if r.model == model), None)
+
+    def serving(self) -> list[str]:
+        """A line for each model and for each version that failed to load.
+
+        Raises:
+            StackError: see `ask`.
+        """
+        routings, failures = self._models()
+        lines = [f"{r.model}: {r.versions} ({r.phase})" for r in routings]
+        lines += [
+            f"{f['model']}: version {f['version']} not loaded: {f['message']}" for f in failures
+        ]
+        return lines or ["no model is in service yet"]
+
+    def _models(self) -> tuple[list[Routing], list[dict[str, Any]]]:
+        """What is served, and what could not be loaded."""
+        page = self.ask("/v1/models")
+        try:
+            return [_routing(model) for model in page["models"]], page.get("failures", [])
+        except (AttributeError, KeyError, TypeError) as error:
+            raise StackError(
+                f"{self._url}/v1/models answers no list of models: {error!r}"
+            ) from error
+
+
+def _routing(page: dict[str, Any]) -> Routing:
+    challenger = page["challenger"]
+    return Routing(
+        page["model"],
+        page["phase"],
+        page["weight"],
+        page["champion"]["version"],
+        challenger and challenger["version"],
+        page.get("shadow", 0.0),
+        page.get("rollout_id", ""),
+    )

@@ -2,54 +2,41 @@
 
 from typing import Any
 
-from event_schemas import (
-    DataQuarantined,
-    DriftCleared,
-    DriftDetected,
-    DriftSuspected,
-    EventBody,
-    ModelApproved,
-    ModelRejected,
-    ModelTrained,
-    RetrainDecided,
-    RetrainRequested,
-    RolloutStep,
-    TrainingFailed,
-)
+import event_schemas as events
 from servicekit.event import Event
 
 
-def tell(event: Event[Any]) -> str:
+def describe(event: Event[Any]) -> str:
     """The event in a line, without its time."""
-    body: EventBody = event.body
+    body: events.EventBody = event.body
     match body:
-        case RetrainRequested():
+        case events.RetrainRequested():
             return f"retraining of {body.model} requested by {body.requested_by}: {body.cause}"
-        case RetrainDecided():
+        case events.RetrainDecided():
             return f"retraining {body.decision}: {body.reason}"
-        case ModelTrained():
+        case events.ModelTrained():
             metrics = ", ".join(f"{m.name} {m.value:.4f}" for m in body.metrics[:3])
             return f"version {body.version.version} trained {metrics}"
-        case ModelApproved():
+        case events.ModelApproved():
             return f"version {body.version.version} approved by {body.approved_by}"
-        case ModelRejected():
+        case events.ModelRejected():
             failed = "; ".join(g.reason for g in body.gates if g.verdict != "passed")
             return f"version {body.version.version} rejected: {failed}"
-        case TrainingFailed():
+        case events.TrainingFailed():
             return f"training failed at {body.stage}: {body.error}"
-        case RolloutStep():
+        case events.RolloutStep():
             challenger = (
                 f", {body.challenger.version} at {body.weight:.0%}" if body.challenger else ""
             )
             return (
                 f"rollout {body.outcome}: {body.champion.version} serves{challenger}; {body.reason}"
             )
-        case DriftSuspected():
+        case events.DriftSuspected():
             return f"drift suspected by {body.detector} ({body.value:.3g})"
-        case DriftDetected() | DriftCleared():
-            what = "detected" if isinstance(body, DriftDetected) else "cleared"
+        case events.DriftDetected() | events.DriftCleared():
+            what = "detected" if isinstance(body, events.DriftDetected) else "cleared"
             return f"{body.kind} drift {what}: {body.reason}"
-        case DataQuarantined():
+        case events.DataQuarantined():
             return f"{body.rows} rows of {body.dataset} in quarantine: {body.reasons[0].rule}"
         case _:
             return body.type

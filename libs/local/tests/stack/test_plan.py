@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.errors import StackError
+from local.errors import StackError
+from local.servers.server import Stage
 from local.stack.layout import Layout
-from local.stack.local import prepare
-from local.stack.parts import NAMES, Stack, Stage, plan
+from local.stack.lifecycle import prepare
+from local.stack.plan import NAMES, Stack, plan
 from local.stack.settings import StackSettings
 
 Build = Callable[..., StackSettings]
@@ -125,14 +126,14 @@ def test_a_service_that_listens_everywhere_is_reached_on_loopback(settings: Buil
 def test_a_missing_package_is_told_with_the_way_to_get_it(
     settings: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.stack.parts.find_spec", lambda _: None)
+    monkeypatch.setattr("local.servers.server.find_spec", lambda _: None)
     with pytest.raises(StackError, match=r"noida-db, which is not installed: install tailrace\["):
         plan(settings(), ("kafka",))
 
 
 @pytest.fixture
 def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("local.apache.shutil.which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr("local.servers.apache.shutil.which", lambda tool: f"/usr/bin/{tool}")
     path = tmp_path / "pom.xml"
     path.write_text("<p><properties><kafka.version>4.1.0</kafka.version></properties></p>")
     return path

@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from tailrace.demo.saboteur import inverted
+from tailrace.demo.sabotage import inverted
 
 
 def honest_model() -> bytes:

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-LOOPBACK = "127.0.0.1"
+from local.endpoint import Endpoint, Protocol
+from local.errors import ServerError
+from local.servers.server import LOOPBACK, Server, Stage
+
 CLUSTER_ID = urlsafe_b64encode(b"tailrace cluster").decode().rstrip("=")
 """16 bytes in base64, as Kafka wants it. A node refuses to join a cluster of another id."""
 
 HEAP = "512m"
 FETCH_SECONDS = 600
 FORMAT_SECONDS = 60
-
-
-class ApacheKafkaError(Exception):
-    """It cannot be fetched, set up or started here."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Node:
     Attributes:
         number: Its id, from 1.
         port: Where clients reach it.
-        controller_port: Where the other nodes do.
+        controller_port: Where the other nodes reach it.
         folder: Holds its configuration and its data.
     """
 
@@ -98,7 +97,7 @@ def jars_folder(pom: Path, into: Path) -> Path:
         into: Holds a folder for each version.
 
     Raises:
-        ApacheKafkaError: There is no such file, or no such property in it.
+        ServerError: There is no such file, or no such property in it.
     """
     return into.absolute() / f"apache-kafka-{_version(pom)}"
 
@@ -111,13 +110,13 @@ def fetch(pom: Path, jars: Path) -> None:
         jars: Where to, see `jars_folder`; whole or not there at all.
 
     Raises:
-        ApacheKafkaError: Maven is missing or failed; the message holds its last words.
+        ServerError: Maven is missing or failed; the message holds its last words.
     """
     if jars.is_dir():
         return
     maven = shutil.which("mvn")
     if maven is None:
-        raise ApacheKafkaError("Apache Kafka is fetched with Maven: install mvn, version 3.6 or up")
+        raise ServerError("Apache Kafka is fetched with Maven: install mvn, version 3.6 or up")
     partial = jars.with_name(f"{jars.name}.{os.getpid()}")
     command = (
         *(maven, "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies"),
@@ -126,11 +125,11 @@ def fetch(pom: Path, jars: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS)
         if done.returncode:
-            raise ApacheKafkaError(f"mvn could not fetch what {pom} names: {_end(done.stdout)}")
+            raise ServerError(f"mvn could not fetch what {pom} names: {_end(done.stdout)}")
         if not jars.is_dir():
             partial.rename(jars)
     except subprocess.TimeoutExpired:
-        raise ApacheKafkaError(f"mvn had not fetched it after {FETCH_SECONDS} s") from None
+        raise ServerError(f"mvn had not fetched it after {FETCH_SECONDS} s") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -153,7 +152,7 @@ def prepare(
         scram: Users that the new cluster knows, as `kafka-storage format --add-scram` takes them.
 
     Raises:
-        ApacheKafkaError: The storage cannot be formatted.
+        ServerError: The storage cannot be formatted.
     """
     node.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     node.configuration.write_text(text or properties(node, nodes))
@@ -167,22 +166,41 @@ def prepare(
     done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS)
     if done.returncode:
         words = _end(done.stdout + done.stderr)
-        raise ApacheKafkaError(f"the storage of node {node.number} cannot be formatted: {words}")
+        raise ServerError(f"the storage of node {node.number} cannot be formatted: {words}")
 
 
-def command(node: Node, jars: Path) -> tuple[str, ...]:
-    """The words that start a node, which lasts until SIGTERM; Java itself, so that a kill hits it.
+def server(node: Node, nodes: Sequence[Node], pom: Path, jars: Path) -> Server:
+    """A node as a server, which lasts until SIGTERM; Java itself, so that a kill hits it.
+
+    Args:
+        node: The node.
+        nodes: All nodes of the cluster.
+        pom: What to fetch, unless it is there.
+        jars: See `jars_folder`.
 
     Raises:
-        ApacheKafkaError: There is no Java.
+        ServerError: There is no Java.
     """
-    return (*_java(jars), "kafka.Kafka", str(node.configuration))
+
+    def fetch_and_prepare() -> None:
+        fetch(pom, jars)
+        prepare(node, nodes, jars)
+
+    return Server(
+        name="kafka" if len(nodes) == 1 else f"kafka-{node.number}",
+        command=(*_java(jars), "kafka.Kafka", str(node.configuration)),
+        port=node.port,
+        port_variable="KAFKA_PORT",
+        endpoint=Endpoint(Protocol.KAFKA, node.address),
+        stage=Stage.BROKER,
+        prepare=fetch_and_prepare,
+    )
 
 
 def _java(jars: Path) -> tuple[str, ...]:
     java = shutil.which("java")
     if java is None:
-        raise ApacheKafkaError("Apache Kafka runs on Java: install version 17 or up")
+        raise ServerError("Apache Kafka runs on Java: install version 17 or up")
     return (
         *(java, f"-Xmx{HEAP}", f"-Xms{HEAP}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
         *("-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
@@ -197,7 +215,7 @@ def _version(pom: Path) -> str:
         tree = ElementTree.parse(pom)  # noqa: S314
         found = tree.findtext(".//{*}properties/{*}kafka.version")
     if not found:
-        raise ApacheKafkaError(f"{pom} does not say a kafka.version: is this a checkout's root?")
+        raise ServerError(f"{pom} does not say a kafka.version: is this a checkout's root?")
     return found
 
 

@@ -10,42 +10,27 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from event_schemas import (
-    ArmMeasured,
-    DataArrived,
-    DataQuarantined,
-    DriftCleared,
-    DriftDetected,
-    DriftSuspected,
-    EventBody,
-    ModelApproved,
-    ModelRejected,
-    ModelTrained,
-    PredictionLogged,
-    RetrainDecided,
-    RetrainRequested,
-    RolloutStep,
-    TrainingFailed,
-)
+import event_schemas as events
+from event_schemas.catalog import SERVICES
 from servicekit.bus import Bus, Message
 from servicekit.cloudevents import decode
 from servicekit.event import Event
+from tailrace.bus import read
 
 log = logging.getLogger(__name__)
 
-SERVICES = ("ingest", "trainer", "deployer", "predictor", "drift-monitor")
-TURNS: tuple[type[EventBody], ...] = (
-    RetrainRequested,
-    RetrainDecided,
-    ModelTrained,
-    ModelApproved,
-    ModelRejected,
-    TrainingFailed,
-    RolloutStep,
-    DriftSuspected,
-    DriftDetected,
-    DriftCleared,
-    DataQuarantined,
+TURNS: tuple[type[events.EventBody], ...] = (
+    events.RetrainRequested,
+    events.RetrainDecided,
+    events.ModelTrained,
+    events.ModelApproved,
+    events.ModelRejected,
+    events.TrainingFailed,
+    events.RolloutStep,
+    events.DriftSuspected,
+    events.DriftDetected,
+    events.DriftCleared,
+    events.DataQuarantined,
 )
 """Events that tell the story; there are few of them, so all are kept."""
 
@@ -109,7 +94,7 @@ class Journal:
         self._scorer: Scorer | None = None
         self.predictions = Predictions()
         self.turns: list[Event[Any]] = []
-        self.arms: dict[tuple[Any, ...], ArmMeasured] = {}
+        self.arms: dict[tuple[Any, ...], events.ArmMeasured] = {}
         """Newest revision of each measurement, by version, arm, rollout, weight and window."""
         self.measured_until: datetime | None = None
         self.lake_rows: Counter[str] = Counter()
@@ -124,7 +109,7 @@ class Journal:
 
     def take(self, message: Message) -> None:
         """Read one message."""
-        if message.topic == PredictionLogged.topic():
+        if message.topic == events.PredictionLogged.topic():
             self._take_prediction(message)
         elif message.topic.endswith(".dead"):
             headers = {name: value.decode("utf-8", "replace") for name, value in message.headers}
@@ -134,12 +119,12 @@ class Journal:
         else:
             self._take_turn(decode(message))
 
-    def latest_steps(self) -> list[RolloutStep]:
+    def latest_steps(self) -> list[events.RolloutStep]:
         """The rollout steps of the model, in order."""
         return [
             e.body
             for e in self.turns
-            if isinstance(e.body, RolloutStep) and e.body.model == self._model
+            if isinstance(e.body, events.RolloutStep) and e.body.model == self._model
         ]
 
     def score_pending(self) -> None:
@@ -180,16 +165,16 @@ class Journal:
             return
         self._seen.add(event.id)
         body = event.body
-        if isinstance(body, ArmMeasured):
+        if isinstance(body, events.ArmMeasured):
             self._take_arm(body)
-        elif isinstance(body, DataArrived):
+        elif isinstance(body, events.DataArrived):
             self.lake_rows[body.dataset] += body.rows
         else:
-            if isinstance(body, DataQuarantined):
+            if isinstance(body, events.DataQuarantined):
                 self.quarantined[body.dataset] += body.rows
             self.turns.append(event)
 
-    def _take_arm(self, body: ArmMeasured) -> None:
+    def _take_arm(self, body: events.ArmMeasured) -> None:
         key = (body.version, body.arm, body.rollout_id, body.weight, body.window.start)
         known = self.arms.get(key)
         if known is None or body.revision > known.revision:
@@ -203,9 +188,9 @@ class Observer:
 
     TOPICS = (
         *(body.topic() for body in TURNS),
-        ArmMeasured.topic(),
-        DataArrived.topic(),
-        PredictionLogged.topic(),
+        events.ArmMeasured.topic(),
+        events.DataArrived.topic(),
+        events.PredictionLogged.topic(),
         *(f"{service}.dead" for service in SERVICES),
     )
 
@@ -226,13 +211,8 @@ class Observer:
 
     def _run(self) -> None:
         try:
-            view = self._bus.view(*self.TOPICS)
-            try:
-                while not self._stop.is_set():
-                    for message in view.poll(0.1):
-                        self._journal.take(message)
-            finally:
-                view.close()
+            for message in read(self._bus, *self.TOPICS, until=self._stop.is_set):
+                self._journal.take(message)
         except Exception as error:
             log.exception("the observer failed")
             self.failure = error

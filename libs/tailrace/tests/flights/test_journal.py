@@ -12,7 +12,7 @@ from event_schemas.base import TimeRange
 from servicekit.bus import Message, Record
 from servicekit.cloudevents import encode
 from servicekit.event import Event
-from tailrace.demo.journal import Journal
+from tailrace.flights.journal import Journal
 
 DAY = datetime(2013, 2, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What is in service is told in a line a model."""
+"""What a predictor says of itself, in a line a model."""
 
 import json
 import threading
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from local.errors import StackError
 from local.process import free_port
-from local.stack.serving import told
+from tailrace.predictor import PredictorPages, Routing
 
 
 @pytest.fixture
@@ -38,6 +39,10 @@ def answering() -> Iterator[Callable[[Any], str]]:
         server.server_close()
 
 
+def serving(url: str) -> list[str]:
+    return PredictorPages(url).serving()
+
+
 def model(**fields: Any) -> dict[str, Any]:
     champion = {"version": "1"}
     stable = {
@@ -50,32 +55,47 @@ def model(**fields: Any) -> dict[str, Any]:
     return stable | fields
 
 
-def test_a_canary_is_told_with_its_share(answering: Callable[[Any], str]) -> None:
+def test_a_canary_is_shown_with_its_share(answering: Callable[[Any], str]) -> None:
     canary = model(challenger={"version": "2"}, weight=0.1, phase="canary")
-    assert told(answering({"models": [model(), canary], "failures": []})) == [
+    assert serving(answering({"models": [model(), canary], "failures": []})) == [
         "m: version 1 serves (stable)",
         "m: version 1 serves, version 2 at 10% (canary)",
     ]
 
 
-def test_a_version_that_was_not_loaded_is_told_with_the_reason(
+def test_a_version_that_was_not_loaded_is_shown_with_the_reason(
     answering: Callable[[Any], str],
 ) -> None:
     failure = {"model": "m", "version": "2", "message": "sha256 differs"}
     page = {"models": [], "failures": [failure]}
-    assert told(answering(page)) == ["m: version 2 not loaded: sha256 differs"]
+    assert serving(answering(page)) == ["m: version 2 not loaded: sha256 differs"]
 
 
-def test_no_model_is_told(answering: Callable[[Any], str]) -> None:
-    assert told(answering({"models": [], "failures": []})) == ["no model is in service yet"]
+def test_no_model_is_said_to_be_in_service(answering: Callable[[Any], str]) -> None:
+    assert serving(answering({"models": [], "failures": []})) == ["no model is in service yet"]
 
 
 @pytest.mark.parametrize("page", [[], {}, {"models": [{}], "failures": []}])
 def test_another_server_is_no_predictor(answering: Callable[[Any], str], page: Any) -> None:
-    with pytest.raises(ValueError, match="no list of models"):
-        told(answering(page))
+    with pytest.raises(StackError, match="no list of models"):
+        serving(answering(page))
 
 
 def test_nobody_answers() -> None:
-    with pytest.raises(OSError, match="refused"):
-        told(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(StackError, match="refused"):
+        serving(f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.mark.parametrize(
+    ("routing", "line"),
+    [
+        (Routing("m", "stable", 0.0, "1", None), "stable: version 1 serves"),
+        (Routing("m", "canary", 0.1, "1", "2"), "canary: version 1 serves, version 2 at 10%"),
+        (
+            Routing("m", "canary", 0.0, "1", "2", 0.5),
+            "canary: version 1 serves, version 2 in shadow of 50%",
+        ),
+    ],
+)
+def test_a_line_says_who_serves_and_who_is_under_trial(routing: Routing, line: str) -> None:
+    assert str(routing) == line

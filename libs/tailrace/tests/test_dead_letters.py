@@ -6,7 +6,7 @@ import pytest
 
 from servicekit.bus import Message
 from servicekit.deadletter import dead_letter
-from tailrace.letters import Letter, choose
+from tailrace.dead_letters import Letter, choose
 
 
 def letter(value: bytes = b'{"n": 1}', offset: int = 3) -> Letter:

@@ -10,28 +10,29 @@ from pathlib import Path
 
 import psutil
 
+from local.errors import StackError
+from local.servers.server import Stage
 from local.stack import circus_ini, leftovers, logs, record, restarts, supervisor
-from local.stack.errors import StackError
 from local.stack.layout import Layout
-from local.stack.parts import Stack, Stage
-from local.stack.record import Record, Recorded
+from local.stack.plan import Stack
+from local.stack.record import Record, RecordedPart
 from local.stack.settings import StackSettings
 
 
 @dataclass(frozen=True)
 class BecameReady:
-    """A part answers as a ready one does, `after` seconds from the launch of the stack."""
+    """A part answers as a ready part does, `after` seconds from the launch of the stack."""
 
-    part: Recorded
+    part: RecordedPart
     after: float
 
 
 @contextmanager
-def only_one(layout: Layout) -> Iterator[None]:
+def locked(layout: Layout) -> Iterator[None]:
     """Keep two commands from starting or stopping the same stack at once.
 
     Raises:
-        StackError: Another one is at it.
+        StackError: Another command holds the lock.
     """
     layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with layout.lock.open("w") as lock:
@@ -51,7 +52,7 @@ def running(layout: Layout) -> Record | None:
 
 
 def prepare(
-    stack: Stack, layout: Layout, settings: StackSettings, tell: Callable[[str], None]
+    stack: Stack, layout: Layout, settings: StackSettings, report: Callable[[str], None]
 ) -> None:
     """Do what must be done once before some parts can start.
 
@@ -59,15 +60,15 @@ def prepare(
         StackError: It failed, or the home holds the data of another kind of broker.
     """
     if any(part.stage is Stage.BROKER for part in stack.parts):
-        _claim(layout, f"{settings.broker} {settings.nodes}")
+        _require_same_broker(layout, f"{settings.broker} {settings.nodes}")
     for part in stack.parts:
         if part.prepare:
-            tell(f"Preparing {part.name} …")
+            report(f"Preparing {part.name} …")
             part.prepare()
 
 
-def _claim(layout: Layout, wanted: str) -> None:
-    """One home, one kind of broker: offsets of another's topics would mean nothing."""
+def _require_same_broker(layout: Layout, wanted: str) -> None:
+    """Raise StackError when the home holds another kind of broker, whose offsets mean nothing."""
     mark = layout.data / "broker"
     if mark.exists():
         found = mark.read_text().strip()
@@ -116,7 +117,7 @@ def wait_until_ready(
         stop: Whether to wait no longer.
 
     Raises:
-        StackError: It was told to stop; or a part was given up, or was not ready in time, and the
+        StackError: `stop` said so; or a part was given up, or was not ready in time, and the
             message holds the last lines of its log.
     """
     waiting = list(started.parts)
@@ -154,13 +155,20 @@ def take_down(layout: Layout) -> list[str]:
                 stopped += [part.name for part in parts]
         supervisor.leave(known)
     if known:
-        _ended(known.supervisor, layout)
+        _await_end(known.supervisor, layout)
     # What the supervisor did not see: it was killed, or a part left a child behind.
     stopped += [name for name in leftovers.stop(layout) if name not in stopped]
     if known:
         leftovers.remove_sockets(Path(known.runtime))
     shutil.rmtree(layout.run, ignore_errors=True)
     return stopped
+
+
+def clear(layout: Layout) -> None:
+    """Take down what runs, and wipe what it has stored."""
+    with locked(layout):
+        take_down(layout)
+    wipe(layout)
 
 
 def wipe(layout: Layout) -> None:
@@ -178,7 +186,7 @@ def wipe(layout: Layout) -> None:
         layout.home.rmdir()
 
 
-def _ended(pid: int, layout: Layout) -> None:
+def _await_end(pid: int, layout: Layout) -> None:
     """Wait until the supervisor has ended; a stuck one is killed."""
     try:
         process = psutil.Process(pid)
@@ -193,7 +201,7 @@ def _ended(pid: int, layout: Layout) -> None:
         return
 
 
-def _last_words(part: Recorded, what: str, layout: Layout) -> str:
+def _last_words(part: RecordedPart, what: str, layout: Layout) -> str:
     if part.stage is None:
         return f"{part.name} at {part.endpoint.shown} {what}"
     lines = logs.since_start(layout.log(part.name))[-15:] or ["(it wrote nothing)"]

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from local.endpoint import Endpoint, Protocol
 from local.process import free_port
-from local.stack.endpoints import Endpoint, Protocol
 
 
 @pytest.fixture

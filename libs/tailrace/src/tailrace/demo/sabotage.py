@@ -2,15 +2,14 @@
 
 import hashlib
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from event_schemas import ModelApproved, ModelTrained
 from event_schemas.model import Artifact, GateResult, ModelVersion
-from servicekit.bus import Sender
-from servicekit.cloudevents import encode
-from servicekit.event import Event
-from tailrace.demo.registry import mlflow_client
+from servicekit.bus import Bus
+from tailrace.bus import publish
+from tailrace.flights.registry import mlflow_client
 
 NAME = "saboteur@example.org"
 
@@ -45,7 +44,7 @@ def sabotage(
     champion: ModelVersion,
     artifact: bytes,
     tracking_uri: str,
-    sender: Sender,
+    bus: Bus,
     event_time: datetime,
 ) -> str:
     """Register the inverted champion as a version of its own and approve it by hand.
@@ -86,7 +85,5 @@ def sabotage(
         ),
         approved_by=NAME,
     )
-    for body in (trained, approved):
-        event = Event(body=body, source="/tailrace/demo", time=datetime.now(UTC))
-        sender.send(encode(event)).result(timeout=30)
+    publish(bus, "/tailrace/demo", trained, approved)
     return version.version

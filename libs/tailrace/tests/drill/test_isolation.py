@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.settings import StackSettings
-from tailrace.drill import place
+from tailrace.drill.isolation import isolated
 
 
 def test_it_has_a_home_and_ports_of_its_own(tmp_path: Path) -> None:
     settings = StackSettings(tailrace_home=tmp_path)
-    own = place.own(settings)
+    own = isolated(settings)
     assert own.home == tmp_path / "drill"
     ports = {name: value for name, value in own if name.endswith("_port")}
     usual = {value for name, value in settings if name.endswith("_port")}
@@ -21,7 +21,7 @@ def test_it_has_a_home_and_ports_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_nodes_of_apache_kafka_have_room(tmp_path: Path) -> None:
-    own = place.own(StackSettings(tailrace_home=tmp_path, broker="apache", nodes=3))
+    own = isolated(StackSettings(tailrace_home=tmp_path, broker="apache", nodes=3))
     taken = {own.kafka_port + offset for offset in (0, 1, 2, 10, 11, 12)}
     others = {value for name, value in own if name.endswith("_port") and name != "kafka_port"}
     assert not taken & others
@@ -31,4 +31,4 @@ def test_the_nodes_of_apache_kafka_have_room(tmp_path: Path) -> None:
 def test_a_store_elsewhere_is_never_wiped(tmp_path: Path, variable: str) -> None:
     settings = StackSettings(tailrace_home=tmp_path).model_copy(update={variable: "s3://real"})
     with pytest.raises(StackError, match=f"{variable.upper()} would be wiped by a drill: unset it"):
-        place.own(settings)
+        isolated(settings)

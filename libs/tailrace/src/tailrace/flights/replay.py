@@ -1,4 +1,4 @@
-"""Flights in the order of their events: weather comes, flights ask, landings tell the truth."""
+"""Flights in the order of their events: weather comes, flights ask, landings bring labels."""
 
 import asyncio
 import random
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tailrace.demo.client import Platform
-from tailrace.demo.flights import LATE_AFTER_MINUTES, WEATHER_FIELDS, Flights
-from tailrace.demo.outbox import Outbox, Rows
+from tailrace.flights.dataset import LATE_AFTER_MINUTES, WEATHER_FIELDS, Flights
+from tailrace.flights.outbox import Outbox, Rows
+from tailrace.flights.platform import Platform
 
 MODEL = "flight_delay"
 TICK = timedelta(hours=1)
@@ -123,7 +123,16 @@ class Script:
 
 
 class Replay:
-    """Plays the script against the platform, no faster than the platform can follow."""
+    """Plays a script against a platform, no faster than the platform can follow.
+
+    Args:
+        script: What happens.
+        platform: Where clients ask and send.
+        speed: Days of event time a second, at most.
+        wait_for: Waits until the platform has followed closely enough to go on to an hour.
+        on_label: Called with each batch of labels before it is sent.
+        connections: Predictions asked for at the same time.
+    """
 
     def __init__(
         self,
@@ -131,24 +140,14 @@ class Replay:
         platform: Platform,
         *,
         speed: float,
-        room: Callable[[datetime], Awaitable[None]],
+        wait_for: Callable[[datetime], Awaitable[None]],
         on_label: Callable[[Rows], None],
         connections: int = 48,
     ) -> None:
-        """Prepare a replay.
-
-        Args:
-            script: what happens.
-            platform: whom it happens to.
-            speed: days of event time a second, at most.
-            room: waits until the platform has followed closely enough to go on to an hour.
-            on_label: told of each batch of labels before it is sent.
-            connections: predictions asked for at the same time.
-        """
         self._script = script
         self._platform = platform
         self._speed = speed
-        self._room = room
+        self._wait_for = wait_for
         self._on_label = on_label
         self._slots = asyncio.Semaphore(connections)
         self._asking: set[asyncio.Task[None]] = set()
@@ -180,7 +179,7 @@ class Replay:
         under_way: deque[tuple[datetime, Sequence[asyncio.Task[None]]]] = deque()
         for hour in _hours(start, end):
             self.now = hour
-            await self._room(hour)
+            await self._wait_for(hour)
             ahead = (hour - start) / timedelta(days=1) / self._speed - (time.monotonic() - begun)
             if ahead > 0:
                 await asyncio.sleep(ahead)
@@ -220,7 +219,7 @@ class Replay:
     async def _land(
         self, since: datetime, hour: datetime, asking: Sequence[asyncio.Task[None]]
     ) -> None:
-        """Tell what landed in an hour, once all who departed in it have their answer."""
+        """Send what landed in an hour, once all who departed in it have their answer."""
         for task in asking:
             await task
         landings = self._script.landings(hour, hour + TICK)
