@@ -6,10 +6,10 @@ import pytest
 
 from servicekit.bus import Message
 from servicekit.deadletter import dead_letter
-from tailrace.dead_letters import Letter, choose
+from tailrace.dead_letters import DeadLetter, choose
 
 
-def letter(value: bytes = b'{"n": 1}', offset: int = 3) -> Letter:
+def letter(value: bytes = b'{"n": 1}', offset: int = 3) -> DeadLetter:
     message = Message("label.arrived", 0, 17, b"k-1", value, (("ce_id", b"e-1"),), 0)
     record = dead_letter(
         "drift-monitor.dead",
@@ -17,7 +17,7 @@ def letter(value: bytes = b'{"n": 1}', offset: int = 3) -> Letter:
         ValueError("label=2: 0 or 1"),
         datetime(2013, 6, 1, tzinfo=UTC),
     )
-    return Letter(
+    return DeadLetter(
         Message(record.topic, 0, offset, record.key, record.value, tuple(record.headers), 5)
     )
 
@@ -42,7 +42,7 @@ def test_whatever_the_bytes_are_they_are_shown(value: bytes, shown: object) -> N
 
 
 def test_a_message_that_is_no_letter_is_shown_all_the_same() -> None:
-    stray = Letter(Message("ingest.dead", 0, 1, None, b"1", (), 0))
+    stray = DeadLetter(Message("ingest.dead", 0, 1, None, b"1", (), 0))
     assert stray.origin == "?[?]@?"
     assert stray.key == ""
 

@@ -10,7 +10,7 @@ SUFFIX = ".dead"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A message that a service could not handle."""
 
     message: Message
@@ -24,18 +24,18 @@ class Letter:
     @property
     def origin(self) -> str:
         """Topic, partition and offset that it came from."""
-        topic, partition, offset = map(self._said, ("topic", "partition", "offset"))
+        topic, partition, offset = map(self._header, ("topic", "partition", "offset"))
         return f"{topic}[{partition}]@{offset}"
 
     @property
     def at(self) -> str:
         """When it died, RFC 3339."""
-        return self._said("at")
+        return self._header("at")
 
     @property
     def reason(self) -> str:
         """The kind of the error, and its text."""
-        return f"{self._said('error')}: {self._said('text')}"
+        return f"{self._header('error')}: {self._header('text')}"
 
     @property
     def key(self) -> str:
@@ -65,11 +65,11 @@ class Letter:
             value = _text(self.message.value)
         return {**self.summary(), "headers": headers, "value": value}
 
-    def _said(self, name: str) -> str:
+    def _header(self, name: str) -> str:
         return _text(dict(self.message.headers).get(f"dead_{name}", b"?"))
 
 
-def choose(letters: Sequence[Letter], ids: Sequence[str]) -> list[Letter]:
+def choose(letters: Sequence[DeadLetter], ids: Sequence[str]) -> list[DeadLetter]:
     """The letters that are named, in the order of their names.
 
     Raises:

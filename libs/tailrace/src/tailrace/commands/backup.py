@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from local.errors import StackError
+from local.stack.layout import Layout
+from local.stack.manifest import Manifest
 from local.stack.settings import StackSettings, stack_settings
 from tailrace.commands.progress import mebibytes, progress
 from tailrace.commands.terminal import out
-
-if TYPE_CHECKING:
-    from local.stack.layout import Layout
-    from local.stack.manifest import Manifest
 
 
 def backup(
@@ -46,7 +44,7 @@ def backup(
             out.print(f"Not in it: {what}, which {variable} puts elsewhere.", markup=False)
 
 
-def _require_usable(target: Path, layout: "Layout", *, force: bool) -> None:
+def _require_usable(target: Path, layout: Layout, *, force: bool) -> None:
     if not layout.home.exists():
         raise StackError(f"there is no stack in {layout.home}: nothing to back up")
     if not target.parent.is_dir():
@@ -89,7 +87,7 @@ def _down(settings: StackSettings, *, allowed: bool) -> Iterator[None]:
             bring_up(settings, again)
 
 
-def _write(settings: StackSettings, target: Path) -> "Manifest":
+def _write(settings: StackSettings, target: Path) -> Manifest:
     from local.stack import archive, state
 
     layout = settings.layout

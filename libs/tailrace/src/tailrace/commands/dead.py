@@ -12,7 +12,7 @@ from tailrace.commands.terminal import fail, out
 
 if TYPE_CHECKING:
     from servicekit.kafka import KafkaBus
-    from tailrace.dead_letters import Letter
+    from tailrace.dead_letters import DeadLetter
 
 app = typer.Typer(help="Dead letters: list, show, send again.", no_args_is_help=True)
 Service = Annotated[
@@ -74,7 +74,7 @@ def resend(ids: Ids) -> None:
                 out.print(f"{letter.id} is in {record.topic} again", markup=False)
 
 
-def _named(bus: "KafkaBus", ids: list[str]) -> "list[Letter]":
+def _named(bus: "KafkaBus", ids: list[str]) -> "list[DeadLetter]":
     from tailrace.dead_letters import choose
 
     try:
@@ -83,15 +83,15 @@ def _named(bus: "KafkaBus", ids: list[str]) -> "list[Letter]":
         fail(f"no letter is called {error}: tailrace dead list names them")
 
 
-def _read(bus: "KafkaBus", services: list[str]) -> "list[Letter]":
+def _read(bus: "KafkaBus", services: list[str]) -> "list[DeadLetter]":
     """Every letter of some services, or of all."""
     from event_schemas.catalog import SERVICES
-    from tailrace.dead_letters import SUFFIX, Letter
+    from tailrace.dead_letters import SUFFIX, DeadLetter
 
     if unknown := sorted(set(services) - set(SERVICES)):
         fail(f"no service is called {', '.join(unknown)}: there are {', '.join(SERVICES)}", 2)
     topics = (f"{service}{SUFFIX}" for service in services or SERVICES)
     return sorted(
-        map(Letter, read(bus, *topics)),
+        map(DeadLetter, read(bus, *topics)),
         key=lambda letter: (letter.message.topic, letter.message.timestamp_ms),
     )

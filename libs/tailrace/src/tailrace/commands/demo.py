@@ -50,13 +50,7 @@ def demo(
     begun = time.monotonic()
     try:
         options = DemoOptions(
-            start=start.replace(tzinfo=UTC),
-            end=end.replace(tzinfo=UTC),
-            speed=speed,
-            seed=seed,
-            report=report,
-            sabotage=sabotage,
-            keep=keep,
+            start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), speed, seed, report, sabotage
         )
     except OptionsError as error:
         fail(str(error), 2)

@@ -1,17 +1,15 @@
 """`tailrace restore`: the state of a backup into a home that has none."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from local.errors import StackError
+from local.stack.manifest import Manifest
 from local.stack.settings import StackSettings, stack_settings
 from tailrace.commands.progress import mebibytes, progress
 from tailrace.commands.terminal import out
-
-if TYPE_CHECKING:
-    from local.stack.manifest import Manifest
 
 
 def restore(
@@ -39,7 +37,7 @@ def restore(
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _lines(backup: "Manifest", settings: StackSettings) -> list[str]:
+def _lines(backup: Manifest, settings: StackSettings) -> list[str]:
     from local.stack import manifest, state
 
     here = manifest.installed()

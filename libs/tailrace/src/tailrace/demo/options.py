@@ -27,8 +27,6 @@ class DemoOptions:
     """Folder of report.json and the plots."""
     sabotage: bool = True
     """Whether somebody approves a broken model half-way, past the gate."""
-    keep: bool = False
-    """Whether the stack stays up afterwards."""
 
     def __post_init__(self) -> None:
         if self.start < FIRST + timedelta(days=14):

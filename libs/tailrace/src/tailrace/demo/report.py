@@ -1,12 +1,12 @@
 """The report of a demo: what was counted, what happened, and whether the promises were kept."""
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import event_schemas as events
-from servicekit.event import Event
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Period, by_month, by_week, labelled, over
 from tailrace.flights.journal import Journal
@@ -93,7 +93,7 @@ def _checks(report: dict[str, Any]) -> dict[str, bool]:
         "no request failed": report["http_errors"] == 0 and report["predictions_failed"] == 0,
         "every label was joined": report["labels_sent"] == report["labels_joined"],
         "every record is in the lake once, or in quarantine": report["records_sent"]
-        == _added(report["lake_rows"], report["quarantined_rows"]),
+        == dict(Counter(report["lake_rows"]) + Counter(report["quarantined_rows"])),
         "nothing lies in the dead letters": not report["dead_letters"],
     }
     if _days(report) >= RETRAINING_EXPECTED_DAYS:
@@ -103,7 +103,7 @@ def _checks(report: dict[str, Any]) -> dict[str, bool]:
         )
     if report["sabotaged_versions"]:
         checks["the sabotaged version was stopped"] = bool(stopped or rejected) and all(
-            any(v in (r["challenger"],) for r in stopped) for v in report["sabotaged_versions"]
+            any(v == r["challenger"] for r in stopped) for v in report["sabotaged_versions"]
         )
     return checks
 
@@ -112,10 +112,6 @@ def _days(report: dict[str, Any]) -> float:
     period = report["period"]
     length = datetime.fromisoformat(period["to"]) - datetime.fromisoformat(period["from"])
     return length / timedelta(days=1)
-
-
-def _added(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in {*left, *right}}
 
 
 def _repeated(journal: Journal) -> int:
@@ -219,32 +215,25 @@ def _retraining(journal: Journal) -> list[dict[str, Any]]:
 
 
 def _drift(journal: Journal) -> list[dict[str, Any]]:
-    return [_drift_row(e) for e in journal.turns if _is_drift(e)]
-
-
-def _is_drift(event: Event[Any]) -> bool:
-    return isinstance(
-        event.body, events.DriftSuspected | events.DriftDetected | events.DriftCleared
-    )
-
-
-def _drift_row(event: Event[Any]) -> dict[str, Any]:
-    body = event.body
-    if isinstance(body, events.DriftSuspected):
-        return {
-            "event": body.type,
-            "version": body.version,
-            "kind": body.detector,
-            "event_time": body.since.isoformat(),
-            "reason": f"{body.detector} = {body.value:.4g}",
-        }
-    return {
-        "event": body.type,
-        "version": body.version,
-        "kind": body.kind,
-        "event_time": body.window.end.isoformat(),
-        "reason": body.reason,
-    }
+    rows: list[dict[str, Any]] = []
+    for event in journal.turns:
+        body = event.body
+        if isinstance(body, events.DriftSuspected):
+            kind, at, reason = body.detector, body.since, f"{body.detector} = {body.value:.4g}"
+        elif isinstance(body, events.DriftDetected | events.DriftCleared):
+            kind, at, reason = body.kind, body.window.end, body.reason
+        else:
+            continue
+        rows.append(
+            {
+                "event": body.type,
+                "version": body.version,
+                "kind": kind,
+                "event_time": at.isoformat(),
+                "reason": reason,
+            }
+        )
+    return rows
 
 
 def _period(period: Period) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from servicekit.bus import Bus, Message
 from servicekit.cloudevents import decode
 from servicekit.event import Event
 from tailrace.bus import read
+from tailrace.dead_letters import DeadLetter
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +37,8 @@ TURNS: tuple[type[events.EventBody], ...] = (
 """Events that tell the story; there are few of them, so all are kept."""
 
 CHUNK = 2000
-UNKNOWN = -1
-
-
-class Scorer(Protocol):
-    """Scores rows of features; the static model of the demo."""
-
-    def __call__(self, rows: list[dict[str, Any]]) -> np.ndarray:
-        """The probability of the positive class, a row each."""
-        ...
+Scorer = Callable[[list[dict[str, Any]]], np.ndarray]
+"""The probability of the positive class for rows of features; the static model of the demo."""
 
 
 class _Logged(msgspec.Struct):
@@ -112,10 +107,7 @@ class Journal:
         if message.topic == events.PredictionLogged.topic():
             self._take_prediction(message)
         elif message.topic.endswith(".dead"):
-            headers = {name: value.decode("utf-8", "replace") for name, value in message.headers}
-            self.dead.append(
-                f"{message.topic}: {headers.get('dead_error')}: {headers.get('dead_text')}"
-            )
+            self.dead.append(f"{message.topic}: {DeadLetter(message).reason}")
         else:
             self._take_turn(decode(message))
 
