@@ -127,7 +127,7 @@ class Machine:
         """Where a part answers over HTTP."""
         return self.running[part].part.endpoint.address
 
-    def start(self, report: Callable[[str], None]) -> None:
+    def start(self, log: Callable[[str], None]) -> None:
         """Start everything, and wait until all of it is ready.
 
         Raises:
@@ -146,7 +146,7 @@ class Machine:
             if stage is Stage.BROKER:
                 self.wait_ready(names, 120)
         self.wait_ready(list(self.running), 240)
-        report(f"{len(self.running)} processes are ready after {time.monotonic() - begun:.0f} s")
+        log(f"{len(self.running)} processes are ready after {time.monotonic() - begun:.0f} s")
 
     def wait_ready(self, names: Sequence[str], seconds: float) -> None:
         """Wait until some parts answer as ready ones do.
@@ -312,14 +312,14 @@ def _share_jars(layout: Layout, pom: Path) -> None:
 
 @contextmanager
 def machine(
-    home: Path, models: Path, broker: str, nodes: int, report: Callable[[str], None]
+    home: Path, models: Path, broker: str, nodes: int, log: Callable[[str], None]
 ) -> Iterator[Machine]:
     """Run a platform while the block runs, and leave no process."""
     with ExitStack() as stack:
         made = stack.enter_context(proxies())
         each = Machine(home, models, made, broker, nodes)
         stack.callback(each.close)
-        each.start(report)
+        each.start(log)
         yield each
 
 

@@ -64,3 +64,8 @@ def test_a_relative_home_counts_from_the_working_directory(
 
 def test_a_password_is_not_shown_with_the_settings(settings: Build) -> None:
     assert "geheim" not in repr(settings(redis_url="redis://:geheim@there:6379"))
+
+
+def test_several_nodes_need_apache_kafka(settings: Build) -> None:
+    with pytest.raises(ValueError, match="NODES=3 needs BROKER=apache"):
+        settings(nodes=3)

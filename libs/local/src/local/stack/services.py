@@ -1,4 +1,4 @@
-"""The services of the local stack, each with the environment that tells it where everything is."""
+"""The services of the local stack, each with the environment that it needs."""
 
 import json
 import os

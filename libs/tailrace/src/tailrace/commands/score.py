@@ -11,7 +11,7 @@ import typer
 from local.errors import StackError
 
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-"""All options are the entry's: it knows them, and tells of them."""
+"""All options are passed on: the entry knows and explains them."""
 
 
 def score(context: typer.Context) -> None:
@@ -27,7 +27,7 @@ def score(context: typer.Context) -> None:
     (part,) = plan(stack_settings(), ("predictor",)).parts
     # What the shell sets goes before what the local stack would have.
     environment = {**part.environment, **os.environ}
-    # The entry hears Ctrl-C by itself; one that was ignored here would be ignored there as well.
+    # The entry gets Ctrl-C by itself; one that was ignored here would be ignored there as well.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         done = subprocess.run(

@@ -48,5 +48,5 @@ class DemoOptions:
 
     @property
     def half_way(self) -> datetime:
-        """When the saboteur strikes."""
+        """When a broken model is approved."""
         return self.start + (self.end - self.start) / 2

@@ -70,7 +70,7 @@ def _events(bus: KafkaBus) -> dict[Partition, tuple[str, ...]]:
 
 def _committed(clients: Clients) -> dict[tuple[str, str, int], int]:
     admin = clients.admin()
-    # Its type is not told by the library's stubs.
+    # The library's stubs do not know its type.
     listed: Any = admin.list_consumer_groups(request_timeout=SECONDS).result()
     committed: dict[tuple[str, str, int], int] = {}
     for group in sorted(each.group_id for each in listed.valid):

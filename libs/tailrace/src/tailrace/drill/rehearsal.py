@@ -22,7 +22,7 @@ from tailrace.flights.replay import MODEL
 
 ON_PURPOSE = {
     RecordReceived.topic(): AGAIN,
-    # At every start ingest tells the newest commit of each table: nobody may have heard of it.
+    # At every start ingest repeats the newest commit of each table, which may not have been sent.
     DataArrived.topic(): 2,
     DataQuarantined.topic(): 2,
 }
