@@ -83,7 +83,7 @@ def test_a_missing_java_is_lines(
         apache.server(nodes[0], nodes, tmp_path, tmp_path)
 
 
-def test_what_maven_said_is_told_and_half_a_folder_is_removed(
+def test_what_maven_said_is_reported_and_half_a_folder_is_removed(
     pom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(command: tuple[str, ...], **_: Any) -> Any:

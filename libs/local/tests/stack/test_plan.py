@@ -43,7 +43,7 @@ def test_only_what_is_asked_for_is_started(settings: Build) -> None:
     ]
 
 
-def test_an_unknown_part_is_told_with_the_known_ones(settings: Build) -> None:
+def test_an_unknown_part_is_reported_with_the_known_ones(settings: Build) -> None:
     with pytest.raises(StackError, match="no part zookeeper: the parts are kafka, valkey"):
         plan(settings(), ("zookeeper",))
 
@@ -64,7 +64,7 @@ def test_something_of_your_own_takes_the_place_of_a_part(
     assert stack.external[part].address == value
 
 
-def test_a_missing_package_is_told_with_the_way_to_get_it(
+def test_a_missing_package_is_reported_with_the_way_to_get_it(
     settings: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.servers.server.find_spec", lambda _: None)
@@ -94,10 +94,10 @@ def test_three_nodes_are_three_parts_that_services_know_of(settings: Build, pom:
     given = settings(broker="apache", nodes=3, kafka_pom=pom)
     stack = plan(given, ("kafka", "ingest"))
     assert [part.name for part in stack.parts] == ["kafka-1", "kafka-2", "kafka-3", "ingest"]
-    told = environment(stack, "ingest")["KAFKA_BOOTSTRAP_SERVERS"]
-    assert told == "127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094"
+    addresses = environment(stack, "ingest")["KAFKA_BOOTSTRAP_SERVERS"]
+    assert addresses == "127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094"
 
 
-def test_apache_kafka_outside_of_a_checkout_is_told(settings: Build, tmp_path: Path) -> None:
+def test_apache_kafka_outside_of_a_checkout_is_reported(settings: Build, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"does not say a kafka\.version"):
         plan(settings(broker="apache", kafka_pom=tmp_path / "pom.xml"), ("kafka",))

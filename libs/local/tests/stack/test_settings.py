@@ -1,4 +1,4 @@
-"""Settings come from variables of the same names, and a wrong one is told by name."""
+"""Settings come from variables of the same names, and a wrong one is reported by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_a_variable_moves_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
-def test_an_impossible_port_is_told_with_its_variable(
+def test_an_impossible_port_is_reported_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_PORT", port)

@@ -86,7 +86,7 @@ def test_a_place_that_a_wipe_removes_is_refused(home: Path, file: Path) -> None:
     assert run("backup", home / "b.tar.gz")[0] == 0
 
 
-def test_where_there_is_nothing_the_reason_is_told(home: Path, tmp_path: Path) -> None:
+def test_where_there_is_nothing_the_reason_is_reported(home: Path, tmp_path: Path) -> None:
     code, said = run("backup", tmp_path / "b.tar.gz")
     assert (code, "nothing to back up" in said) == (1, True)
     assert not home.exists()
@@ -156,7 +156,7 @@ def test_both_tell_what_lies_elsewhere(
     assert "secret" not in said
 
 
-def test_another_home_is_told(
+def test_another_home_is_reported(
     file: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("backup", file)[0] == 0

@@ -63,7 +63,7 @@ def test_flights_come_in_the_order_of_their_scheduled_departure(source):
     assert flights["scheduled_departure"].is_monotonic_increasing
 
 
-def test_a_landing_is_told_in_utc_across_time_zones(source):
+def test_a_landing_is_reported_in_utc_across_time_zones(source):
     flight = one(source, "UA1545-EWR-20130101")
     assert flight["scheduled_departure"] == datetime(2013, 1, 1, 10, 15, tzinfo=UTC)
     assert flight["scheduled_minutes"] == 244
@@ -130,13 +130,13 @@ def test_a_bound_without_a_time_zone_is_refused(source):
         load(source, naive)
 
 
-def test_an_unknown_destination_is_told(source):
+def test_an_unknown_destination_is_reported(source):
     (source / "airports.csv").write_text(AIRPORTS.replace("LAX", "XXX"))
     with pytest.raises(ValueError, match=r"dest=\['LAX'\]"):
         load(source)
 
 
-def test_a_missing_file_is_told(source):
+def test_a_missing_file_is_reported(source):
     (source / "weather.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"neither weather\.csv nor weather\.csv\.zip"):
         load(source)

@@ -123,7 +123,7 @@ def test_an_event_that_is_published_again_counts_once(journal: Journal) -> None:
     assert journal.lake_rows == {"flights": 5}
 
 
-def test_dead_letters_are_told_with_their_reason(journal: Journal) -> None:
+def test_dead_letters_are_reported_with_their_reason(journal: Journal) -> None:
     headers = (("dead_error", b"InvalidBodyError"), ("dead_text", b"label: not a number"))
     journal.take(Message("trainer.dead", 0, 0, None, b"x", headers))
     assert journal.dead == ["trainer.dead: InvalidBodyError: label: not a number"]

@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,14 +16,6 @@ from local.stack.layout import Layout
 from local.stack.plan import Stack
 from local.stack.record import Record, RecordedPart
 from local.stack.settings import StackSettings
-
-
-@dataclass(frozen=True)
-class BecameReady:
-    """A part answers as a ready part does, `after` seconds from the launch of the stack."""
-
-    part: RecordedPart
-    after: float
 
 
 @contextmanager
@@ -106,8 +97,8 @@ def launch(stack: Stack, layout: Layout) -> Record:
 
 def wait_until_ready(
     started: Record, layout: Layout, *, begin: float, deadline: float, stop: Callable[[], bool]
-) -> Iterator[BecameReady]:
-    """Yield each part when it is ready.
+) -> Iterator[tuple[RecordedPart, float]]:
+    """Yield each part when it is ready, with the seconds since `begin`.
 
     Args:
         started: The stack.
@@ -125,7 +116,7 @@ def wait_until_ready(
         for part in tuple(waiting):
             if part.endpoint.ready():
                 waiting.remove(part)
-                yield BecameReady(part, time.monotonic() - begin)
+                yield part, time.monotonic() - begin
         if stop():
             raise StackError("stopped before the stack was in use")
         states = supervisor.states(started)

@@ -55,11 +55,11 @@ def bring_up(
             begin = time.monotonic()
             started = lifecycle.launch(stack, layout)
             try:
-                for ready in lifecycle.wait_until_ready(
+                for part, seconds in lifecycle.wait_until_ready(
                     started, layout, begin=begin, deadline=timeout, stop=stop
                 ):
-                    where = ready.part.endpoint.shown
-                    out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
+                    where = part.endpoint.shown
+                    out.print(f"  [green]✓[/] {part.name:<14} {seconds:5.1f} s  {where}")
             except BaseException:
                 err.print("Stopping the parts that were started …")
                 try:
