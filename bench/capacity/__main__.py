@@ -25,14 +25,14 @@ from bench.capacity import report
 from bench.capacity.load import Load
 from bench.capacity.meter import Meter
 
-from local.stack import local
+from local.stack import lifecycle
 from local.stack.layout import Layout
 from local.stack.record import Record
 from local.stack.settings import StackSettings, stack_settings
 from servicekit.kafka import KafkaBus
 from tailrace.commands.up import bring_up
-from tailrace.demo.client import Platform
-from tailrace.drill import place
+from tailrace.drill.isolation import isolated
+from tailrace.flights.platform import Platform
 
 RESULT = Path(__file__).parents[1] / "results" / "capacity.json"
 IDLE_SECONDS = 20.0
@@ -54,15 +54,15 @@ def main() -> None:
     logging.getLogger("servicekit.kafka").setLevel(logging.ERROR)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with tempfile.TemporaryDirectory(prefix="bench-capacity-") as home:
-        own = place.own(stack_settings().model_copy(update={"tailrace_home": Path(home)}))
+        own = isolated(stack_settings().model_copy(update={"tailrace_home": Path(home)}))
         settings = own.model_copy(update={"broker": "apache", "nodes": options.nodes})
-        layout = Layout(settings.home)
+        layout = settings.layout
         try:
             record = bring_up(settings)
             data = asyncio.run(_measure(record, layout, settings, options.days))
         finally:
-            with local.only_one(layout):
-                local.take_down(layout)
+            with lifecycle.locked(layout):
+                lifecycle.take_down(layout)
     if options.dry:
         json.dump(data, sys.stdout, indent=1)
         return
@@ -73,13 +73,13 @@ def main() -> None:
 async def _measure(
     record: Record, layout: Layout, settings: StackSettings, days: int
 ) -> dict[str, Any]:
-    where = {part.name: part.endpoint.address for part in record.parts}
+    where = record.addresses
     meter = Meter(record, layout)
     brokers = tuple(name for name in where if name.startswith("kafka"))
     platform = Platform(where["predictor"], where["ingest"])
     tell = _teller()
     try:
-        load = Load(meter, platform, KafkaBus(",".join(settings.kafka_addresses)), days, brokers)
+        load = Load(meter, platform, KafkaBus(settings.bootstrap_servers), days, brokers)
         await load.history()
         tell("two weeks of records")
         training = await load.training()

@@ -8,13 +8,12 @@ from bench.capacity.costs import Phase
 from bench.capacity.meter import Meter, Reading
 
 from event_schemas import ModelTrained, RetrainRequested
-from servicekit.cloudevents import encode
-from servicekit.event import Event
 from servicekit.kafka import KafkaBus
-from tailrace.demo.client import Platform
-from tailrace.demo.flights import WEATHER_LEAD, load
-from tailrace.demo.journal import Journal, Observer
-from tailrace.demo.replay import MODEL, Script
+from tailrace.bus import publish
+from tailrace.flights.dataset import WEATHER_LEAD, load
+from tailrace.flights.journal import Journal, Observer
+from tailrace.flights.platform import Platform
+from tailrace.flights.replay import MODEL, Script
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
 START = datetime(2013, 1, 15, tzinfo=UTC)
@@ -78,10 +77,7 @@ class Load:
             request = RetrainRequested(
                 model=MODEL, cause="manual", requested_by="bench", event_time=START
             )
-            sender = self._bus.sender()
-            event = Event(body=request, source="/tailrace/bench", time=datetime.now(UTC))
-            await asyncio.to_thread(sender.send(encode(event)).result, 30)
-            await asyncio.to_thread(sender.close, 5.0)
+            await asyncio.to_thread(publish, self._bus, "/tailrace/bench", request)
             await self._meter.until("a first version", lambda: bool(journal.latest_steps()))
         spent = self._meter.phase(before, 1, ("trainer",))
         await self._meter.until(

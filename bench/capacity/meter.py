@@ -44,7 +44,7 @@ class Meter:
     def __init__(self, stack: Record, layout: Layout) -> None:
         self._stack = stack
         self._layout = layout
-        self._where = {part.name: part.endpoint.address for part in stack.parts}
+        self._where = stack.addresses
 
     def read(self) -> Reading:
         """CPU seconds of each part, and the size of each topic."""

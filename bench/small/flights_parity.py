@@ -20,7 +20,7 @@ import pandas as pd
 
 from predictor.adapters.models.onnx_model import OnnxModel
 from predictor.serving.routes.loaded import inputs
-from tailrace.demo.flights import Flights, load
+from tailrace.flights.dataset import Flights, load
 from trainer.adapters.model_folder import load_model
 from trainer.adapters.onnx_artifact import export
 from trainer.ports import ModelDefinition

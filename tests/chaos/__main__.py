@@ -28,7 +28,7 @@ BROKER_AWAY_SECONDS = 12.0
 
 
 def arguments() -> argparse.Namespace:
-    """What the command was told."""
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="make chaos ARGS=…", description=__doc__, formatter_class=argparse.HelpFormatter
     )
@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tell(line: str) -> None:
+def log(line: str) -> None:
     """A line of progress."""
     print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
 
@@ -102,7 +102,7 @@ async def _on_one_platform(
             World(seed, 0).write(models)
         clock = skewed_clock(home) if Kind.SKEW in kinds else None
         if Kind.SKEW in kinds and clock is None:
-            tell("no clock skew: it takes a C compiler, as cc")
+            log("no clock skew: it takes a C compiler, as cc")
             kinds -= {Kind.SKEW}
         disks = _disks(home, options) if Kind.DISK_FULL in kinds else {}
         if all(disk.mount() for disk in disks.values()):
@@ -112,15 +112,15 @@ async def _on_one_platform(
             for disk in disks.values():
                 disk.unmount()
             disks = {}
-            tell("no full disk: a small file system can only be mounted by root")
-        platform = stack.enter_context(machine(home, models, options.broker, options.nodes, tell))
+            log("no full disk: a small file system can only be mounted by root")
+        platform = stack.enter_context(machine(home, models, options.broker, options.nodes, log))
         for seed in seeds:
-            turn = Turn(platform, disks, clock, seed, tell, probed=options.one_by_one)
+            turn = Turn(platform, disks, clock, seed, log, probed=options.one_by_one)
             if options.one_by_one:
                 faults = one_by_one(platform.brokers, every=25.0, away=BROKER_AWAY_SECONDS)
             else:
                 faults = turn.faults(kinds, options.faults, options.seconds)
-            tell(f"run {seed}: {len(faults)} faults")
+            log(f"run {seed}: {len(faults)} faults")
             result = await turn.play(faults)
             results.append(result)
             _tell_of(result, home)
@@ -147,15 +147,15 @@ def _disks(home: Path, options: argparse.Namespace) -> dict[str, Disk]:
 
 
 def _tell_of(result: Result, home: Path) -> None:
-    tell(report.line(result))
+    log(report.line(result))
     for violation in result.violations:
-        tell(f"    {violation}")
+        log(f"    {violation}")
     if not result.green:
         for fault in result.faults:
-            tell(f"    planned: {fault}")
-        tell(f"    logs: {home / 'logs'}; again: make chaos RUNS=1 SEED={result.seed}")
+            log(f"    planned: {fault}")
+        log(f"    logs: {home / 'logs'}; again: make chaos RUNS=1 SEED={result.seed}")
     if result.failure:
-        tell(f"    {result.failure}")
+        log(f"    {result.failure}")
 
 
 def _leave(number: int, _: object) -> None:
@@ -166,7 +166,7 @@ def _leave(number: int, _: object) -> None:
 
 
 def main() -> int:
-    """Play, and tell."""
+    """Play a run, and log what came of it."""
     options = arguments()
     # Whoever ends it ends what it started: the way out of `play` closes the platform.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

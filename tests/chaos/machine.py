@@ -1,4 +1,4 @@
-"""The real processes of a platform, started and struck by this suite: a supervisor that is told.
+"""The real processes of a platform, started and struck by this suite.
 
 The commands and environments are those of `tailrace up`. Between the services and Kafka, Valkey and
 MLflow stand proxies; each broker has a listener for its peers, which go past them.
@@ -15,19 +15,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from local import apache
+from local.endpoint import Endpoint
 from local.process import free_port
 from local.proxy import Proxies, Proxy, proxies
-from local.stack import parts
-from local.stack.endpoints import Endpoint
+from local.servers import apache
+from local.servers.server import LOOPBACK, Server, Stage
 from local.stack.layout import Layout
-from local.stack.parts import Part, Stage
-from local.stack.settings import StackSettings
+from local.stack.plan import plan
+from local.stack.settings import StackSettings, free_ports
 
 ROOT = Path(__file__).parents[2]
 RESTART_SECONDS = 0.5
 """From the end of a process that nobody asked to end to its next start."""
-LOOPBACK = "127.0.0.1"
 
 
 class MachineError(Exception):
@@ -38,7 +37,7 @@ class MachineError(Exception):
 class Running:
     """A part that is to run, and its process."""
 
-    part: Part
+    part: Server
     log: Path
     folder: Path
     process: subprocess.Popen[bytes] | None = None
@@ -92,11 +91,9 @@ class Machine:
     def __init__(self, home: Path, models: Path, made: Proxies, broker: str, nodes: int) -> None:
         self.home = home
         self._proxies = made
-        ports = {name: free_port() for name in StackSettings.model_fields if name.endswith("_port")}
-        ports["kafka_port"] = _free_ports(nodes)
         self.settings = StackSettings.model_validate(
             {
-                **ports,
+                **free_ports(),
                 "tailrace_home": home,
                 "models_dir": models,
                 "broker": broker,
@@ -130,7 +127,7 @@ class Machine:
         """Where a part answers over HTTP."""
         return self.running[part].part.endpoint.address
 
-    def start(self, tell: Callable[[str], None]) -> None:
+    def start(self, log: Callable[[str], None]) -> None:
         """Start everything, and wait until all of it is ready.
 
         Raises:
@@ -149,7 +146,7 @@ class Machine:
             if stage is Stage.BROKER:
                 self.wait_ready(names, 120)
         self.wait_ready(list(self.running), 240)
-        tell(f"{len(self.running)} processes are ready after {time.monotonic() - begun:.0f} s")
+        log(f"{len(self.running)} processes are ready after {time.monotonic() - begun:.0f} s")
 
     def wait_ready(self, names: Sequence[str], seconds: float) -> None:
         """Wait until some parts answer as ready ones do.
@@ -248,7 +245,7 @@ class Machine:
                         each.start()
 
     def _build(self) -> None:
-        stack = parts.plan(self.settings)
+        stack = plan(self.settings)
         behind: dict[str, int] = {}
         for part in stack.parts:
             if part.stage is not Stage.SERVICE:
@@ -265,7 +262,7 @@ class Machine:
         else:
             bootstrap = ",".join(f"{LOOPBACK}:{p.port}" for p in self.links["kafka"])
         self._bootstrap = bootstrap
-        told = {
+        addresses = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "REDIS_URL": f"redis://{LOOPBACK}:{self.links['valkey'][0].port}/0",
             "SCORE_REQUESTED": "true",
@@ -273,10 +270,10 @@ class Machine:
         }
         for part in stack.parts:
             if part.stage is Stage.SERVICE:
-                part = replace(part, environment={**part.environment, **told})
+                part = replace(part, environment={**part.environment, **addresses})
             self.running[part.name] = self._running(part)
 
-    def _running(self, part: Part) -> Running:
+    def _running(self, part: Server) -> Running:
         folder = self.layout.data / part.name
         for each in (folder, self.layout.logs):
             each.mkdir(parents=True, exist_ok=True)
@@ -304,27 +301,6 @@ class Machine:
             path.write_text(path.read_text() + "".join(f"{k}={v}\n" for k, v in lines.items()))
 
 
-def _free_ports(count: int) -> int:
-    """The first of some ports in a row, with those of the controllers ten above."""
-    while True:
-        first = free_port()
-        if first + 10 + count > 65535:
-            continue
-        if all(_is_free(first + i) and _is_free(first + 10 + i) for i in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
-
-
 def _share_jars(layout: Layout, pom: Path) -> None:
     """All homes share the jars of the checkout: they are fetched once."""
     jars = ROOT / ".tailrace" / "jars"
@@ -336,14 +312,14 @@ def _share_jars(layout: Layout, pom: Path) -> None:
 
 @contextmanager
 def machine(
-    home: Path, models: Path, broker: str, nodes: int, tell: Callable[[str], None]
+    home: Path, models: Path, broker: str, nodes: int, log: Callable[[str], None]
 ) -> Iterator[Machine]:
     """Run a platform while the block runs, and leave no process."""
     with ExitStack() as stack:
         made = stack.enter_context(proxies())
         each = Machine(home, models, made, broker, nodes)
         stack.callback(each.close)
-        each.start(tell)
+        each.start(log)
         yield each
 
 

@@ -15,23 +15,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from tests.chaos.evidence import ArmKey, Decision, Found, Label, Logged, Measured, Route, Step
 
-from event_schemas import (
-    ArmMeasured,
-    LabelArrived,
-    ModelApproved,
-    ModelRejected,
-    ModelTrained,
-    PredictionLogged,
-    RetrainDecided,
-    RetrainRequested,
-    RolloutStep,
-    TrainingFailed,
-)
+import event_schemas as events
 from event_schemas.catalog import ROUTES
 from servicekit.bus import Message
 from servicekit.cloudevents import decode
 from servicekit.errors import ServicekitError
 from servicekit.kafka.client import read
+from tailrace.dead_letters import DeadLetter
 
 STATE = "deployer.state"
 DAY_SECONDS = 86_400
@@ -94,7 +84,7 @@ class TopicReader:
     def last_step(self) -> Any:
         """The newest `rollout.step`, or None."""
         with self._lock:
-            steps = self._events[RolloutStep.type]
+            steps = self._events[events.RolloutStep.type]
             return steps[-1].body if steps else None
 
     @property
@@ -115,9 +105,9 @@ class TopicReader:
     def unrolled(self) -> bool:
         """Whether an approved version has not been in a step yet."""
         with self._lock:
-            approved = {e.body.version.version for e in self._events[ModelApproved.type]}
+            approved = {e.body.version.version for e in self._events[events.ModelApproved.type]}
             named: set[str] = set()
-            for event in self._events[RolloutStep.type]:
+            for event in self._events[events.RolloutStep.type]:
                 step = event.body
                 named |= {step.champion.version}
                 named |= {step.challenger.version} if step.challenger else set()
@@ -129,7 +119,7 @@ class TopicReader:
             of = {kind: list(events) for kind, events in self._events.items()}
             dead, kept = list(self._dead), self._kept
         labels: dict[str, set[Label]] = {}
-        for event in of[LabelArrived.type]:
+        for event in of[events.LabelArrived.type]:
             body = event.body
             labels.setdefault(body.prediction_id, set()).add(
                 Label(int(body.label), body.observed_at)
@@ -137,22 +127,23 @@ class TopicReader:
         outcomes: dict[str, list[str]] = {}
         trained: dict[str, set[str]] = {}
         judged: dict[str, set[str]] = {}
-        for event in (*of[ModelTrained.type], *of[TrainingFailed.type]):
+        for event in (*of[events.ModelTrained.type], *of[events.TrainingFailed.type]):
             outcomes.setdefault(event.causation_id or "", []).append(event.id)
-        for event in of[ModelTrained.type]:
+        for event in of[events.ModelTrained.type]:
             trained.setdefault(event.body.version.version, set()).add(event.id)
-        for event in (*of[ModelApproved.type], *of[ModelRejected.type]):
+        for event in (*of[events.ModelApproved.type], *of[events.ModelRejected.type]):
             judged.setdefault(event.body.version.version, set()).add(event.id)
         return Found(
-            logged=[_logged(event) for event in of[PredictionLogged.type]],
+            logged=[_logged(event) for event in of[events.PredictionLogged.type]],
             labels=labels,
-            measured=_measured(of[ArmMeasured.type]),
-            steps=[_step(event) for event in of[RolloutStep.type]],
+            measured=_measured(of[events.ArmMeasured.type]),
+            steps=[_step(event) for event in of[events.RolloutStep.type]],
             kept=kept,
             decisions=[
-                Decision(e.id, e.body.request_id, e.body.decision) for e in of[RetrainDecided.type]
+                Decision(e.id, e.body.request_id, e.body.decision)
+                for e in of[events.RetrainDecided.type]
             ],
-            requests=frozenset(e.id for e in of[RetrainRequested.type]),
+            requests=frozenset(e.id for e in of[events.RetrainRequested.type]),
             outcomes=outcomes,
             judged=judged,
             trained=trained,
@@ -198,9 +189,8 @@ class TopicReader:
         self._places.add(place)
         if message.topic.endswith(".dead"):
             service = message.topic.removesuffix(".dead")
-            headers = {name: value.decode("utf-8", "replace") for name, value in message.headers}
-            reason = f"{headers.get('dead_topic')}: {headers.get('dead_error')}"
-            text = f"{reason}: {headers.get('dead_text')}"
+            letter = DeadLetter(message)
+            text = f"{letter.origin}: {letter.reason}"
             self._dead.append((service, message.value or b"", text))
         elif message.topic == STATE:
             if message.key == b"rollout/" + self._key and message.value:
@@ -222,7 +212,7 @@ class TopicReader:
 
 
 def _logged(event: Any) -> Logged:
-    body: PredictionLogged = event.body
+    body: events.PredictionLogged = event.body
     key = ArmKey(body.version, body.arm, body.rollout_id, body.weight, slice_start(body.event_time))
     return Logged(event.id, body.prediction_id, key, None if body.error else body.score)
 
@@ -230,7 +220,7 @@ def _logged(event: Any) -> Logged:
 def _measured(events: Sequence[Any]) -> dict[ArmKey, Measured]:
     newest: dict[ArmKey, Measured] = {}
     for event in events:
-        body: ArmMeasured = event.body
+        body: events.ArmMeasured = event.body
         key = ArmKey(body.version, body.arm, body.rollout_id, body.weight, body.window.start)
         if key not in newest or body.revision > newest[key].revision:
             newest[key] = Measured(
@@ -245,7 +235,7 @@ def _measured(events: Sequence[Any]) -> dict[ArmKey, Measured]:
 
 
 def _step(event: Any) -> Step:
-    body: RolloutStep = event.body
+    body: events.RolloutStep = event.body
     return Step(
         event.id,
         body.rollout_id,

@@ -1,4 +1,4 @@
-"""What is told of runs: a line each, a table, and a file that later runs are added to."""
+"""The report of runs: a line each, a table, and a file that later runs are added to."""
 
 import fcntl
 import json
@@ -87,20 +87,20 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
     green = sum(run["green"] for run in runs)
     sums = {name: sum(run[name] for run in runs) for name in ("predictions", "labels", "records")}
     faults = sum(len(run["faults"]) for run in runs)
-    told = (
+    note = (
         f"{green} of {len(runs)} runs kept every promise, under {faults} faults:"
         f" {sums['predictions']:,} predictions, {sums['labels']:,} labels and"
         f" {sums['records']:,} records were acknowledged."
     )
     commits = Counter(run["commit"] for run in runs)
     if len(commits) == 1:
-        told += f" All of them on commit `{next(iter(commits))}`."
+        note += f" All of them on commit `{next(iter(commits))}`."
     else:
         each = (f"{count} on `{commit}`" for commit, count in commits.most_common())
-        told += f" They were played on different commits: {', '.join(each)}."
+        note += f" They were played on different commits: {', '.join(each)}."
     kinds = Counter(kind for run in runs for kind in run["kinds"])
     struck = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
-    return f"{told}\n\nFaults: {struck}.\n\n" + "\n".join(rows)
+    return f"{note}\n\nFaults: {struck}.\n\n" + "\n".join(rows)
 
 
 def brokers_table(runs: Sequence[dict[str, Any]]) -> str:

@@ -76,7 +76,7 @@ class Striker:
         machine: Whom.
         disks: File systems that can be filled, by name.
         clock: Library that moves the clock of a process; None: no clock can be skewed.
-        tell: Takes a line about each thing that happens.
+        log: Takes a line about each thing that happens.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Striker:
         machine: Machine,
         disks: dict[str, Disk],
         clock: Path | None,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._machine = machine
         self._disks = disks
         self._clock = clock
-        self._tell = tell
+        self._log = log
         self.broker_kills: list[tuple[str, float]] = []
         """Each single broker that was killed, and when on the monotonic clock."""
         self._skewed: set[str] = set()
@@ -116,7 +116,7 @@ class Striker:
 
     async def _one(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
-        self._tell(f"    {fault}")
+        self._log(f"    {fault}")
         match fault.kind:
             case Kind.KILL:
                 await self._killed([fault.target], fault.seconds)
@@ -174,10 +174,10 @@ class Striker:
         more = 1 if fault.target == "predictor" else 2
         names = [f"{fault.target}~{number + 2}" for number in range(more)]
         for number, name in enumerate(names):
-            told = {"REPLICA_SLOT": str(number + 1)}
+            variables = {"REPLICA_SLOT": str(number + 1)}
             if self._machine.settings.broker == "embedded":
-                told["SCORE_REQUESTED"] = "false"  # it never misses a member that was killed
-            self._machine.add_replica(fault.target, name, told)
+                variables["SCORE_REQUESTED"] = "false"  # it never misses a member that was killed
+            self._machine.add_replica(fault.target, name, variables)
         await self._ready(names, TWIN_SECONDS)
         await asyncio.sleep(fault.seconds)
         for name in names[:-1]:

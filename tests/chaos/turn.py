@@ -76,13 +76,13 @@ class Turn:
         disks: dict[str, Disk],
         clock: Path | None,
         seed: int,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
         *,
         probed: bool = False,
     ) -> None:
         self._machine = machine
-        self._tell = tell
-        self._striker = Striker(machine, disks, clock, tell)
+        self._log = log
+        self._striker = Striker(machine, disks, clock, log)
         self._sent = Sent()
         self._world = World(seed, CHANGES_ON)
         self._seed = seed

@@ -14,9 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from local.process import free_port
-from local.stack.parts import SERVICES, Service
-from local.stack.settings import StackSettings
+from local.stack.services import SERVICES, Service
+from local.stack.settings import StackSettings, free_ports
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("tailrace")
@@ -58,7 +57,7 @@ def models(tmp_path: Path) -> Path:
 def environment(tmp_path: Path, models: Path) -> dict[str, str]:
     """A stack of its own: a folder, free ports, and nothing of what the shell exports."""
     names = {name.upper() for name in StackSettings.model_fields}
-    ports = {name: str(free_port()) for name in names if name.endswith("_PORT")}
+    ports = {name.upper(): str(port) for name, port in free_ports().items()}
     return {
         **{name: value for name, value in os.environ.items() if name not in names},
         **ports,
@@ -113,7 +112,7 @@ class Demo:
             except httpx.TransportError:
                 return False
 
-        self.until(f"{service.part} is back", back, 120)
+        self.until(f"{service.name} is back", back, 120)
 
     def stop(self) -> None:
         """Take everything down, however far it is."""
@@ -147,9 +146,9 @@ def test_every_service_is_killed_once_and_nothing_is_lost_or_counted_twice(demo:
     demo.until("predictions flow", lambda: "predictions," in demo.log.read_text(), 180)
     parts = demo.parts()
     for service in SERVICES:
-        demo.kill(service, parts[service.part]["pid"])
+        demo.kill(service, parts[service.name]["pid"])
     restarts = {name: part["restarts"] for name, part in demo.parts().items()}
-    assert restarts == {name: int(name in {s.part for s in SERVICES}) for name in restarts}
+    assert restarts == {name: int(name in {s.name for s in SERVICES}) for name in restarts}
 
     demo.until("it is done", lambda: (demo.report / "report.json").exists(), 300)
     report = json.loads((demo.report / "report.json").read_text())

@@ -1,20 +1,13 @@
-"""A real broker for tests: noida-db, which speaks the Kafka protocol from one small binary.
-
-With TEST_BROKER=apache it is Apache Kafka, which needs Java and Maven.
-"""
+"""A real broker for tests: the embedded one, or Apache Kafka with TEST_BROKER=apache."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
-from local import apache
 from local.process import free_port, running
+from local.servers import apache, embedded
 from servicekit.kafka import BUSES, KafkaBus
 from servicekit.settings import BrokerKind
 
@@ -56,38 +49,37 @@ def kind() -> BrokerKind:
 
 @contextmanager
 def embedded_broker(folder: Path, port: int | None = None) -> Iterator[str]:
-    """See `broker`.
-
-    One node, no replication, and a kill loses what it had not saved yet. How it differs from Apache
-    Kafka is written in docs/adr/0002-embedded-broker.md.
-    """
-    port = port or free_port()
-    bootstrap = f"127.0.0.1:{port}"
-    # The console script would start this binary as a child, which a kill would then miss.
-    binary = Path(str(files("noida_db"))) / "noida-db"
-    binary.chmod(0o755)
-    command = (
-        *(binary, "start", "--only", "kafka", "--host", "127.0.0.1"),
-        *("--kafka-port", str(port), "--data-dir", folder / "kafka"),
-    )
-    with running(command, log=folder / "kafka.log", ready=lambda: answers(bootstrap)):
-        yield bootstrap
+    """See `broker`."""
+    server = embedded.server(folder / "kafka", port or free_port())
+    with running(server.command, log=folder / "kafka.log", ready=server.endpoint.ready):
+        yield server.endpoint.address
 
 
 @contextmanager
 def apache_broker(folder: Path, port: int | None = None) -> Iterator[str]:
     """See `broker`; one node of Apache Kafka. The tests run in the root of the checkout."""
     node = apache.Node(1, port or free_port(), free_port(), folder / "kafka")
+    with apache_node(node, folder / "kafka.log"):
+        yield node.address
+
+
+@contextmanager
+def apache_node(
+    node: apache.Node,
+    log: Path,
+    *,
+    ready: Callable[[], bool] | None = None,
+    text: str | None = None,
+    scram: Sequence[str] = (),
+) -> Iterator[None]:
+    """Run a cluster of one node; see `apache.prepare` for `text` and `scram`."""
     jars = apache.jars_folder(POM, JARS)
     apache.fetch(POM, jars)
-    apache.prepare(node, [node], jars)
-    with running(
-        apache.command(node, jars),
-        log=folder / "kafka.log",
-        ready=lambda: answers(node.address),
-        deadline=60.0,
-    ):
-        yield node.address
+    apache.prepare(node, [node], jars, text=text, scram=scram)
+    server = apache.server(node, [node], POM, jars)
+    ready = ready or server.endpoint.ready
+    with running(server.command, log=log, ready=ready, deadline=60.0):
+        yield
 
 
 KINDS: dict[BrokerKind, Callable[..., AbstractContextManager[str]]] = {
@@ -95,12 +87,3 @@ KINDS: dict[BrokerKind, Callable[..., AbstractContextManager[str]]] = {
     "apache": apache_broker,
 }
 """Every kind of broker that can be started here, by its name."""
-
-
-def answers(bootstrap: str) -> bool:
-    """Whether a broker is there and knows of itself."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    try:
-        return bool(admin.list_topics(timeout=1.0).brokers)
-    except KafkaException:
-        return False

@@ -1,18 +1,36 @@
-"""Start a real server for tests on a free loopback port, and kill it by its pid afterwards."""
+"""Processes for tests: free loopback ports, and a server that is killed by its pid afterwards."""
 
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+def free_port(*above: int, taken: Collection[int] = ()) -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment.
+
+    Args:
+        above: Offsets of further ports that must be free as well.
+        taken: Ports that are free and must not be given.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        ports = [port, *(port + offset for offset in above)]
+        if not set(taken).intersection(ports) and all(map(_is_free, ports)):
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):  # in use, or above 65535
+            return False
+    return True
 
 
 @contextmanager

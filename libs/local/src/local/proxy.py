@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves when it is told to: it cuts, delays and swallows what passes."""
+"""A TCP proxy that cuts, delays and swallows what passes, as a test asks for."""
 
 import asyncio
 import contextlib

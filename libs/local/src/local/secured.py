@@ -14,9 +14,10 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from local import apache
-from local.broker import JARS, POM
-from local.process import free_port, running
+from local.broker import apache_node
+from local.process import free_port
+from local.servers import apache
+from servicekit.access import KafkaAccess
 
 ADMIN = "admin"
 SCRAM = "SCRAM-SHA-512"
@@ -66,14 +67,9 @@ class SecuredBroker:
 
     def options(self, user: str) -> dict[str, Any]:
         """The same, as librdkafka's settings."""
-        return {
-            "bootstrap.servers": self.sasl_ssl,
-            "security.protocol": "SASL_SSL",
-            "sasl.mechanism": SCRAM,
-            "sasl.username": user,
-            "sasl.password": self.passwords[user],
-            "ssl.ca.location": str(self.authority.ca),
-        }
+        login = {name.lower(): value for name, value in self.login(user).items()}
+        options = KafkaAccess.model_validate(login).client_options()
+        return {"bootstrap.servers": self.sasl_ssl, **options}
 
 
 @contextmanager
@@ -89,37 +85,23 @@ def secured_broker(
 
     Raises:
         RuntimeError: It was not ready in time.
-        ApacheKafkaError: Java or Maven is missing.
+        ServerError: Java or Maven is missing.
     """
     passwords = {ADMIN: "of-the-admin", **users}
     authority = issue(folder / "certificates")
     node = apache.Node(1, free_port(), free_port(), folder / "kafka")
     names = ("SSL", "MUTUAL", "SASL_SSL", "SASL_PLAINTEXT")
     ports = {name: free_port() for name in names}
-    jars = apache.jars_folder(POM, JARS)
-    apache.fetch(POM, jars)
     text = _properties(node, ports, passwords, authority, rights=rights)
     scram = [f"{SCRAM}=[name={user},password={word}]" for user, word in passwords.items()]
-    apache.prepare(node, [node], jars, text=text, scram=scram)
-    address = {name: f"localhost:{port}" for name, port in ports.items()}
-    secured = SecuredBroker(
-        address["SSL"],
-        address["MUTUAL"],
-        address["SASL_SSL"],
-        address["SASL_PLAINTEXT"],
-        passwords,
-        authority,
-    )
-    with running(
-        apache.command(node, jars),
-        log=folder / "kafka.log",
-        ready=lambda: _lets_in(secured),
-        deadline=60.0,
-    ):
+    addresses = (f"localhost:{port}" for port in ports.values())
+    secured = SecuredBroker(*addresses, passwords, authority)
+    log = folder / "kafka.log"
+    with apache_node(node, log, ready=lambda: _accepts_admin(secured), text=text, scram=scram):
         yield secured
 
 
-def _lets_in(secured: SecuredBroker) -> bool:
+def _accepts_admin(secured: SecuredBroker) -> bool:
     admin = AdminClient(secured.options(ADMIN) | {"log_level": 0})
     try:
         return bool(admin.list_topics(timeout=1.0).brokers)

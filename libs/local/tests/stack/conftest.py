@@ -1,4 +1,4 @@
-"""Settings as a fresh checkout has them."""
+"""Settings as a fresh checkout has them, and a version of Apache Kafka."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,3 +18,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
         return StackSettings(**{"tailrace_home": tmp_path / "home", **given})
 
     return build
+
+
+@pytest.fixture
+def pom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("local.servers.apache.shutil.which", lambda tool: f"/usr/bin/{tool}")
+    path = tmp_path / "pom.xml"
+    path.write_text("<p><properties><kafka.version>4.1.0</kafka.version></properties></p>")
+    return path

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from local.errors import StackError
 from local.stack import archive, state, unpack
-from local.stack.errors import StackError
 from local.stack.layout import Layout
 from local.stack.settings import StackSettings
 
@@ -95,7 +95,7 @@ def forge(tmp_path: Path) -> Forge:
             {"path": m.name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for m in plain
         ]
-        told = {
+        contents = {
             "format": 1,
             "made_at": datetime(2013, 6, 1, tzinfo=UTC).isoformat(),
             "home": "/home",
@@ -107,7 +107,7 @@ def forge(tmp_path: Path) -> Forge:
             for member in members:
                 member.size = len(content) if member.isreg() else 0
                 tar.addfile(member, io.BytesIO(content))
-            text = json.dumps(told | changes).encode()
+            text = json.dumps(contents | changes).encode()
             manifest = tarfile.TarInfo("manifest.json")
             manifest.size = len(text)
             tar.addfile(manifest, io.BytesIO(text))
@@ -145,8 +145,8 @@ def test_what_was_restored_can_be_backed_up_again_and_is_the_same(
 ) -> None:
     restore(written, empty)
     second = tmp_path / "second.tar.gz"
-    told = archive.write(empty, second, left_out={}, progress=lambda _: None)
-    assert {f.path: f.sha256 for f in told.files} == {
+    manifest = archive.write(empty, second, left_out={}, progress=lambda _: None)
+    assert {f.path: f.sha256 for f in manifest.files} == {
         name: hashlib.sha256(content).hexdigest() for name, content in STATE.items()
     }
 
@@ -159,16 +159,18 @@ def test_an_archive_is_for_its_owner_alone_and_names_files_sizes_and_versions(
         *_, last = tar.getmembers()
         text = tar.extractfile(last)
         assert text is not None
-        told = json.load(text)
+        manifest = json.load(text)
     assert last.name == "manifest.json"
-    assert {file["path"]: file["size"] for file in told["files"]} == {
+    assert {file["path"]: file["size"] for file in manifest["files"]} == {
         name: len(content) for name, content in STATE.items()
     }
-    assert told["format"] == 1
-    assert "tailrace" in told["versions"]
+    assert manifest["format"] == 1
+    assert "tailrace" in manifest["versions"]
 
 
-def test_every_byte_is_told_to_the_progress(full: Layout, tmp_path: Path, empty: Layout) -> None:
+def test_every_byte_is_reported_to_the_progress(
+    full: Layout, tmp_path: Path, empty: Layout
+) -> None:
     seen: list[int] = []
     archive.write(full, tmp_path / "b.tar.gz", left_out={}, progress=seen.append)
     assert sum(seen) == sum(map(len, STATE.values()))
@@ -310,6 +312,6 @@ def test_hostile_members_are_refused(
 def test_what_lies_elsewhere_is_named_without_its_address(
     settings: Callable[..., StackSettings],
 ) -> None:
-    assert state.elsewhere(settings()) == {}
-    found = state.elsewhere(settings(redis_url="redis://:secret@h", lake_uri="s3://lake"))
+    assert state.kept_outside(settings()) == {}
+    found = state.kept_outside(settings(redis_url="redis://:secret@h", lake_uri="s3://lake"))
     assert found == {"REDIS_URL": "the online features", "LAKE_URI": "the lake"}

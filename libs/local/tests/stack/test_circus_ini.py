@@ -9,7 +9,7 @@ from circus.config import get_config
 
 from local.stack import circus_ini
 from local.stack.layout import Layout
-from local.stack.parts import plan
+from local.stack.plan import plan
 from local.stack.settings import StackSettings
 
 Build = Callable[..., StackSettings]

@@ -12,12 +12,13 @@ import pytest
 from circus.stream import Redirector
 from tornado.ioloop import IOLoop
 
-from local.stack.reaping import let_go
+from local.stack.reaping import unwatch
 
+# One write, so that all its words are in the pipe as soon as the first of them is.
 PARENT = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-print(child.pid, "last words", flush=True)
+os.write(1, f"{child.pid} last words\\n".encode())
 time.sleep(60)
 """
 
@@ -37,7 +38,7 @@ async def killed(worker: "subprocess.Popen[bytes]", said: list[bytes], hooked: b
     worker.wait()
     watcher: Any = SimpleNamespace(processes={worker.pid: process}, stream_redirector=redirector)
     if hooked:
-        assert let_go(watcher, worker.pid, time=0.0)
+        assert unwatch(watcher, worker.pid, time=0.0)
     else:
         said.append(os.read(pipe, 100))
     worker.stdout.close()
@@ -61,7 +62,7 @@ def end_child(said: list[bytes]) -> None:
     assert words == "last words\n"
 
 
-def test_the_pipe_of_a_killed_part_is_let_go_though_its_child_keeps_it_open() -> None:
+def test_the_pipe_of_a_killed_part_is_not_watched_though_its_child_keeps_it_open() -> None:
     said: list[bytes] = []
     asyncio.run(killed(part(), said, hooked=True))
     end_child(said)
@@ -75,4 +76,4 @@ def test_circus_alone_goes_on_watching_it() -> None:
 
 
 def test_a_part_that_is_not_known_any_more_is_passed_over() -> None:
-    assert let_go(SimpleNamespace(processes={}, stream_redirector=None), 1)
+    assert unwatch(SimpleNamespace(processes={}, stream_redirector=None), 1)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from local.stack import record
 from local.stack.layout import Layout
-from local.stack.parts import plan
+from local.stack.plan import plan
 from local.stack.settings import StackSettings
 
 Build = Callable[..., StackSettings]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from local.stack.restarts import MOST_STARTS, WINDOW, gave_up, may_start, times
+from local.stack.restarts import MOST_STARTS, WINDOW, allow_start, gave_up, times
 
 
 def starts(folder: Path, *seconds: float) -> Path:
@@ -30,5 +30,5 @@ def test_starts_of_long_ago_are_forgotten(tmp_path: Path) -> None:
 def test_the_hook_counts_starts_until_it_refuses_one(tmp_path: Path) -> None:
     file = tmp_path / "part.starts"
     watcher = SimpleNamespace(name="part", options=lambda: [("starts_file", str(file))])
-    assert [may_start(watcher) for _ in range(MOST_STARTS + 1)] == [True] * MOST_STARTS + [False]
+    assert [allow_start(watcher) for _ in range(MOST_STARTS + 1)] == [True] * MOST_STARTS + [False]
     assert len(times(file)) == MOST_STARTS

@@ -1,11 +1,11 @@
-"""Settings come from variables of the same names, and a wrong one is told by name."""
+"""Settings come from variables of the same names, and a wrong one is reported by name."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.settings import StackSettings, stack_settings
 
 Build = Callable[..., StackSettings]
@@ -25,7 +25,7 @@ def test_a_variable_moves_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
-def test_an_impossible_port_is_told_with_its_variable(
+def test_an_impossible_port_is_reported_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_PORT", port)
@@ -64,3 +64,8 @@ def test_a_relative_home_counts_from_the_working_directory(
 
 def test_a_password_is_not_shown_with_the_settings(settings: Build) -> None:
     assert "geheim" not in repr(settings(redis_url="redis://:geheim@there:6379"))
+
+
+def test_several_nodes_need_apache_kafka(settings: Build) -> None:
+    with pytest.raises(ValueError, match="NODES=3 needs BROKER=apache"):
+        settings(nodes=3)

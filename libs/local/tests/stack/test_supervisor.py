@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.supervisor import runtime_folder
 
 LONGEST_SOCKET_PATH = 107

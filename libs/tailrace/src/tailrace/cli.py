@@ -19,22 +19,20 @@ from tailrace.commands import (
     up,
     watch,
 )
+from tailrace.commands.terminal import Commands
 
 app = typer.Typer(
+    cls=Commands,
     help="Run the stack, watch the loop, replay the demo.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(up.up)
-app.command()(down.down)
-app.command()(status.status)
-app.command()(logs.logs)
-app.command()(backup.backup)
-app.command()(restore.restore)
-app.command()(drill.drill)
-app.command()(demo.demo)
-app.command()(retrain.retrain)
+for command in (
+    *(up.up, down.down, status.status, logs.logs, backup.backup, restore.restore, drill.drill),
+    *(demo.demo, retrain.retrain),
+):
+    app.command()(command)
 app.command(context_settings=score.PASSED_ON)(score.score)
 app.command()(smoke.smoke)
 app.command()(watch.watch)

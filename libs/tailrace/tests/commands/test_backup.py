@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from local.stack import leftovers, local
+from local.stack import leftovers, lifecycle
 from local.stack.layout import Layout
 from local.stack.settings import StackSettings
 from tailrace.cli import app
@@ -40,8 +40,8 @@ class Up:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[object] = []
         parts = (SimpleNamespace(name="kafka"), SimpleNamespace(name="ingest"))
-        monkeypatch.setattr(local, "running", lambda _: SimpleNamespace(parts=parts))
-        monkeypatch.setattr(local, "take_down", lambda _: self.done.append("down"))
+        monkeypatch.setattr(lifecycle, "running", lambda _: SimpleNamespace(parts=parts))
+        monkeypatch.setattr(lifecycle, "take_down", lambda _: self.done.append("down"))
         monkeypatch.setattr(up, "bring_up", lambda _, names: self.done.append(names))
 
 
@@ -56,7 +56,7 @@ def run(*words: str | Path) -> tuple[int, str]:
 
 
 def wipe(home: Path) -> None:
-    local.wipe(Layout(home))
+    lifecycle.wipe(Layout(home))
 
 
 def test_a_backup_brings_back_what_a_wipe_removed(home: Path, file: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_place_that_a_wipe_removes_is_refused(home: Path, file: Path) -> None:
     assert run("backup", home / "b.tar.gz")[0] == 0
 
 
-def test_where_there_is_nothing_the_reason_is_told(home: Path, tmp_path: Path) -> None:
+def test_where_there_is_nothing_the_reason_is_reported(home: Path, tmp_path: Path) -> None:
     code, said = run("backup", tmp_path / "b.tar.gz")
     assert (code, "nothing to back up" in said) == (1, True)
     assert not home.exists()
@@ -137,7 +137,7 @@ def test_the_stack_comes_back_after_the_lock_is_given_up(
         yield
         stack.done.append("unlock")
 
-    monkeypatch.setattr(local, "only_one", lock)
+    monkeypatch.setattr(lifecycle, "locked", lock)
     assert run("backup", file, "--stop")[0] == 0
     assert stack.done == ["lock", "down", "unlock", ("kafka", "ingest")]
 
@@ -156,7 +156,7 @@ def test_both_tell_what_lies_elsewhere(
     assert "secret" not in said
 
 
-def test_another_home_is_told(
+def test_another_home_is_reported(
     file: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("backup", file)[0] == 0

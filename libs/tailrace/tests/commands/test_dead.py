@@ -80,7 +80,7 @@ def test_wrong_names_are_refused_with_the_right_ones(tailrace: Command, bus: Kaf
     assert "ingest/0/7" in missing.stderr
 
 
-def test_without_a_broker_the_remedy_is_told(tailrace: Command) -> None:
+def test_without_a_broker_the_remedy_is_reported(tailrace: Command) -> None:
     away = tailrace("dead", "list")
     assert away.returncode == 1
     assert "tailrace up" in away.stderr

@@ -35,7 +35,7 @@ def routing(champion: str, challenger: str | None = None, weight: float = 0.0) -
 
 
 class Predictor:
-    """Answers with what a test told it to, one routing after another, the last for ever."""
+    """Answers as a test asks for, one routing after another, the last for ever."""
 
     def __init__(self) -> None:
         self.status = "ok"
@@ -54,12 +54,12 @@ class Predictor:
 
 @pytest.fixture
 def predictor() -> Iterator[Predictor]:
-    told = Predictor()
+    predictor = Predictor()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, page = told.page(self.path)
+            status, page = predictor.page(self.path)
             self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps(page).encode())
@@ -70,10 +70,10 @@ def predictor() -> Iterator[Predictor]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
+    predictor.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield told
+    yield predictor
     server.shutdown()
     server.server_close()
     thread.join()

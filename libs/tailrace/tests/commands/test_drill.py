@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from local.errors import StackError
 from local.stack import leftovers
-from local.stack.errors import StackError
 from local.stack.settings import StackSettings
 from tailrace.cli import app
 from tailrace.drill import rehearsal
@@ -63,9 +63,13 @@ def test_a_drill_that_passed_says_so_and_leaves_nothing(home: Path, tmp_path: Pa
     assert "✓ the champion is the same: version 1" in said
     assert "Recovery took 12.3 s" in said
     assert not home.exists()
-    told = json.loads(report.read_text())
-    assert (told["passed"], told["recovery_seconds"], told["backup_bytes"]) == (True, 12.3, 7)
-    assert told["steps"] == [{"name": "stop", "seconds": 1.3, "note": ""}]
+    written = json.loads(report.read_text())
+    assert (written["passed"], written["recovery_seconds"], written["backup_bytes"]) == (
+        True,
+        12.3,
+        7,
+    )
+    assert written["steps"] == [{"name": "stop", "seconds": 1.3, "note": ""}]
 
 
 def test_a_broken_promise_ends_it_with_1(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

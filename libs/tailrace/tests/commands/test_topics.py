@@ -40,7 +40,7 @@ def test_topics_are_planned_made_grown_and_refused(
     assert set(planned().values()) == {"create"}
     code, output = run("apply", answer="n\n")
     assert (code, "record.received" in output, "Make 23 changes?" in output) == (1, True, True)
-    assert set(planned().values()) == {"create"}, "it was told not to"
+    assert set(planned().values()) == {"create"}, "it was asked not to"
 
     code, output = run("apply", "--yes")
     assert code == 0, output
@@ -80,7 +80,7 @@ def test_what_the_services_make_is_what_the_contracts_say(bootstrap: str) -> Non
     assert planned() == {}
 
 
-def test_a_broker_that_is_away_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_away_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setattr("tailrace.topics.admin.SECONDS", 0.3)
     code, output = run("plan")

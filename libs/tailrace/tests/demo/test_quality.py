@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from tailrace.demo.journal import Predictions
 from tailrace.demo.quality import by_month, by_week, labelled, log_loss, over
+from tailrace.flights.journal import Predictions
 
 START = datetime(2013, 2, 1, tzinfo=UTC)
 

@@ -68,7 +68,7 @@ def test_other_options_are_set_and_the_old_value_is_shown() -> None:
     assert step.text == "cleanup.policy delete → compact"
 
 
-def test_another_number_of_copies_is_told_and_left_to_the_operator() -> None:
+def test_another_number_of_copies_is_reported_and_left_to_the_operator() -> None:
     (step,) = plan([STEPS], as_planned("rollout.step"), TopicLayout(1, 3))
     assert step.action is Action.NOTE
     assert "has 1 copy, and is to have 3" in step.text

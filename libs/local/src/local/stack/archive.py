@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from local.errors import StackError
 from local.stack import manifest, state
-from local.stack.errors import StackError
 from local.stack.layout import Layout
 from local.stack.manifest import ArchivedFile, Manifest
 
@@ -19,7 +19,7 @@ COMPRESSION = 6
 """Level of gzip; 9 takes twice as long and saves two per cent."""
 
 Progress = Callable[[int], None]
-"""Told of bytes that were read."""
+"""Called with the number of bytes that were read."""
 
 
 def write(
@@ -27,13 +27,13 @@ def write(
 ) -> Manifest:
     """Archive all state in a home folder.
 
-    The stack must be down and stay so: `local.only_one` sees to it.
+    The stack must be down and stay so: `lifecycle.locked` sees to it.
 
     Args:
         layout: Where the files lie.
         target: The archive; what is there is replaced, once the new one is whole.
         left_out: See `Manifest.left_out`.
-        progress: Told of the bytes of each piece.
+        progress: Called with the size of each piece.
 
     Raises:
         StackError: There is no state, or it cannot be read or written.
@@ -57,7 +57,7 @@ def _fill(
 ) -> Manifest:
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=COMPRESSION) as tar:
         listed = [_add(tar, path, layout, progress) for path in found]
-        told = Manifest(
+        contents = Manifest(
             format=manifest.FORMAT,
             made_at=datetime.now(UTC),
             home=str(layout.home),
@@ -65,12 +65,12 @@ def _fill(
             left_out=left_out,
             files=tuple(listed),
         )
-        text = told.model_dump_json(indent=1).encode()
+        text = contents.model_dump_json(indent=1).encode()
         member = tarfile.TarInfo(manifest.NAME)
         member.size, member.mode = len(text), 0o600
-        member.mtime = int(told.made_at.timestamp())
+        member.mtime = int(contents.made_at.timestamp())
         tar.addfile(member, io.BytesIO(text))
-    return told
+    return contents
 
 
 def _add(tar: tarfile.TarFile, path: Path, layout: Layout, progress: Progress) -> ArchivedFile:

@@ -2,8 +2,8 @@
 
 import shlex
 
+from local.servers.server import Server
 from local.stack.layout import Layout
-from local.stack.parts import Part
 
 MARK = "TAILRACE_STACK"
 """Every process of a stack carries the stack's home folder in this variable."""
@@ -18,14 +18,14 @@ LOG_BYTES = 5_000_000
 LOG_BACKUPS = 2
 
 
-def render(parts: tuple[Part, ...], layout: Layout, control: str, events: str) -> str:
+def render(parts: tuple[Server, ...], layout: Layout, control: str, events: str) -> str:
     """The text of circus.ini.
 
     Args:
         parts: What is supervised.
         layout: Where logs and start times go.
         control: ZeroMQ address on which the supervisor takes commands.
-        events: ZeroMQ address on which it tells what happens.
+        events: ZeroMQ address on which it publishes what happens.
     """
     sections = [
         _section(
@@ -48,7 +48,7 @@ def render(parts: tuple[Part, ...], layout: Layout, control: str, events: str) -
     return "# Written by `tailrace up`; a change here is lost.\n\n" + "\n".join(sections)
 
 
-def _watcher(part: Part, layout: Layout) -> dict[str, str]:
+def _watcher(part: Server, layout: Layout) -> dict[str, str]:
     stream = {
         "class": "local.stack.part_log.PartLog",
         "filename": str(layout.log(part.name)),
@@ -64,8 +64,8 @@ def _watcher(part: Part, layout: Layout) -> dict[str, str]:
         "priority": str(part.stage.value),
         "graceful_timeout": f"{part.grace:g}",
         "stop_children": str(part.stop_children),
-        "hooks.before_spawn": "local.stack.restarts.may_start",
-        "hooks.before_reap": "local.stack.reaping.let_go",
+        "hooks.before_spawn": "local.stack.restarts.allow_start",
+        "hooks.before_reap": "local.stack.reaping.unwatch",
         "starts_file": str(layout.starts(part.name)),
         **{f"stdout_stream.{key}": value for key, value in stream.items()},
         **{f"stderr_stream.{key}": value for key, value in stream.items()},

@@ -1,64 +1,33 @@
 """Where the files of a stack lie inside its home folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
 class Layout:
     """The files and folders of one stack."""
 
-    home: Path
-
-    @property
-    def data(self) -> Path:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.data = home / "data"
         """Folder of the broker's, Valkey's and MLflow's data, one folder a part."""
-        return self.home / "data"
-
-    @property
-    def logs(self) -> Path:
+        self.logs = home / "logs"
         """Folder of the logs, one file a part."""
-        return self.home / "logs"
-
-    @property
-    def run(self) -> Path:
+        self.run = home / "run"
         """Folder of what is only true while the stack runs."""
-        return self.home / "run"
-
-    @property
-    def lake(self) -> Path:
-        """The lake, unless LAKE_URI puts it elsewhere."""
-        return self.home / "lake"
-
-    @property
-    def feast(self) -> Path:
-        """The feature repository, unless FEAST_REPO puts it elsewhere."""
-        return self.home / "feast"
-
-    @property
-    def jars(self) -> Path:
+        self.lake = home / "lake"
+        """The lake, unless LAKE_URI names another."""
+        self.feast = home / "feast"
+        """The feature repository, unless FEAST_REPO names another."""
+        self.jars = home / "jars"
         """Apache Kafka's, one folder a version."""
-        return self.home / "jars"
-
-    @property
-    def owned(self) -> tuple[Path, ...]:
+        self.owned = (self.data, self.logs, self.run, self.lake, self.feast, self.jars)
         """What a wipe removes. The home folder may hold things of others."""
-        return (self.data, self.logs, self.run, self.lake, self.feast, self.jars)
-
-    @property
-    def circus_ini(self) -> Path:
+        self.circus_ini = self.run / "circus.ini"
         """The supervisor's generated configuration."""
-        return self.run / "circus.ini"
-
-    @property
-    def record(self) -> Path:
+        self.record = self.run / "stack.json"
         """What `up` started, for the commands that come later."""
-        return self.run / "stack.json"
-
-    @property
-    def lock(self) -> Path:
+        self.lock = home / ".lock"
         """Held while one command starts or stops the stack."""
-        return self.home / ".lock"
 
     def log(self, part: str) -> Path:
         """Log file of a part."""

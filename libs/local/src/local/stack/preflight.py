@@ -5,12 +5,13 @@ from pathlib import Path
 
 import psutil
 
-from local.stack.errors import StackError
-from local.stack.parts import EXTERNAL, Part, Stack
+from local.errors import StackError
+from local.servers.server import Server
+from local.stack.plan import EXTERNAL, Stack
 
 
 def check(stack: Stack) -> None:
-    """Look at everything first, so that one run of `up` tells all that is wrong.
+    """Look at everything first, so that one run of `up` reports all that is wrong.
 
     Raises:
         StackError: One line for each thing that is wrong, with the remedy.
@@ -31,7 +32,7 @@ def check(stack: Stack) -> None:
         raise StackError("\n".join(wrong))
 
 
-def _missing(part: Part) -> str | None:
+def _missing(part: Server) -> str | None:
     if Path(part.command[0]).is_file():
         return None
     return (
@@ -40,7 +41,7 @@ def _missing(part: Part) -> str | None:
     )
 
 
-def _taken(part: Part) -> str | None:
+def _taken(part: Server) -> str | None:
     family, _, _, _, address = socket.getaddrinfo(part.host, part.port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # Servers set it too; without it a port that was in use a minute ago would look taken.

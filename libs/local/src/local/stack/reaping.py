@@ -11,20 +11,20 @@ from typing import Any
 CHUNK_BYTES = 64 * 1024
 
 
-def let_go(watcher: Any, process_pid: int, **_: Any) -> bool:
+def unwatch(watcher: Any, process_pid: int, **_: Any) -> bool:
     """Write down the last words of a process, and watch its pipes no longer."""
     process, redirector = watcher.processes.get(process_pid), watcher.stream_redirector
     if process is None or redirector is None:
         return True
     for name, pipe in redirector.get_process_pipes(process):
         if not pipe.closed:
-            for data in _left_in(pipe.fileno()):
+            for data in _read_rest(pipe.fileno()):
                 redirector.redirect[name]({"data": data, "pid": process_pid, "name": name})
     redirector.remove_redirections(process)
     return True
 
 
-def _left_in(pipe: int) -> list[bytes]:
+def _read_rest(pipe: int) -> list[bytes]:
     """What can be read of a pipe without waiting."""
     os.set_blocking(pipe, False)
     found: list[bytes] = []

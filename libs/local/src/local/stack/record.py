@@ -3,16 +3,18 @@
 They may run in a shell with other variables, and must still find this stack.
 """
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
-from local.stack.endpoints import Endpoint, Protocol
+from pydantic import TypeAdapter
+
+from local.endpoint import Endpoint
+from local.servers.server import Stage
 from local.stack.layout import Layout
-from local.stack.parts import Stack, Stage
+from local.stack.plan import Stack
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedPart:
     """A part as it was started; `stage` is None for one that belongs to somebody else."""
 
     name: str
@@ -34,39 +36,39 @@ class Record:
     control: str
     supervisor: int
     runtime: str
-    parts: tuple[Recorded, ...]
+    parts: tuple[RecordedPart, ...]
 
     @property
-    def own(self) -> tuple[Recorded, ...]:
+    def own(self) -> tuple[RecordedPart, ...]:
         """The parts that the supervisor runs."""
         return tuple(part for part in self.parts if part.stage is not None)
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The address of each part, by name."""
+        return {part.name: part.endpoint.address for part in self.parts}
 
-def recorded(stack: Stack) -> tuple[Recorded, ...]:
+
+_JSON = TypeAdapter(Record)
+
+
+def recorded(stack: Stack) -> tuple[RecordedPart, ...]:
     """The parts of a plan, for a record."""
     return (
-        *(Recorded(p.name, p.endpoint, p.stage, p.grace) for p in stack.parts),
-        *(Recorded(name, endpoint, None) for name, endpoint in stack.external.items()),
+        *(RecordedPart(p.name, p.endpoint, p.stage, p.grace) for p in stack.parts),
+        *(RecordedPart(name, endpoint, None) for name, endpoint in stack.external.items()),
     )
 
 
 def write(record: Record, layout: Layout) -> None:
     """Write a record where only its owner can read it: an address may hold a password."""
     layout.record.touch(mode=0o600)
-    layout.record.write_text(json.dumps(asdict(record), indent=1))
+    layout.record.write_bytes(_JSON.dump_json(record, indent=1))
 
 
 def read(layout: Layout) -> Record | None:
     """The record of the stack in this home, or None when none was started."""
     try:
-        raw = json.loads(layout.record.read_text())
+        return _JSON.validate_json(layout.record.read_bytes())
     except FileNotFoundError:
         return None
-    parts = tuple(_part(part) for part in raw.pop("parts"))
-    return replace(Record(**raw, parts=()), parts=parts)
-
-
-def _part(raw: dict) -> Recorded:
-    endpoint = Endpoint(**raw["endpoint"] | {"protocol": Protocol(raw["endpoint"]["protocol"])})
-    stage = None if raw["stage"] is None else Stage(raw["stage"])
-    return Recorded(raw["name"], endpoint, stage, raw["grace"])

@@ -11,7 +11,7 @@ WINDOW = 120.0
 """Seconds: a part that starts for the seventh time within it is left alone."""
 
 
-def may_start(watcher: Any, **_: Any) -> bool:
+def allow_start(watcher: Any, **_: Any) -> bool:
     """Whether the watcher may start its process once more; a `False` stops it for good."""
     starts = Path(dict(watcher.options())["starts_file"])
     now = time.time()

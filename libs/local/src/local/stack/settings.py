@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from local.stack.errors import StackError
+from local.errors import StackError
+from local.process import free_port
+from local.stack.layout import Layout
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -110,19 +112,42 @@ class StackSettings(BaseSettings):
         return self
 
     @property
-    def kafka_addresses(self) -> tuple[str, ...]:
-        """`host:port` of each broker that is started here."""
-        return tuple(f"127.0.0.1:{self.kafka_port + number}" for number in range(self.nodes))
+    def bootstrap_servers(self) -> str:
+        """`host:port` of the user's brokers, or else of each broker that is started here."""
+        own = (f"127.0.0.1:{self.kafka_port + number}" for number in range(self.nodes))
+        return self.kafka_bootstrap_servers or ",".join(own)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded broker is used."""
+        return self.broker == "embedded" and self.kafka_bootstrap_servers is None
 
     @property
     def broker_kind(self) -> Literal["apache", "embedded"]:
         """The kind of broker that the services and the commands reach."""
-        return "apache" if self.kafka_bootstrap_servers is not None else self.broker
+        return "embedded" if self.embedded else "apache"
 
     @property
     def home(self) -> Path:
         """The folder of state as an absolute path."""
         return self.tailrace_home.expanduser().absolute()
+
+    @property
+    def layout(self) -> Layout:
+        """Where the files of the stack lie."""
+        return Layout(self.home)
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for each setting that names one, for a stack beside others."""
+    ports: dict[str, int] = {}
+    taken: set[int] = set()
+    for name in sorted(name for name in StackSettings.model_fields if name.endswith("_port")):
+        # Nodes and controllers of Apache Kafka have the ports that follow the first.
+        above = (1, 2, 10, 11, 12) if name == "kafka_port" else ()
+        ports[name] = free_port(*above, taken=taken)
+        taken |= {ports[name] + offset for offset in (0, *above)}
+    return ports
 
 
 def stack_settings() -> StackSettings:

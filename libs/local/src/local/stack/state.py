@@ -5,21 +5,21 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.layout import Layout
 from local.stack.settings import StackSettings
 
 CACHES = ("model-cache", "trainer")
 """Folders of downloaded models under `data`: what is missing is fetched again from MLflow."""
 
-PLACES = {
+OUTSIDE = {
     "kafka_bootstrap_servers": "the topics",
     "redis_url": "the online features",
     "mlflow_tracking_uri": "runs and model versions",
     "lake_uri": "the lake",
     "feast_repo": "the feature registry",
 }
-"""What lies elsewhere when one of these settings is given."""
+"""What lies outside of the home when one of these settings is given."""
 
 
 def roots(layout: Layout) -> tuple[Path, ...]:
@@ -53,13 +53,13 @@ def present(layout: Layout) -> list[str]:
     return sorted(found)
 
 
-def elsewhere(settings: StackSettings) -> dict[str, str]:
+def kept_outside(settings: StackSettings) -> dict[str, str]:
     """What these settings keep outside of the home, by the variable that says so.
 
     The values stay out: an address may hold a password, and a backup travels.
     """
     return {
-        name.upper(): what for name, what in PLACES.items() if getattr(settings, name) is not None
+        name.upper(): what for name, what in OUTSIDE.items() if getattr(settings, name) is not None
     }
 
 

@@ -1,6 +1,7 @@
 """What each part of a running stack does now."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,7 +9,7 @@ import psutil
 
 from local.stack import restarts, supervisor
 from local.stack.layout import Layout
-from local.stack.record import Record, Recorded
+from local.stack.record import Record, RecordedPart
 
 SAMPLE = 0.3
 """Seconds over which the use of the processor is measured."""
@@ -61,7 +62,7 @@ def of(stack: Record, layout: Layout) -> list[PartStatus]:
     pids = {part.name: supervisor.pid(stack, part.name) for part in stack.own}
     families = {name: _family(pid) for name, pid in pids.items() if pid}
     for family in families.values():
-        _shares(family)  # psutil measures from one call to the next
+        _measured(family, _cpu)  # psutil measures from one call to the next
     time.sleep(SAMPLE)
     states = supervisor.states(stack)
     return [
@@ -71,7 +72,7 @@ def of(stack: Record, layout: Layout) -> list[PartStatus]:
 
 
 def _status(
-    part: Recorded,
+    part: RecordedPart,
     pid: int | None,
     family: list[psutil.Process],
     states: dict[str, str],
@@ -87,9 +88,9 @@ def _status(
         state=_state(ready, states.get(part.name, "stopped"), pid, starts),
         pid=pid,
         restarts=max(0, len(starts) - 1),
-        uptime=_age(family),
-        cpu=sum(_shares(family)) if family else None,
-        memory=sum(_sizes(family)) if family else None,
+        uptime=next((time.time() - born for born in _measured(family[:1], _born)), None),
+        cpu=sum(_measured(family, _cpu)) if family else None,
+        memory=int(sum(_measured(family, _resident))) if family else None,
         address=part.endpoint.shown,
     )
 
@@ -111,28 +112,26 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _age(family: list[psutil.Process]) -> float | None:
-    try:
-        return time.time() - family[0].create_time() if family else None
-    except psutil.Error:
-        return None
-
-
-def _shares(family: list[psutil.Process]) -> list[float]:
-    shares = []
+def _measured(
+    family: list[psutil.Process], measure: Callable[[psutil.Process], float]
+) -> list[float]:
+    """A measure of each process that is still there."""
+    found: list[float] = []
     for process in family:
         try:
-            shares.append(process.cpu_percent() / 100)
+            found.append(measure(process))
         except psutil.Error:
             continue
-    return shares
+    return found
 
 
-def _sizes(family: list[psutil.Process]) -> list[int]:
-    sizes = []
-    for process in family:
-        try:
-            sizes.append(process.memory_info().rss)
-        except psutil.Error:
-            continue
-    return sizes
+def _born(process: psutil.Process) -> float:
+    return process.create_time()
+
+
+def _cpu(process: psutil.Process) -> float:
+    return process.cpu_percent() / 100
+
+
+def _resident(process: psutil.Process) -> float:
+    return process.memory_info().rss

@@ -13,9 +13,9 @@ import psutil
 from circus.client import CircusClient
 from circus.exc import CallError
 
-from local.stack.errors import StackError, SupervisorGoneError
+from local.errors import StackError, SupervisorGoneError
 from local.stack.layout import Layout
-from local.stack.record import Record, Recorded
+from local.stack.record import Record, RecordedPart
 
 START_DEADLINE = 20.0
 
@@ -90,7 +90,7 @@ def pid(record: Record, part: str) -> int | None:
     return next(iter(_call(record.control, "list", name=part).get("pids", ())), None)
 
 
-def stop(record: Record, parts: tuple[Recorded, ...]) -> None:
+def stop(record: Record, parts: tuple[RecordedPart, ...]) -> None:
     """Stop some parts side by side, and return when their processes have ended.
 
     Raises:

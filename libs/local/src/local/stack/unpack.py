@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
+from local.errors import StackError
 from local.stack import manifest, state
 from local.stack.archive import Progress
-from local.stack.errors import StackError
 from local.stack.layout import Layout
 from local.stack.manifest import Manifest
 
@@ -21,12 +21,12 @@ from local.stack.manifest import Manifest
 def restore(archive: Path, layout: Layout, *, progress: Progress) -> Manifest:
     """Unpack beside the state, verify, and only then put it in place.
 
-    The stack must be down and stay so: `local.only_one` sees to it.
+    The stack must be down and stay so: `lifecycle.locked` sees to it.
 
     Args:
         archive: What `archive.write` made.
         layout: Where the files are to lie.
-        progress: Told of the bytes of each file.
+        progress: Called with the size of each file.
 
     Raises:
         StackError: The home has state already, or the archive is broken, forged or of another
@@ -39,17 +39,17 @@ def restore(archive: Path, layout: Layout, *, progress: Progress) -> Manifest:
         )
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.home) as folder:
         staged = Path(folder)
-        with _named(archive):
+        with _errors_name(archive):
             names = _unpack(archive, staged, layout, progress)
-            told = _told(staged)
-            _verify(staged, told, names)
-        _place(staged, layout)
-    return told
+            contents = _read_manifest(staged)
+            _verify(staged, contents, names)
+        _move_into_home(staged, layout)
+    return contents
 
 
 @contextmanager
-def _named(archive: Path) -> Iterator[None]:
-    """Say of which archive an error is, and that it did no harm."""
+def _errors_name(archive: Path) -> Iterator[None]:
+    """Turn an error into one that names the archive, and says that it did no harm."""
     harmless = f"{archive} was not restored, and nothing was put in place"
     try:
         yield
@@ -93,7 +93,7 @@ def _check(member: tarfile.TarInfo, layout: Layout) -> None:
         raise _RefusedError(f"{member.name!r} is no part of the state")
 
 
-def _told(staged: Path) -> Manifest:
+def _read_manifest(staged: Path) -> Manifest:
     text = staged / manifest.NAME
     if not text.is_file():
         raise _RefusedError("it has no manifest, so it was cut off or is no backup")
@@ -108,13 +108,13 @@ def _told(staged: Path) -> Manifest:
         ) from error
 
 
-def _verify(staged: Path, told: Manifest, names: set[str]) -> None:
-    listed = {file.path for file in told.files}
+def _verify(staged: Path, contents: Manifest, names: set[str]) -> None:
+    listed = {file.path for file in contents.files}
     if strange := sorted(names - listed - {manifest.NAME}):
         raise _RefusedError(f"its manifest does not list {strange[0]!r}")
     if missing := sorted(listed - names):
         raise _RefusedError(f"it lacks {missing[0]!r}, which its manifest lists")
-    for file in told.files:
+    for file in contents.files:
         with (staged / file.path).open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
         if found != file.sha256:
@@ -123,7 +123,7 @@ def _verify(staged: Path, told: Manifest, names: set[str]) -> None:
             )
 
 
-def _place(staged: Path, layout: Layout) -> None:
+def _move_into_home(staged: Path, layout: Layout) -> None:
     """Rename into the home; a folder that is there holds caches or nothing."""
     for root in state.roots(layout):
         came = staged / root.name

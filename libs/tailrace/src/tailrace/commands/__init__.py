@@ -1,1 +1,1 @@
-"""The subcommands of `tailrace`, one module each; the work is done elsewhere."""
+"""The subcommands of `tailrace`, one module each; other packages do the work."""

@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from local.stack.errors import StackError
+from local.errors import StackError
 from local.stack.layout import Layout
+from local.stack.manifest import Manifest
 from local.stack.settings import StackSettings, stack_settings
-from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.commands.transfer import mebibytes, progress
-
-if TYPE_CHECKING:
-    from local.stack.manifest import Manifest
+from tailrace.commands.progress import mebibytes, progress
+from tailrace.commands.terminal import out
 
 
 def backup(
@@ -30,24 +28,23 @@ def backup(
 
     The stack must be down: the broker writes its data on the way out.
     """
-    with errors_end_the_command():
-        settings = stack_settings()
-        layout = Layout(settings.home)
-        target = file.expanduser().absolute()
-        _check_place(target, layout, force=force)
-        with _down(settings, allowed=stop):
-            told = _write(settings, target)
-            size = mebibytes(target.stat().st_size)
-            out.print(
-                f"{len(told.files)} files, {mebibytes(told.size)}, are in {target} ({size}).",
-                markup=False,
-                soft_wrap=True,
-            )
-            for variable, what in told.left_out.items():
-                out.print(f"Not in it: {what}, which {variable} puts elsewhere.", markup=False)
+    settings = stack_settings()
+    layout = settings.layout
+    target = file.expanduser().absolute()
+    _require_usable(target, layout, force=force)
+    with _down(settings, allowed=stop):
+        contents = _write(settings, target)
+        size = mebibytes(target.stat().st_size)
+        out.print(
+            f"{len(contents.files)} files, {mebibytes(contents.size)}, are in {target} ({size}).",
+            markup=False,
+            soft_wrap=True,
+        )
+        for variable, what in contents.left_out.items():
+            out.print(f"Not in it: {what}, which {variable} puts elsewhere.", markup=False)
 
 
-def _check_place(target: Path, layout: Layout, *, force: bool) -> None:
+def _require_usable(target: Path, layout: Layout, *, force: bool) -> None:
     if not layout.home.exists():
         raise StackError(f"there is no stack in {layout.home}: nothing to back up")
     if not target.parent.is_dir():
@@ -67,14 +64,14 @@ def _down(settings: StackSettings, *, allowed: bool) -> Iterator[None]:
     Raises:
         StackError: It is up, and to stop it was not allowed.
     """
-    from local.stack import leftovers, local
+    from local.stack import leftovers, lifecycle
     from tailrace.commands.up import bring_up
 
-    layout = Layout(settings.home)
+    layout = settings.layout
     again: tuple[str, ...] | None = None
     try:
-        with local.only_one(layout):
-            known = local.running(layout)
+        with lifecycle.locked(layout):
+            known = lifecycle.running(layout)
             if known or leftovers.find(layout):
                 if not allowed:
                     raise StackError(
@@ -83,17 +80,19 @@ def _down(settings: StackSettings, *, allowed: bool) -> Iterator[None]:
                     )
                 out.print("Stopping the stack …")
                 again = tuple(part.name for part in known.parts) if known else None
-                local.take_down(layout)
+                lifecycle.take_down(layout)
             yield
     finally:
         if again:
             bring_up(settings, again)
 
 
-def _write(settings: StackSettings, target: Path) -> "Manifest":
+def _write(settings: StackSettings, target: Path) -> Manifest:
     from local.stack import archive, state
 
-    layout = Layout(settings.home)
+    layout = settings.layout
     total = sum(path.stat().st_size for path in state.files(layout))
     with progress("Writing", total) as advance:
-        return archive.write(layout, target, left_out=state.elsewhere(settings), progress=advance)
+        return archive.write(
+            layout, target, left_out=state.kept_outside(settings), progress=advance
+        )

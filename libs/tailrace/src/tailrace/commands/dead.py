@@ -4,17 +4,15 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from tailrace.commands.broker import broker
-from tailrace.commands.terminal import err, errors_end_the_command, out
+from tailrace.bus import broker, sending
+from tailrace.commands.terminal import fail, out
 
 if TYPE_CHECKING:
     from servicekit.kafka import KafkaBus
-    from tailrace.letters import Letter
-
-SEND_SECONDS = 30.0
-"""How long the broker may take to acknowledge what is sent again."""
+    from tailrace.dead_letters import DeadLetter
 
 app = typer.Typer(help="Dead letters: list, show, send again.", no_args_is_help=True)
 Service = Annotated[
@@ -30,7 +28,7 @@ def list_letters(services: Service = None, as_json: AsJson = False) -> None:
 
     `tailrace dead show` has the whole reason, the headers and the value.
     """
-    with errors_end_the_command(), broker() as bus:
+    with broker() as bus:
         letters = _read(bus, services or [])
     if as_json:
         for letter in letters:
@@ -42,14 +40,14 @@ def list_letters(services: Service = None, as_json: AsJson = False) -> None:
     table.add_column("from", no_wrap=True, min_width=16)
     table.add_column("reason", no_wrap=True, overflow="ellipsis")
     for letter in letters:
-        table.add_row(letter.id, letter.origin, _plain(letter.reason.partition("\n")[0]))
+        table.add_row(letter.id, letter.origin, escape(letter.reason.partition("\n")[0]))
     out.print(table if letters else "no dead letters")
 
 
 @app.command()
 def show(ids: Ids) -> None:
     """Show letters as JSON: origin, reason, headers and value."""
-    with errors_end_the_command(), broker() as bus:
+    with broker() as bus:
         letters = _named(bus, ids)
     for letter in letters:
         out.print_json(json.dumps(letter.whole()))
@@ -64,49 +62,37 @@ def resend(ids: Ids) -> None:
     """
     from servicekit.deadletter import resend as original
 
-    with errors_end_the_command(), broker() as bus:
+    with broker() as bus:
         letters = _named(bus, ids)
         try:
             records = [original(letter.message) for letter in letters]
         except ValueError as error:
-            err.print(f"[red]✗[/] {_plain(str(error))}")
-            raise typer.Exit(1) from None
-        sender = bus.sender()
-        try:
+            fail(str(error))
+        with sending(bus) as send:
             for letter, record in zip(letters, records, strict=True):
-                sender.send(record).result(timeout=SEND_SECONDS)
+                send(record)
                 out.print(f"{letter.id} is in {record.topic} again", markup=False)
-        finally:
-            sender.close(SEND_SECONDS)
 
 
-def _named(bus: "KafkaBus", ids: list[str]) -> "list[Letter]":
-    from tailrace.letters import choose
+def _named(bus: "KafkaBus", ids: list[str]) -> "list[DeadLetter]":
+    from tailrace.dead_letters import choose
 
     try:
         return choose(_read(bus, sorted({id_.partition("/")[0] for id_ in ids})), ids)
     except KeyError as error:
-        err.print(f"[red]✗[/] no letter is called {error}: tailrace dead list names them")
-        raise typer.Exit(1) from None
+        fail(f"no letter is called {error}: tailrace dead list names them")
 
 
-def _read(bus: "KafkaBus", services: list[str]) -> "list[Letter]":
+def _read(bus: "KafkaBus", services: list[str]) -> "list[DeadLetter]":
     """Every letter of some services, or of all."""
     from event_schemas.catalog import SERVICES
     from servicekit.read_to_end import read_to_end
-    from tailrace.letters import SUFFIX, Letter
+    from tailrace.dead_letters import SUFFIX, DeadLetter
 
     if unknown := sorted(set(services) - set(SERVICES)):
-        err.print(
-            f"[red]✗[/] no service is called {', '.join(unknown)}: there are {', '.join(SERVICES)}"
-        )
-        raise typer.Exit(2)
-    topics = [f"{service}{SUFFIX}" for service in services or SERVICES]
-    letters = map(Letter, read_to_end(bus, *topics))
-    return sorted(letters, key=lambda letter: (letter.message.topic, letter.message.timestamp_ms))
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        fail(f"no service is called {', '.join(unknown)}: there are {', '.join(SERVICES)}", 2)
+    topics = (f"{service}{SUFFIX}" for service in services or SERVICES)
+    return sorted(
+        map(DeadLetter, read_to_end(bus, *topics)),
+        key=lambda letter: (letter.message.topic, letter.message.timestamp_ms),
+    )

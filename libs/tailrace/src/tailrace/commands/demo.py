@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tailrace.commands.terminal import err, errors_end_the_command, out
+from local.errors import StackError
+from tailrace.commands.terminal import fail, let_sigterm_raise, out
 
 if TYPE_CHECKING:
     from local.stack.settings import StackSettings
@@ -49,51 +48,31 @@ def demo(
     from tailrace.demo.options import DemoOptions, OptionsError
 
     begun = time.monotonic()
-    # Told to stop by whatever means, it takes the stack down with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = DemoOptions(
-            start=start.replace(tzinfo=UTC),
-            end=end.replace(tzinfo=UTC),
-            speed=speed,
-            seed=seed,
-            report=report,
-            sabotage=sabotage,
-            keep=keep,
+            start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), speed, seed, report, sabotage
         )
     except OptionsError as error:
-        err.print(f"[red]✗[/] {error}")
-        raise typer.Exit(2) from None
-    with errors_end_the_command():
-        settings = stack_settings()
-        settings = settings.model_copy(update={"tailrace_home": settings.home / "demo"})
-        with _stack(settings, keep=keep) as where:
-            report_data = _play(where, settings.home / "logs", options, begun)
+        fail(str(error), 2)
+    let_sigterm_raise()
+    settings = stack_settings()
+    settings = settings.model_copy(update={"tailrace_home": settings.home / "demo"})
+    with _stack(settings, keep=keep) as addresses:
+        report_data = _play(settings, addresses, options, begun)
     _finish(report_data, options)
 
 
 @contextlib.contextmanager
 def _stack(settings: "StackSettings", *, keep: bool) -> Iterator[dict[str, str]]:
-    """A fresh stack, taken down at the end: the demo counts from nothing.
-
-    Yields:
-        The address of each part, by name.
-    """
-    from local.stack import local
-    from local.stack.layout import Layout
+    """Yield the addresses of a fresh stack, for the demo counts from nothing; end with it down."""
+    from local.stack import lifecycle
     from tailrace.commands.up import bring_up
 
-    layout = Layout(settings.home)
-    with local.only_one(layout):
-        if local.running(layout):
-            local.take_down(layout)
-    local.wipe(layout)
+    layout = settings.layout
+    lifecycle.clear(layout)
     record = bring_up(settings)
     try:
-        where = {part.name: part.endpoint.address for part in record.parts}
-        yield where | {
-            "kafka": settings.kafka_bootstrap_servers or ",".join(settings.kafka_addresses)
-        }
+        yield record.addresses
     finally:
         if keep:
             out.print(
@@ -102,35 +81,25 @@ def _stack(settings: "StackSettings", *, keep: bool) -> Iterator[dict[str, str]]
             )
         else:
             out.print("Stopping the stack …")
-            local.take_down(layout)
+            lifecycle.take_down(layout)
 
 
 def _play(
-    where: dict[str, str], logs: Path, options: "DemoOptions", begun: float
+    settings: "StackSettings", addresses: dict[str, str], options: "DemoOptions", begun: float
 ) -> dict[str, Any]:
-    # Its bars would be drawn through the picture.
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    from local.stack.errors import StackError
-    from local.stack.settings import stack_settings
-    from servicekit.kafka import BUSES
+    from tailrace.bus import stack_bus
     from tailrace.demo import report as reports
-    from tailrace.demo.flights import load
     from tailrace.demo.options import RUN_OUT
-    from tailrace.demo.play import DemoError, Doors, Play
+    from tailrace.demo.play import Play
+    from tailrace.flights.dataset import load
+    from tailrace.flights.run import RunError
 
     flights = load(end=options.end + RUN_OUT)
-    play = Play(
-        options,
-        flights,
-        Doors(where["predictor"], where["ingest"], where["mlflow"]),
-        BUSES[stack_settings().broker_kind](where["kafka"]),
-        out,
-        begun,
-    )
+    play = Play(options, flights, addresses, stack_bus(settings), out, begun)
     try:
         totals = asyncio.run(play.run())
-    except DemoError as error:
-        raise StackError(f"{error}; the logs are in {logs}") from error
+    except RunError as error:
+        raise StackError(f"{error}; the logs are in {settings.layout.logs}") from error
     return reports.build(play.journal, options, totals)
 
 

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from local.stack.layout import Layout
 from local.stack.settings import stack_settings
-from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.commands.terminal import out
 
 
 def down(
@@ -16,18 +15,17 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a wipe.")] = False,
 ) -> None:
     """Stop the local stack; what it has stored stays unless --wipe is given."""
-    with errors_end_the_command():
-        from local.stack import local
+    from local.stack import lifecycle
 
-        layout = Layout(stack_settings().home)
-        if not layout.home.exists():
-            out.print("The stack is down, and has stored nothing.")
-            return
-        if wipe and not yes:
-            typer.confirm(f"Remove all that is stored in {layout.home}?", abort=True)
-        with local.only_one(layout):
-            stopped = local.take_down(layout)
-            out.print(f"Stopped {', '.join(stopped)}." if stopped else "The stack was down.")
-            if wipe:
-                local.wipe(layout)
-                out.print(f"Removed {layout.home}", soft_wrap=True)
+    layout = stack_settings().layout
+    if not layout.home.exists():
+        out.print("The stack is down, and has stored nothing.")
+        return
+    if wipe and not yes:
+        typer.confirm(f"Remove all that is stored in {layout.home}?", abort=True)
+    with lifecycle.locked(layout):
+        stopped = lifecycle.take_down(layout)
+        out.print(f"Stopped {', '.join(stopped)}." if stopped else "The stack was down.")
+        if wipe:
+            lifecycle.wipe(layout)
+            out.print(f"Removed {layout.home}", soft_wrap=True)

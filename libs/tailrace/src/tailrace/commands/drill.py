@@ -2,14 +2,12 @@
 
 import json
 import logging
-import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.commands.terminal import let_sigterm_raise, out
 
 if TYPE_CHECKING:
     from tailrace.drill.rehearsal import Outcome, Step
@@ -32,47 +30,37 @@ def drill(
     It takes about a minute and a half, and touches no other stack. The exit code is 0 when every
     promise was kept, and 1 with the reason when one was not.
     """
-    with errors_end_the_command():
-        from local.stack import local
-        from local.stack.layout import Layout
-        from local.stack.settings import stack_settings
-        from tailrace.commands.up import bring_up
-        from tailrace.drill import place
-        from tailrace.drill.rehearsal import Rehearsal
+    from local.stack import lifecycle
+    from local.stack.settings import stack_settings
+    from tailrace.commands.up import bring_up
+    from tailrace.drill.isolation import isolated
+    from tailrace.drill.rehearsal import Rehearsal
 
-        # Told to stop by whatever means, it takes the stack down with it.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Bars of downloads would be drawn through the lines.
-        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-        logging.getLogger("servicekit.kafka").setLevel(logging.ERROR)
-        settings = place.own(stack_settings())
-        layout = Layout(settings.home)
-        with local.only_one(layout):
-            if local.running(layout):
-                local.take_down(layout)
-        local.wipe(layout)
-        rehearsal = Rehearsal(settings, bring_up, _tell, most_seconds)
-        try:
-            outcome = rehearsal.run()
-        finally:
-            if keep:
-                out.print(
-                    f"The stack is left as it is. Stop it: TAILRACE_HOME={layout.home} tailrace"
-                    f" down --wipe. Its backup: {rehearsal.backup}",
-                    soft_wrap=True,
-                )
-            else:
-                with local.only_one(layout):
-                    local.take_down(layout)
-                rehearsal.backup.unlink(missing_ok=True)
-                local.wipe(layout)
+    let_sigterm_raise()
+    logging.getLogger("servicekit.kafka").setLevel(logging.ERROR)
+    settings = isolated(stack_settings())
+    layout = settings.layout
+    lifecycle.clear(layout)
+    rehearsal = Rehearsal(settings, bring_up, _print, most_seconds)
+    try:
+        outcome = rehearsal.run()
+    finally:
+        if keep:
+            out.print(
+                f"The stack is left as it is. Stop it: TAILRACE_HOME={layout.home} tailrace"
+                f" down --wipe. Its backup: {rehearsal.backup}",
+                soft_wrap=True,
+            )
+        else:
+            rehearsal.backup.unlink(missing_ok=True)
+            lifecycle.clear(layout)
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps(outcome.document(), indent=2) + "\n")
     _verdict(outcome)
 
 
-def _tell(step: "Step") -> None:
+def _print(step: "Step") -> None:
     out.print(f"[bold]{step.seconds:6.1f} s[/]  {step.name}", end="", soft_wrap=True)
     out.print(f" ({step.note})" if step.note else "", markup=False)
 

@@ -1,12 +1,13 @@
 """`tailrace events`: look at what the services say to each other."""
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.commands.broker import broker
-from tailrace.commands.terminal import err, errors_end_the_command, out
+from tailrace.bus import broker, read
+from tailrace.commands.terminal import err, fail, out
 
 if TYPE_CHECKING:
     from servicekit.bus import Message
@@ -40,29 +41,16 @@ def tail(
 
     wanted = types or [name for name in BY_TYPE if name not in FREQUENT]
     if unknown := sorted(set(wanted) - set(BY_TYPE)):
-        err.print(
-            f"[red]✗[/] no event is called {', '.join(unknown)}: there are {', '.join(BY_TYPE)}"
-        )
-        raise typer.Exit(2)
-    with errors_end_the_command(), broker() as bus:
-        view = bus.view(*wanted)
-        try:
-            while True:
-                messages = view.poll(0.2)
-                for message in messages:
-                    _print(message, as_json=as_json)
-                if not messages and not follow and view.caught_up:
-                    return
-        except KeyboardInterrupt:
-            return
-        finally:
-            view.close()
+        fail(f"no event is called {', '.join(unknown)}: there are {', '.join(BY_TYPE)}", 2)
+    with broker() as bus, suppress(KeyboardInterrupt):
+        for message in read(bus, *wanted, until=(lambda: False) if follow else None):
+            _print(message, as_json=as_json)
 
 
 def _print(message: "Message", *, as_json: bool) -> None:
     from servicekit.cloudevents import decode
     from servicekit.errors import PoisonMessageError
-    from tailrace.story import tell
+    from tailrace.describe import describe
 
     try:
         event = decode(message)
@@ -83,7 +71,7 @@ def _print(message: "Message", *, as_json: bool) -> None:
         print(json.dumps(document))
     else:
         out.print(
-            f"{event.time:%H:%M:%S}  {event.body.type:<18} {event.body.key:<24} {tell(event)}",
+            f"{event.time:%H:%M:%S}  {event.body.type:<18} {event.body.key:<24} {describe(event)}",
             markup=False,
             soft_wrap=True,
         )

@@ -1,14 +1,14 @@
 """`tailrace logs`: the last lines of the parts, and what they write from now on."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from local.errors import StackError
 from local.stack import logs as files
-from local.stack.errors import StackError
-from local.stack.layout import Layout
 from local.stack.settings import stack_settings
-from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.commands.terminal import out
 
 
 def logs(
@@ -17,23 +17,20 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="Lines a part, first.", min=0)] = 20,
 ) -> None:
     """Show what the parts have written to their logs."""
-    with errors_end_the_command():
-        layout = Layout(stack_settings().home)
-        found = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
-        if part and part not in found:
-            has = f"there are {', '.join(found)}" if found else "nothing was started yet"
-            raise StackError(f"there is no log of {part}: {has}")
-        chosen = {part: found[part]} if part else found
+    layout = stack_settings().layout
+    found = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
+    if part and part not in found:
+        has = f"there are {', '.join(found)}" if found else "nothing was started yet"
+        raise StackError(f"there is no log of {part}: {has}")
+    chosen = {part: found[part]} if part else found
     for name, path in chosen.items():
         for line in files.last_lines(path, lines):
             _print(name, line, alone=bool(part))
     if not follow:
         return
-    try:
+    with suppress(KeyboardInterrupt):
         for name, line in files.follow(chosen):
             _print(name, line, alone=bool(part))
-    except KeyboardInterrupt:
-        return
 
 
 def _print(name: str, line: str, *, alone: bool) -> None:

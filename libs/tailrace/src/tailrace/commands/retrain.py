@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from local.stack.errors import StackError
-from tailrace.commands.broker import broker
-from tailrace.commands.terminal import errors_end_the_command, out
+from local.errors import StackError
+from tailrace.bus import broker, publish, read
+from tailrace.commands.terminal import out
 
 
 def retrain(
@@ -34,36 +34,22 @@ def retrain(
     With --wait the exit code is 0 when it was accepted, merged or deferred, and 1 when refused.
     """
     from event_schemas import RetrainDecided, RetrainRequested
-    from servicekit.cloudevents import decode, encode
-    from servicekit.event import Event
+    from servicekit.cloudevents import decode
 
     now = datetime.now(UTC)
     moment = now if until is None else until.replace(tzinfo=until.tzinfo or UTC)
-    request = Event(
-        body=RetrainRequested(model=model, cause=cause, requested_by=by, event_time=moment),
-        source="/tailrace/command",
-        time=now,
-    )
-    with errors_end_the_command(), broker() as bus:
-        sender = bus.sender()
-        try:
-            sender.send(encode(request)).result(timeout=30)
-        finally:
-            sender.close(5.0)
-        out.print(f"requested: {request.id}", soft_wrap=True)
+    request = RetrainRequested(model=model, cause=cause, requested_by=by, event_time=moment)
+    with broker() as bus:
+        (request_id,) = publish(bus, "/tailrace/command", request)
+        out.print(f"requested: {request_id}", soft_wrap=True)
         if not wait:
             return
-        view = bus.view(RetrainDecided.topic())
         deadline = time.monotonic() + timeout
-        try:
-            while time.monotonic() < deadline:
-                for message in view.poll(0.2):
-                    decided = decode(message).body
-                    if isinstance(decided, RetrainDecided) and decided.request_id == request.id:
-                        out.print(f"{decided.decision}: {decided.reason}", markup=False)
-                        raise typer.Exit(1 if decided.decision == "refused" else 0)
-        finally:
-            view.close()
+        for message in read(bus, RetrainDecided.topic(), until=lambda: time.monotonic() > deadline):
+            decided = decode(message).body
+            if isinstance(decided, RetrainDecided) and decided.request_id == request_id:
+                out.print(f"{decided.decision}: {decided.reason}", markup=False)
+                raise typer.Exit(1 if decided.decision == "refused" else 0)
         raise StackError(
             f"no decision in {timeout:g} s: is the trainer up (tailrace status), and does it know"
             f" {model}? The request stays in its topic"

@@ -8,28 +8,26 @@ from importlib.util import find_spec
 
 import typer
 
-from local.stack.errors import StackError
-from tailrace.commands.terminal import errors_end_the_command
+from local.errors import StackError
 
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-"""All options are the entry's: it knows them, and tells of them."""
+"""All options are passed on: the entry knows and explains them."""
 
 
 def score(context: typer.Context) -> None:
     """Score a table of the lake with the version in force (--help lists the options)."""
-    from local.stack.parts import plan
+    from local.stack.plan import plan
     from local.stack.settings import stack_settings
 
-    with errors_end_the_command():
-        if find_spec("predictor") is None:
-            raise StackError(
-                "tailrace score needs the package predictor: install it, or run"
-                " `python -m predictor.batch` in its image"
-            )
-        (part,) = plan(stack_settings(), ("predictor",)).parts
+    if find_spec("predictor") is None:
+        raise StackError(
+            "tailrace score needs the package predictor: install it, or run"
+            " `python -m predictor.batch` in its image"
+        )
+    (part,) = plan(stack_settings(), ("predictor",)).parts
     # What the shell sets goes before what the local stack would have.
     environment = {**part.environment, **os.environ}
-    # The entry hears Ctrl-C by itself; one that was ignored here would be ignored there as well.
+    # The entry gets Ctrl-C by itself; one that was ignored here would be ignored there as well.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         done = subprocess.run(

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from local.stack.errors import StackError
-from tailrace.commands.terminal import errors_end_the_command, out
-from tailrace.predictor_pages import PredictorPages
+from local.errors import StackError
+from tailrace.commands.terminal import out
+from tailrace.predictor import PredictorPages
 
 ANSWERED = ("prediction_id", "prediction", "confidence", "model_version", "arm", "latency_ms")
 
@@ -27,20 +27,19 @@ def smoke(
 
     The exit code is 0 when all is well, and 1 with the reason when it is not.
     """
-    with errors_end_the_command():
-        pages = PredictorPages(url)
-        health = pages.ask("/health")
-        if health["status"] != "ok":
-            raise StackError(f"{url} is {health['status']}: {json.dumps(health['failures'])}")
-        out.print(f"[green]✓[/] {url} is ready", soft_wrap=True)
-        for name in model or ():
-            routing = pages.routing(name)
-            if routing is None:
-                served = ", ".join(health["models"]) or "no model"
-                raise StackError(f"{url} does not serve {name}; it serves {served}")
-            out.print(f"[green]✓[/] {name} is {routing.tell()}", soft_wrap=True)
-        if request is not None:
-            _predict(pages, request)
+    pages = PredictorPages(url)
+    health = pages.ask("/health")
+    if health["status"] != "ok":
+        raise StackError(f"{url} is {health['status']}: {json.dumps(health['failures'])}")
+    out.print(f"[green]✓[/] {url} is ready", soft_wrap=True)
+    for name in model or ():
+        routing = pages.routing(name)
+        if routing is None:
+            served = ", ".join(health["models"]) or "no model"
+            raise StackError(f"{url} does not serve {name}; it serves {served}")
+        out.print(f"[green]✓[/] {name} is {routing}", soft_wrap=True)
+    if request is not None:
+        _predict(pages, request)
 
 
 def _predict(pages: PredictorPages, file: Path) -> None:

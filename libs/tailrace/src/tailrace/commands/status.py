@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from local.stack.errors import StackError
-from local.stack.layout import Layout
+from local.errors import StackError
 from local.stack.settings import stack_settings
-from tailrace.commands.terminal import errors_end_the_command, out
+from tailrace.commands.terminal import out
+from tailrace.predictor import PredictorPages
 
 if TYPE_CHECKING:
     from local.stack.status import PartStatus
@@ -20,20 +20,19 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show what runs and which versions answer; exit code 1 when a part is not ready."""
-    with errors_end_the_command():
-        from local.stack import leftovers, local
-        from local.stack.status import of
+    from local.stack import leftovers, lifecycle
+    from local.stack.status import of
 
-        layout = Layout(stack_settings().home)
-        stack = local.running(layout)
-        if stack is None:
-            if left := leftovers.find(layout):
-                raise StackError(
-                    f"the supervisor is gone, and {len(left)} processes run without one: "
-                    "tailrace down stops them"
-                )
-            raise StackError("the stack is down: tailrace up starts it")
-        parts = of(stack, layout)
+    layout = stack_settings().layout
+    stack = lifecycle.running(layout)
+    if stack is None:
+        if left := leftovers.find(layout):
+            raise StackError(
+                f"the supervisor is gone, and {len(left)} processes run without one: "
+                "tailrace down stops them"
+            )
+        raise StackError("the stack is down: tailrace up starts it")
+    parts = of(stack, layout)
     if as_json:
         out.print_json(json.dumps([asdict(part) for part in parts]))
     else:
@@ -45,12 +44,10 @@ def status(
 
 
 def _serving(parts: "list[PartStatus]") -> list[str]:
-    from local.stack import serving
-
     predictors = [part.address for part in parts if part.name == "predictor" and part.state.good]
     try:
-        return ["", *serving.told(predictors[0])] if predictors else []
-    except (OSError, ValueError) as error:
+        return ["", *PredictorPages(predictors[0], timeout=2.0).serving()] if predictors else []
+    except StackError as error:
         return ["", f"the predictor does not tell what it serves: {error}"]
 
 

@@ -4,41 +4,55 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from local.stack.errors import StackError
+from local.errors import StackError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-@contextmanager
-def errors_end_the_command() -> Iterator[None]:
-    """Print a StackError without a traceback and exit with code 1."""
-    try:
-        yield
-    except StackError as error:
-        err.print("[red]✗[/]", end=" ")
-        err.print(str(error), markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+class Commands(TyperGroup):
+    """Subcommands that end with a line and code 1 when they raise StackError."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand that was given."""
+        try:
+            return super().invoke(ctx)
+        except StackError as error:
+            fail(str(error))
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Print what is wrong, and end the command."""
+    err.print("[red]✗[/]", end=" ")
+    err.print(text, markup=False, soft_wrap=True)
+    raise typer.Exit(code) from None
+
+
+def let_sigterm_raise() -> None:
+    """Raise KeyboardInterrupt at SIGTERM too, so that a command takes its stack down with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
-def told_to_stop() -> Iterator[Callable[[], bool]]:
-    """Take note of Ctrl-C and SIGTERM while the block runs, and yield whether one has come.
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C or SIGTERM has come while the block runs.
 
     Raised as an exception, it could come up inside a library that drops it, and the command would
     go on.
     """
-    told = threading.Event()
+    stopped = threading.Event()
     before = {
-        number: signal.signal(number, lambda *_: told.set())
+        number: signal.signal(number, lambda *_: stopped.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield told.is_set
+        yield stopped.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

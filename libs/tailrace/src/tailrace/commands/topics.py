@@ -1,22 +1,21 @@
 """`tailrace topics`: the topics as the contracts want them, and as they are."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from local.stack.errors import StackError
-from tailrace.commands.terminal import errors_end_the_command, out
+from local.errors import StackError
+from tailrace.commands.terminal import out
 
 if TYPE_CHECKING:
     from servicekit.kafka.topic_layout import TopicLayout
     from tailrace.topics.admin import TopicAdmin
     from tailrace.topics.plan import Change
-
-T = TypeVar("T")
 
 MARKS = {
     "create": "[green]+ create[/]",
@@ -52,25 +51,19 @@ def list_topics(as_json: AsJson = False) -> None:
     from event_schemas.topics import all_topics
 
     topics = all_topics()
-    with errors_end_the_command():
-        admin, _ = _cluster(None, None)
-        found = _told(lambda: admin.found(topic.name for topic in topics))
+    with _cluster() as (admin, _):
+        found = admin.found(topic.name for topic in topics)
     if as_json:
         for topic in topics:
             present = found.get(topic.name)
-            print(
-                json.dumps(
-                    {
-                        "topic": topic.name,
-                        "kind": topic.kind,
-                        "partitions": present and present.partitions,
-                        "copies": present and present.copies,
-                        "config": {name: present.config.get(name) for name in topic.config}
-                        if present
-                        else None,
-                    }
-                )
-            )
+            row = {
+                "topic": topic.name,
+                "kind": topic.kind,
+                "partitions": present and present.partitions,
+                "copies": present and present.copies,
+                "config": present and {name: present.config.get(name) for name in topic.config},
+            }
+            print(json.dumps(row))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("topic", "kind", "partitions", "copies", "kept"):
@@ -96,8 +89,8 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what `apply` would do, and do nothing."""
-    with errors_end_the_command():
-        _, steps = _plan(partitions, replication)
+    with _cluster(partitions, replication) as (admin, layout):
+        steps = _steps(admin, layout)
     if as_json:
         for step in steps:
             print(json.dumps({"topic": step.topic, "action": step.action, "text": step.text}))
@@ -119,59 +112,58 @@ def apply(
     away, or moves keys that a service keeps state of: it refuses these, does the rest, and exits
     with code 1.
     """
-    with errors_end_the_command():
-        admin, steps = _plan(partitions, replication)
+    from tailrace.topics.plan import plural
+
+    with _cluster(partitions, replication) as (admin, layout):
+        steps = _steps(admin, layout)
         _show(steps)
-        doing = [step for step in steps if step.does]
-        if doing and not (yes or typer.confirm(f"Make {_plural(len(doing), 'change')}?")):
+        changes = [step for step in steps if step.does]
+        if changes and not (yes or typer.confirm(f"Make {plural(len(changes), 'change')}?")):
             raise typer.Exit(1)
-        for step in doing:
-            _told(lambda step=step: admin.apply(step))
+        for step in changes:
+            admin.apply(step)
             out.print(f"{escape(step.topic)}: {step.action} done")
     if any(step.action == "refuse" for step in steps):
         raise typer.Exit(1)
 
 
-def _plan(partitions: int | None, replication: int | None) -> "tuple[TopicAdmin, Sequence[Change]]":
-    from event_schemas.topics import all_topics
-    from tailrace.topics.plan import plan
+@contextmanager
+def _cluster(
+    partitions: int | None = None, replication: int | None = None
+) -> "Iterator[tuple[TopicAdmin, TopicLayout]]":
+    """The cluster of the local stack, or of `KAFKA_BOOTSTRAP_SERVERS`, and its layout.
 
-    admin, layout = _cluster(partitions, replication)
-    topics = all_topics()
-    found = _told(lambda: admin.found(topic.name for topic in topics))
-    return admin, plan(topics, found, layout)
-
-
-def _cluster(partitions: int | None, replication: int | None) -> "tuple[TopicAdmin, TopicLayout]":
-    """The cluster of the local stack, or of `KAFKA_BOOTSTRAP_SERVERS`, and its layout."""
-    from local.stack.parts import EMBEDDED_TOPICS
+    Raises:
+        StackError: The brokers do not answer, or refuse what the block asks of them.
+    """
+    from local.stack.services import EMBEDDED_TOPICS
     from local.stack.settings import stack_settings
+    from servicekit.errors import FatalBusError, UnavailableError
     from servicekit.kafka.topic_layout import TopicLayout
     from servicekit.settings import TopicSettings, load_settings
     from tailrace.topics.admin import TopicAdmin
 
     stack, settings = stack_settings(), load_settings(TopicSettings)
-    address = stack.kafka_bootstrap_servers or ",".join(stack.kafka_addresses)
-    embedded = stack.broker_kind == "embedded"
     layout = TopicLayout(
         partitions or settings.kafka_partitions,
         replication or settings.kafka_replication,
-        {**(EMBEDDED_TOPICS if embedded else {}), **settings.kafka_topic_options},
+        {**(EMBEDDED_TOPICS if stack.embedded else {}), **settings.kafka_topic_options},
     )
-    return TopicAdmin(address, settings.client_options()), layout
-
-
-def _told(ask: Callable[[], T]) -> T:
-    """What the brokers answer; an error of theirs ends the command."""
-    from servicekit.errors import FatalBusError, UnavailableError
-
     try:
-        return ask()
+        yield TopicAdmin(stack.bootstrap_servers, settings.client_options()), layout
     except (UnavailableError, FatalBusError) as error:
         raise StackError(
             f"{error}: tailrace up starts the local broker, KAFKA_BOOTSTRAP_SERVERS names another,"
             " and KAFKA_SASL_USERNAME needs the rights to describe, create and alter topics"
         ) from error
+
+
+def _steps(admin: "TopicAdmin", layout: "TopicLayout") -> "Sequence[Change]":
+    from event_schemas.topics import all_topics
+    from tailrace.topics.plan import plan
+
+    topics = all_topics()
+    return plan(topics, admin.found(topic.name for topic in topics), layout)
 
 
 def _show(steps: "Sequence[Change]") -> None:
@@ -193,7 +185,3 @@ def _kept(config: Mapping[str, str]) -> str:
     milliseconds = int(config.get("retention.ms", "-1"))
     days = milliseconds / (24 * 3600 * 1000)
     return "for ever" if milliseconds < 0 else f"{days:g} days"
-
-
-def _plural(count: int, one: str) -> str:
-    return f"{count} {one if count == 1 else one + 's'}"

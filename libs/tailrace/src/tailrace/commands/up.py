@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local.stack.errors import StackError
-from local.stack.layout import Layout
+from local.errors import StackError
 from local.stack.settings import StackSettings, stack_settings
-from tailrace.commands.terminal import err, errors_end_the_command, out, told_to_stop
+from tailrace.commands.terminal import err, interruptible, out
 
 if TYPE_CHECKING:
     from local.stack.record import Record
@@ -23,49 +22,48 @@ def up(
     ] = 180.0,
 ) -> None:
     """Start the local stack, and wait until every part is ready."""
-    with errors_end_the_command():
-        settings = stack_settings()
-        names = tuple(name.strip() for name in only.split(",") if name.strip())
-        bring_up(settings, names, timeout)
+    settings = stack_settings()
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    bring_up(settings, names, timeout)
 
 
 def bring_up(
     settings: StackSettings, only: tuple[str, ...] = (), timeout: float = 180.0
 ) -> "Record":
-    """Start the stack with a line of progress a part, or tell that it is up.
+    """Start the stack with a line of progress a part, or print that it is up.
 
     Raises:
         StackError: A part did not get ready, or somebody pressed Ctrl-C; what had been started was
             stopped again.
     """
-    from local.stack import leftovers, local, preflight
-    from local.stack.parts import plan
+    from local.stack import leftovers, lifecycle, preflight
+    from local.stack.plan import plan
 
-    layout = Layout(settings.home)
+    layout = settings.layout
     stack = plan(settings, only)
-    with local.only_one(layout):
-        if known := local.running(layout):
+    with lifecycle.locked(layout):
+        if known := lifecycle.running(layout):
             out.print("The stack is already up (tailrace status shows it, tailrace down stops it).")
             _addresses(known)
             return known
         if names := leftovers.stop(layout):
             out.print(f"Stopped what an earlier stack had left running: {', '.join(names)}")
         preflight.check(stack)
-        local.prepare(stack, layout, settings, out.print)
+        lifecycle.prepare(stack, layout, settings, out.print)
         out.print(f"Starting {len(stack.parts)} parts; logs are in {layout.logs}", soft_wrap=True)
-        with told_to_stop() as stop:
+        with interruptible() as stop:
             begin = time.monotonic()
-            started = local.launch(stack, layout)
+            started = lifecycle.launch(stack, layout)
             try:
-                for ready in local.wait_until_ready(
+                for part, seconds in lifecycle.wait_until_ready(
                     started, layout, begin=begin, deadline=timeout, stop=stop
                 ):
-                    where = ready.part.endpoint.shown
-                    out.print(f"  [green]✓[/] {ready.part.name:<14} {ready.after:5.1f} s  {where}")
+                    where = part.endpoint.shown
+                    out.print(f"  [green]✓[/] {part.name:<14} {seconds:5.1f} s  {where}")
             except BaseException:
                 err.print("Stopping the parts that were started …")
                 try:
-                    local.take_down(layout)
+                    lifecycle.take_down(layout)
                 except StackError as error:  # what came first is what has to be mended
                     err.print(f"[red]✗[/] {error}")
                 raise
@@ -74,7 +72,7 @@ def bring_up(
 
 
 def _addresses(record: "Record") -> None:
-    from local.stack.endpoints import Protocol
+    from local.endpoint import Protocol
 
     for part in record.parts:
         if part.endpoint.protocol is Protocol.HTTP:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from local.stack.errors import StackError
-from tailrace.commands.terminal import errors_end_the_command, out, told_to_stop
-from tailrace.predictor_pages import PredictorPages, Routing
+from local.errors import StackError
+from tailrace.commands.terminal import interruptible, out
+from tailrace.predictor import PredictorPages, Routing
 
 ROLLED_BACK = 1
 TIMED_OUT = 3
@@ -27,7 +27,7 @@ def watch(
     The exit code is 0 when the challenger was promoted, or when there was none; 1 when it was
     rolled back; 3 when the time was over before either.
     """
-    with errors_end_the_command(), told_to_stop() as stop:
+    with interruptible() as stop:
         pages = PredictorPages(url)
         trial: str | None = None
         before: Routing | None = None
@@ -45,7 +45,7 @@ def watch(
                 raise StackError(f"{url} does not serve {model}")
             if routing is not None:
                 if routing != before:
-                    out.print(f"{time.strftime('%H:%M:%S')}  {routing.tell()}", soft_wrap=True)
+                    out.print(f"{time.strftime('%H:%M:%S')}  {routing}", soft_wrap=True)
                     before = routing
                 if routing.challenger is None:
                     _end(routing, trial)

@@ -11,11 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.demo.client import Traffic
-from tailrace.demo.journal import Journal
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Quality, labelled, over
-from tailrace.story import tell
+from tailrace.describe import describe
+from tailrace.flights.journal import Journal
+from tailrace.flights.platform import Traffic
 
 SHOWN_EVENTS = 9
 WINDOW = timedelta(days=14)
@@ -41,7 +41,7 @@ class LiveView:
         self._quality: tuple[Quality, Quality] | None = None
         self._last_quality = 0.0
         self._last_plain = 0.0
-        self._told = 0
+        self._shown = 0
 
     def __enter__(self) -> "LiveView":
         if self._console.is_terminal:
@@ -73,9 +73,9 @@ class LiveView:
         return (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0
 
     def _lines(self, now: datetime, wall: float) -> None:
-        for event in self._journal.turns[self._told :]:
-            self._console.print(f"  {now:%d %b}  {tell(event)}", markup=False, soft_wrap=True)
-            self._told += 1
+        for event in self._journal.turns[self._shown :]:
+            self._console.print(f"  {now:%d %b}  {describe(event)}", markup=False, soft_wrap=True)
+            self._shown += 1
         if wall - self._last_plain > PLAIN_SECONDS:
             self._last_plain = wall
             self._console.print(f"{now:%d %b %Y}  {self._summary()}", markup=False)
@@ -131,6 +131,8 @@ class LiveView:
     def _events(self) -> Group:
         lines = [Text("last events", style="dim")]
         for event in self._journal.turns[-SHOWN_EVENTS:]:
-            line = Text(f"{event.time:%H:%M:%S}  {tell(event)}", no_wrap=True, overflow="ellipsis")
+            line = Text(
+                f"{event.time:%H:%M:%S}  {describe(event)}", no_wrap=True, overflow="ellipsis"
+            )
             lines.append(line)
         return Group(*lines)

@@ -27,8 +27,6 @@ class DemoOptions:
     """Folder of report.json and the plots."""
     sabotage: bool = True
     """Whether somebody approves a broken model half-way, past the gate."""
-    keep: bool = False
-    """Whether the stack stays up afterwards."""
 
     def __post_init__(self) -> None:
         if self.start < FIRST + timedelta(days=14):
@@ -50,5 +48,5 @@ class DemoOptions:
 
     @property
     def half_way(self) -> datetime:
-        """When the saboteur strikes."""
+        """When a broken model is approved."""
         return self.start + (self.end - self.start) / 2

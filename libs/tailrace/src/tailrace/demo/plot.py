@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-PLATFORM, STATIC = "#1f6f8b", "#c8553d"
+TITLE = "Late flights out of New York, 2013: the loop against a model left alone"
+Y_TITLE = "realised log-loss, a week each (nats; lower is better)"
+SERIES = (("static", "#c8553d", "v1, never retrained"), ("platform", "#1f6f8b", "the platform"))
 MARKS = {
-    "promoted": ("#2e8b57", "challenger at 100 %"),
-    "rolled_back": ("#b3261e", "rolled back"),
-    "drift.detected": ("#8a6d1d", "drift detected"),
+    "promoted": ("#2e8b57", "challenger at 100 %", "-"),
+    "rolled_back": ("#b3261e", "rolled back", "-"),
+    "drift.detected": ("#8a6d1d", "drift detected", ":"),
 }
+"""Colour, name and line of what is marked, by its kind."""
 
 
 def _marks(report: dict[str, Any]) -> list[tuple[datetime, str]]:
@@ -49,19 +52,15 @@ def write_png(report: dict[str, Any], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(11, 5), constrained_layout=True)
     for at, kind in _marks(report):
-        axes.axvline(
-            float(date2num(at)), color=MARKS[kind][0], linewidth=1, alpha=0.6, linestyle=_dash(kind)
-        )
-    for who, colour, name in (
-        ("static", STATIC, "v1, never retrained"),
-        ("platform", PLATFORM, "the platform"),
-    ):
+        colour, _, line = MARKS[kind]
+        axes.axvline(float(date2num(at)), color=colour, linewidth=1, alpha=0.6, linestyle=line)
+    for who, colour, name in SERIES:
         weeks, losses = _series(report, who)
         axes.plot(date2num(weeks), losses, color=colour, marker="o", markersize=3, label=name)
-    for kind, (colour, name) in MARKS.items():
-        axes.plot([], [], color=colour, linestyle=_dash(kind), label=name)
-    axes.set_ylabel("realised log-loss, a week each (nats; lower is better)")
-    axes.set_title("Late flights out of New York, 2013: the loop against a model left alone")
+    for colour, name, line in MARKS.values():
+        axes.plot([], [], color=colour, linestyle=line, label=name)
+    axes.set_ylabel(Y_TITLE)
+    axes.set_title(TITLE)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=2, loc="upper left")
@@ -71,24 +70,17 @@ def write_png(report: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _dash(kind: str) -> str:
-    return ":" if kind == "drift.detected" else "-"
-
-
 def write_html(report: dict[str, Any], path: Path) -> None:
     """Draw the plot to be looked at in a browser, with the reasons under the pointer."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for who, colour, name in (
-        ("static", STATIC, "v1, never retrained"),
-        ("platform", PLATFORM, "the platform"),
-    ):
+    for who, colour, name in SERIES:
         x, y = _series(report, who)
         figure.add_scatter(x=x, y=y, name=name, mode="lines+markers", line_color=colour)
     heights = [y for w in report["weeks"] if (y := w["static"]["log_loss"]) is not None]
     top = max(heights, default=1.0)
-    for kind, (colour, name) in MARKS.items():
+    for kind, (colour, name, _) in MARKS.items():
         marks = [at for at, k in _marks(report) if k == kind]
         for at in marks:
             figure.add_vline(x=at, line_color=colour, line_width=1, opacity=0.5)
@@ -102,8 +94,8 @@ def write_html(report: dict[str, Any], path: Path) -> None:
             hovertemplate="%{x|%d %b}<br>%{text}<extra></extra>",
         )
     figure.update_layout(
-        title="Late flights out of New York, 2013: the loop against a model left alone",
-        yaxis_title="realised log-loss, a week each (nats; lower is better)",
+        title=TITLE,
+        yaxis_title=Y_TITLE,
         template="plotly_white",
         legend={"orientation": "h", "y": -0.15},
     )

@@ -5,32 +5,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 
-from tailrace.demo.journal import Predictions
+from tailrace.flights.journal import Predictions
 
 CLIP = 1e-6
 """Scores are kept this far from 0 and 1, as everywhere in the platform."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The predictions whose label was handed over."""
-
-    seconds: np.ndarray
-    """Event time of the prediction, in seconds since 1970; shape (n,)."""
-    label: np.ndarray
-    """0 or 1."""
-    platform: np.ndarray
-    """Score of the version that answered."""
-    static: np.ndarray
-    """Score of the never-retrained first version."""
-
-    def between(self, start: datetime, end: datetime) -> "Labelled":
-        """The part with event time in [start, end)."""
-        part = (self.seconds >= start.timestamp()) & (self.seconds < end.timestamp())
-        return Labelled(
-            self.seconds[part], self.label[part], self.platform[part], self.static[part]
-        )
 
 
 @dataclass(frozen=True)
@@ -53,22 +33,26 @@ class Period:
     static: Quality
 
 
-def labelled(predictions: Predictions, newest: int | None = None) -> Labelled:
-    """Join what was predicted with what was true, or the newest of the labels only."""
+def labelled(predictions: Predictions, newest: int | None = None) -> pd.DataFrame:
+    """Join what was predicted with what was true, or the newest of the labels only.
+
+    Returns:
+        A row a prediction: `seconds` (its event time, since 1970), `label` (0 or 1), and the scores
+        of `platform` (the version that answered) and `static` (the never-retrained first version).
+    """
     truth = list(islice(reversed(predictions.truth.items()), newest))
     rows = [(predictions.index[i], label) for i, label in truth if i in predictions.index]
     # The observer appends meanwhile; what it has appended by now is complete.
     scored = len(predictions.static)
-    rows = [(row, label) for row, label in rows if row < scored]
-    at = np.array([row for row, _ in rows], dtype=np.int64)
-    score = np.array(predictions.score[:scored])[at]
-    answered = ~np.isnan(score)
-    return Labelled(
-        np.array(predictions.seconds[:scored])[at][answered],
-        np.array([label for _, label in rows], dtype=float)[answered],
-        score[answered],
-        np.array(predictions.static[:scored])[at][answered],
+    labels = pd.Series(dict(rows), dtype=float, name="label")
+    table = pd.DataFrame(
+        {
+            "seconds": np.array(predictions.seconds[:scored]),
+            "platform": np.array(predictions.score[:scored]),
+            "static": np.array(predictions.static[:scored]),
+        }
     )
+    return table.join(labels, how="inner").dropna()
 
 
 def log_loss(label: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -91,19 +75,20 @@ def quality(label: np.ndarray, score: np.ndarray) -> Quality:
     )
 
 
-def over(data: Labelled, start: datetime, end: datetime) -> Period:
+def over(data: pd.DataFrame, start: datetime, end: datetime) -> Period:
     """Both models over [start, end)."""
-    part = data.between(start, end)
+    part = data[data["seconds"].between(start.timestamp(), end.timestamp(), inclusive="left")]
+    label = part["label"].to_numpy()
     return Period(
         start,
         end,
-        float(part.label.mean()) if len(part.label) else float("nan"),
-        quality(part.label, part.platform),
-        quality(part.label, part.static),
+        float(label.mean()) if len(label) else float("nan"),
+        quality(label, part["platform"].to_numpy()),
+        quality(label, part["static"].to_numpy()),
     )
 
 
-def by_month(data: Labelled, start: datetime, end: datetime) -> list[Period]:
+def by_month(data: pd.DataFrame, start: datetime, end: datetime) -> list[Period]:
     """Calendar months (UTC), the first and last cut to [start, end)."""
     periods = []
     month = datetime(start.year, start.month, 1, tzinfo=UTC)
@@ -114,7 +99,7 @@ def by_month(data: Labelled, start: datetime, end: datetime) -> list[Period]:
     return periods
 
 
-def by_week(data: Labelled, start: datetime, end: datetime) -> list[Period]:
+def by_week(data: pd.DataFrame, start: datetime, end: datetime) -> list[Period]:
     """Weeks from `start` on, the last cut at `end`."""
     periods = []
     week = start

@@ -1,26 +1,16 @@
 """The report of a demo: what was counted, what happened, and whether the promises were kept."""
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from event_schemas import (
-    DriftCleared,
-    DriftDetected,
-    DriftSuspected,
-    ModelApproved,
-    ModelRejected,
-    ModelTrained,
-    RetrainDecided,
-    RetrainRequested,
-    TrainingFailed,
-)
-from servicekit.event import Event
-from tailrace.demo.client import Traffic
-from tailrace.demo.journal import Journal
+import event_schemas as events
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Period, by_month, by_week, labelled, over
+from tailrace.flights.journal import Journal
+from tailrace.flights.platform import Traffic
 
 RETRAINING_EXPECTED_DAYS = 75
 """In a shorter replay the world may not have changed enough for a retraining."""
@@ -103,7 +93,7 @@ def _checks(report: dict[str, Any]) -> dict[str, bool]:
         "no request failed": report["http_errors"] == 0 and report["predictions_failed"] == 0,
         "every label was joined": report["labels_sent"] == report["labels_joined"],
         "every record is in the lake once, or in quarantine": report["records_sent"]
-        == _added(report["lake_rows"], report["quarantined_rows"]),
+        == dict(Counter(report["lake_rows"]) + Counter(report["quarantined_rows"])),
         "nothing lies in the dead letters": not report["dead_letters"],
     }
     if _days(report) >= RETRAINING_EXPECTED_DAYS:
@@ -113,7 +103,7 @@ def _checks(report: dict[str, Any]) -> dict[str, bool]:
         )
     if report["sabotaged_versions"]:
         checks["the sabotaged version was stopped"] = bool(stopped or rejected) and all(
-            any(v in (r["challenger"],) for r in stopped) for v in report["sabotaged_versions"]
+            any(v == r["challenger"] for r in stopped) for v in report["sabotaged_versions"]
         )
     return checks
 
@@ -122,10 +112,6 @@ def _days(report: dict[str, Any]) -> float:
     period = report["period"]
     length = datetime.fromisoformat(period["to"]) - datetime.fromisoformat(period["from"])
     return length / timedelta(days=1)
-
-
-def _added(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in {*left, *right}}
 
 
 def _repeated(journal: Journal) -> int:
@@ -188,7 +174,7 @@ def _versions(journal: Journal) -> dict[str, dict[str, Any]]:
     versions: dict[str, dict[str, Any]] = {}
     for event in journal.turns:
         body = event.body
-        if isinstance(body, ModelTrained):
+        if isinstance(body, events.ModelTrained):
             versions[body.version.version] = {
                 "trained_at": body.version.trained_at.isoformat(),
                 "run_id": body.version.run_id,
@@ -198,9 +184,9 @@ def _versions(journal: Journal) -> dict[str, dict[str, Any]]:
                 "parity": _finite(body.parity),
                 "verdict": "none",
             }
-        elif isinstance(body, ModelApproved | ModelRejected):
+        elif isinstance(body, events.ModelApproved | events.ModelRejected):
             version = versions.setdefault(body.version.version, {})
-            approved = isinstance(body, ModelApproved)
+            approved = isinstance(body, events.ModelApproved)
             version["verdict"] = "approved" if approved else "rejected"
             version["by"] = body.approved_by if approved else body.rejected_by
             version["gates"] = [g.model_dump(mode="json") for g in body.gates]
@@ -211,7 +197,7 @@ def _retraining(journal: Journal) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for event in journal.turns:
         body = event.body
-        if isinstance(body, RetrainRequested):
+        if isinstance(body, events.RetrainRequested):
             rows[event.id] = {
                 "request_id": event.id,
                 "cause": body.cause,
@@ -219,40 +205,35 @@ def _retraining(journal: Journal) -> list[dict[str, Any]]:
                 "event_time": body.event_time.isoformat(),
                 "decisions": [],
             }
-        elif isinstance(body, RetrainDecided) and body.request_id in rows:
+        elif isinstance(body, events.RetrainDecided) and body.request_id in rows:
             rows[body.request_id]["decisions"].append(
                 {"decision": body.decision, "reason": body.reason}
             )
-        elif isinstance(body, TrainingFailed) and body.request_id in rows:
+        elif isinstance(body, events.TrainingFailed) and body.request_id in rows:
             rows[body.request_id]["failed"] = {"stage": body.stage, "error": body.error}
     return list(rows.values())
 
 
 def _drift(journal: Journal) -> list[dict[str, Any]]:
-    return [_drift_row(e) for e in journal.turns if _is_drift(e)]
-
-
-def _is_drift(event: Event[Any]) -> bool:
-    return isinstance(event.body, DriftSuspected | DriftDetected | DriftCleared)
-
-
-def _drift_row(event: Event[Any]) -> dict[str, Any]:
-    body = event.body
-    if isinstance(body, DriftSuspected):
-        return {
-            "event": body.type,
-            "version": body.version,
-            "kind": body.detector,
-            "event_time": body.since.isoformat(),
-            "reason": f"{body.detector} = {body.value:.4g}",
-        }
-    return {
-        "event": body.type,
-        "version": body.version,
-        "kind": body.kind,
-        "event_time": body.window.end.isoformat(),
-        "reason": body.reason,
-    }
+    rows: list[dict[str, Any]] = []
+    for event in journal.turns:
+        body = event.body
+        if isinstance(body, events.DriftSuspected):
+            kind, at, reason = body.detector, body.since, f"{body.detector} = {body.value:.4g}"
+        elif isinstance(body, events.DriftDetected | events.DriftCleared):
+            kind, at, reason = body.kind, body.window.end, body.reason
+        else:
+            continue
+        rows.append(
+            {
+                "event": body.type,
+                "version": body.version,
+                "kind": kind,
+                "event_time": at.isoformat(),
+                "reason": reason,
+            }
+        )
+    return rows
 
 
 def _period(period: Period) -> dict[str, Any]:

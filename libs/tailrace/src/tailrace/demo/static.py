@@ -1,4 +1,4 @@
-"""The first version, kept as it was: what the flights would have been told without the loop."""
+"""The first version, kept as it was: what flights would be answered without the loop."""
 
 import hashlib
 from pathlib import Path
@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 
 from event_schemas.model import ModelVersion
-from tailrace.demo.registry import mlflow_client
+from tailrace.flights.registry import mlflow_client
 
 
 class StaticModel:
-    """Scores features with the artifact of one version."""
+    """Scores features with the artifact of one version, which it downloads.
+
+    Raises:
+        ValueError: The file is not the one that the version names.
+    """
 
     def __init__(self, version: ModelVersion, tracking_uri: str) -> None:
-        """Download the artifact and load it.
-
-        Raises:
-            ValueError: the file is not the one that the version names.
-        """
         import mlflow.artifacts
         import onnxruntime
 
@@ -40,13 +39,13 @@ class StaticModel:
         self._session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
-        self._features = version.features
+        self.version = version
         self.content = content
 
     def __call__(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Probabilities of the positive class."""
         feed: dict[str, np.ndarray] = {}
-        for feature in self._features:
+        for feature in self.version.features:
             values = [row.get(feature.name) for row in rows]
             if feature.kind == "number":
                 column = np.array([np.nan if v is None else v for v in values], np.float32)

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from event_schemas import BY_TYPE
-from local.stack.errors import StackError
+from local.errors import StackError
 from servicekit.kafka import BUSES, KafkaBus
 from servicekit.kafka.client import Clients
 from servicekit.read_to_end import read_to_end
@@ -63,15 +63,14 @@ def take(bootstrap_servers: str, kind: BrokerKind) -> Inventory:
 def _events(bus: KafkaBus) -> dict[Partition, tuple[str, ...]]:
     found: dict[Partition, list[str]] = {}
     for message in read_to_end(bus, *BY_TYPE):
-        identity = dict(message.headers).get("ce_id", b"")
-        where = (message.topic, message.partition)
-        found.setdefault(where, []).append(identity.decode("utf-8", "replace"))
-    return {where: tuple(ids) for where, ids in found.items()}
+        identity = dict(message.headers).get("ce_id", b"").decode("utf-8", "replace")
+        found.setdefault((message.topic, message.partition), []).append(identity)
+    return {partition: tuple(ids) for partition, ids in found.items()}
 
 
 def _committed(clients: Clients) -> dict[tuple[str, str, int], int]:
     admin = clients.admin()
-    # Its type is not told by the library's stubs.
+    # The library's stubs do not know its type.
     listed: Any = admin.list_consumer_groups(request_timeout=SECONDS).result()
     committed: dict[tuple[str, str, int], int] = {}
     for group in sorted(each.group_id for each in listed.valid):

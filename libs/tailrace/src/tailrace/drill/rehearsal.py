@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from event_schemas import DataArrived, DataQuarantined, RecordReceived
-from local.stack import archive, leftovers, local, unpack
-from local.stack.layout import Layout
+from local.stack import archive, leftovers, lifecycle, unpack
 from local.stack.record import Record
 from local.stack.settings import StackSettings
-from servicekit.kafka import BUSES, KafkaBus
-from tailrace.demo.registry import mlflow_client
-from tailrace.demo.replay import MODEL
+from tailrace.bus import stack_bus
 from tailrace.drill import checks, inventory
 from tailrace.drill.checks import Check
 from tailrace.drill.inventory import Inventory
-from tailrace.drill.traffic import AGAIN, Doors, Traffic
+from tailrace.drill.traffic import AGAIN, Traffic
+from tailrace.flights.registry import mlflow_client
+from tailrace.flights.replay import MODEL
 
 ON_PURPOSE = {
     RecordReceived.topic(): AGAIN,
-    # At every start ingest tells the newest commit of each table: nobody may have heard of it.
+    # At every start ingest repeats the newest commit of each table, which may not have been sent.
     DataArrived.topic(): 2,
     DataQuarantined.topic(): 2,
 }
@@ -69,9 +68,9 @@ class Rehearsal:
     """One drill on a stack of its own.
 
     Args:
-        settings: See `place.own`.
+        settings: See `isolated`.
         start: Starts the named parts of a stack, or all, and waits until they are ready.
-        tell: Told of each step when it is done.
+        on_step: Called with each step when it is done.
         most_seconds: What recovery may take.
     """
 
@@ -79,14 +78,14 @@ class Rehearsal:
         self,
         settings: StackSettings,
         start: Callable[[StackSettings, tuple[str, ...]], Record],
-        tell: Callable[[Step], None],
+        on_step: Callable[[Step], None],
         most_seconds: float,
     ) -> None:
         self._settings = settings
         self._start = start
-        self._tell = tell
+        self._on_step = on_step
         self._most = most_seconds
-        self._layout = Layout(settings.home)
+        self._layout = settings.layout
         self.outcome = Outcome()
 
     @property
@@ -104,7 +103,7 @@ class Rehearsal:
         with self._step("start the stack"):
             record = self._start(self._settings, ())
         with self._step("history, a first model, three days of predictions and labels"):
-            question = asyncio.run(traffic.before(_doors(record), self._settings.broker_kind))
+            question = asyncio.run(traffic.before(record.addresses, stack_bus(self._settings)))
         versions = _versions(record)
         with self._step("stop"):
             self._down()
@@ -113,7 +112,7 @@ class Rehearsal:
         with self._step("back up") as note:
             note(self._back_up())
         with self._step("lose everything"):
-            local.wipe(self._layout)
+            lifecycle.wipe(self._layout)
         lost = time.monotonic()
         with self._step("restore") as note:
             note(self._restore())
@@ -124,10 +123,10 @@ class Rehearsal:
         with self._step("start the stack again"):
             record = self._start(self._settings, ())
         with self._step("first answer"):
-            asyncio.run(traffic.first_answer(_doors(record)))
+            asyncio.run(traffic.first_answer(record.addresses))
         self.outcome.recovery_seconds = time.monotonic() - lost
         with self._step("the days after it, until every label is joined"):
-            again = asyncio.run(traffic.after(_doors(record), self._settings.broker_kind))
+            again = asyncio.run(traffic.after(record.addresses, stack_bus(self._settings)))
         with self._step("count what is there now"):
             after = self._inventory()
         counted = traffic.counted((versions, _versions(record)))
@@ -140,13 +139,6 @@ class Rehearsal:
         ]
         return self.outcome
 
-    @property
-    def _kafka(self) -> str:
-        return ",".join(self._settings.kafka_addresses)
-
-    def _bus(self) -> KafkaBus:
-        return BUSES[self._settings.broker_kind](self._kafka)
-
     def _count(self) -> Inventory:
         """What the broker holds, with nobody else there who could change it."""
         self._start(self._settings, ("kafka",))
@@ -156,11 +148,12 @@ class Rehearsal:
             self._down()
 
     def _inventory(self) -> Inventory:
-        return inventory.take(self._kafka, self._settings.broker_kind)
+        settings = self._settings
+        return inventory.take(settings.bootstrap_servers, settings.broker_kind)
 
     def _down(self) -> None:
-        with local.only_one(self._layout):
-            local.take_down(self._layout)
+        with lifecycle.locked(self._layout):
+            lifecycle.take_down(self._layout)
 
     def _back_up(self) -> str:
         total = archive.write(self._layout, self.backup, left_out={}, progress=lambda _: None)
@@ -168,10 +161,10 @@ class Rehearsal:
         return f"{len(total.files)} files, {self.outcome.backup_bytes / 2**20:.1f} MiB"
 
     def _restore(self) -> str:
-        with local.only_one(self._layout):
+        with lifecycle.locked(self._layout):
             leftovers.stop(self._layout)
-            told = unpack.restore(self.backup, self._layout, progress=lambda _: None)
-        return f"{len(told.files)} files, each with its SHA-256"
+            contents = unpack.restore(self.backup, self._layout, progress=lambda _: None)
+        return f"{len(contents.files)} files, each with its SHA-256"
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Callable[[str], None]]:
@@ -180,16 +173,10 @@ class Rehearsal:
         yield notes.append
         step = Step(name, time.monotonic() - begun, "; ".join(notes))
         self.outcome.steps.append(step)
-        self._tell(step)
-
-
-def _doors(record: Record) -> Doors:
-    where = {part.name: part.endpoint.address for part in record.parts}
-    return Doors(where["predictor"], where["ingest"])
+        self._on_step(step)
 
 
 def _versions(record: Record) -> int:
     """How many versions the registry holds."""
-    where = {part.name: part.endpoint.address for part in record.parts}
-    client = mlflow_client(where["mlflow"])
+    client = mlflow_client(record.addresses["mlflow"])
     return len(client.search_model_versions(f"name='{MODEL}'"))

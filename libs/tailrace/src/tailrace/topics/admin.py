@@ -21,15 +21,14 @@ SECONDS = 20.0
 
 
 class TopicAdmin:
-    """The topics of one cluster, for people."""
+    """The topics of one cluster, for people.
+
+    Args:
+        bootstrap_servers: Comma-separated `host:port` of some brokers.
+        options: More settings of librdkafka, such as `security.protocol`.
+    """
 
     def __init__(self, bootstrap_servers: str, options: Mapping[str, Any]) -> None:
-        """Knows where the brokers are; nothing waits for them.
-
-        Args:
-            bootstrap_servers: comma-separated `host:port` of some brokers.
-            options: more settings of librdkafka, such as `security.protocol`.
-        """
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, **options})
 
     def found(self, names: Iterable[str]) -> dict[str, Found]:

@@ -57,7 +57,7 @@ class Change:
 
     @property
     def does(self) -> bool:
-        """Whether anything is changed, or else only told."""
+        """Whether it changes anything, or only says what is wrong."""
         return self.action in (Action.CREATE, Action.GROW, Action.CONFIGURE)
 
 
@@ -83,8 +83,8 @@ def plan(
 
 def _new(topic: Topic, layout: TopicLayout) -> Change:
     count, config = layout.count(topic), layout.config(topic)
-    copies = "" if layout.replication < 0 else f", {_plural(layout.replication, 'copy', 'copies')}"
-    text = f"{_plural(count, 'partition')}{copies}, {_options(config)}"
+    copies = "" if layout.replication < 0 else f", {plural(layout.replication, 'copy', 'copies')}"
+    text = f"{plural(count, 'partition')}{copies}, {_options(config)}"
     return Change(topic.name, Action.CREATE, text, count, layout.replication, config)
 
 
@@ -95,7 +95,7 @@ def _existing(topic: Topic, present: Found, layout: TopicLayout) -> list[Change]
             Change(
                 topic.name,
                 Action.NOTE,
-                f"has {_plural(present.copies, 'copy', 'copies')}, and is to have"
+                f"has {plural(present.copies, 'copy', 'copies')}, and is to have"
                 f" {layout.replication}: moving partitions between brokers is the operator's"
                 " (kafka-reassign-partitions, or Cruise Control)",
             )
@@ -127,7 +127,7 @@ def _partitions(topic: Topic, present: Found, count: int) -> list[Change]:
         return [Change(topic.name, Action.REFUSE, text)]
     if not topic.may_grow:
         text = (
-            f"has {_plural(present.partitions, 'partition')}, and is to have {count}: its readers"
+            f"has {plural(present.partitions, 'partition')}, and is to have {count}: its readers"
             " keep state by partition, and a key that moves would part from its state; stop its"
             " writers, have its readers finish, then delete it and their state topics, and apply"
             " again"
@@ -144,5 +144,6 @@ def _options(config: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in config.items())
 
 
-def _plural(count: int, one: str, many: str = "") -> str:
+def plural(count: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
     return f"{count} {one if count == 1 else many or one + 's'}"

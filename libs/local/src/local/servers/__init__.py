@@ -1,0 +1,1 @@
+"""Each server's command line, configuration and readiness, for the local stack and for tests."""

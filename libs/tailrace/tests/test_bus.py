@@ -1,0 +1,47 @@
+"""Topics are read to their end or until a caller has enough, and events are published."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from event_schemas import RetrainRequested
+from servicekit.bus import Record
+from servicekit.memory import MemoryBus
+from tailrace.bus import publish, read, sending
+
+REQUEST = RetrainRequested(
+    model="m", cause="manual", requested_by="test", event_time=datetime(2013, 2, 1, tzinfo=UTC)
+)
+
+
+def test_reading_ends_after_all_that_is_there() -> None:
+    bus: Any = MemoryBus()
+    for value in (b"1", b"2"):
+        bus.append(Record("a", b"k", value))
+    bus.append(Record("b", b"k", b"3"))
+    assert sorted(message.value or b"" for message in read(bus, "a", "b")) == [b"1", b"2", b"3"]
+
+
+def test_reading_goes_on_until_the_caller_has_enough() -> None:
+    bus: Any = MemoryBus()
+    bus.append(Record("a", b"k", b"1"))
+    found: list[bytes | None] = []
+    for message in read(bus, "a", until=lambda: len(found) == 2):
+        found.append(message.value)
+        if len(found) == 1:
+            bus.append(Record("a", b"k", b"2"))
+    assert found == [b"1", b"2"]
+
+
+def test_what_is_published_is_an_event_of_its_source_under_the_returned_id() -> None:
+    bus: Any = MemoryBus()
+    (identity,) = publish(bus, "/tailrace/test", REQUEST)
+    (event,) = bus.events(RetrainRequested)
+    assert (event.id, event.source, event.body) == (identity, "/tailrace/test", REQUEST)
+
+
+def test_a_record_is_sent_as_it_is() -> None:
+    bus: Any = MemoryBus()
+    with sending(bus) as send:
+        send(Record("a", b"k", b"v", (("h", b"1"),)))
+    (message,) = bus.messages("a")
+    assert (message.key, message.value, message.headers) == (b"k", b"v", (("h", b"1"),))
