@@ -40,7 +40,7 @@ def test_a_latency_has_its_trace_as_exemplar_only_when_traces_are_exported(
 ) -> None:
     assert serving.post(body, headers=TRACED).status_code == 200
     assert exemplars() == []
-    monkeypatch.setattr("predictor.serving.answering.exporting", lambda: True)
+    monkeypatch.setattr("predictor.serving.counting.exporting", lambda: True)
     assert serving.post(body, headers=TRACED).status_code == 200
     assert exemplars()
     assert all(line.startswith("prediction_latency_seconds_bucket") for line in exemplars())
