@@ -89,7 +89,7 @@ class _FieldError(ValueError):
 def _contract(document: Any) -> Contract:
     if not isinstance(document, Mapping):
         raise _FieldError("file", document, "write a mapping with `dataset` and `columns`")
-    _known(document, _TOP, "")
+    _require_known(document, _TOP, "")
     name = document.get("dataset")
     # `quarantine` is the folder beside the tables.
     if not _is_name(name) or name == "quarantine":
@@ -163,7 +163,7 @@ def _columns(given: Any) -> list[tuple[Any, Any]]:
 
 def _column(name: str, given: Mapping[str, Any]) -> Column:
     where = f"columns.{name}"
-    _known(given, _COLUMN, f"{where}.")
+    _require_known(given, _COLUMN, f"{where}.")
     kind = given.get("type")
     if kind not in KINDS:
         raise _FieldError(f"{where}.type", kind, f"choose one of {', '.join(KINDS)}")
@@ -193,7 +193,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         raise _FieldError(where, value, f"{error}; YAML reads NO as false: quote text") from None
 
 
-def _known(given: Mapping[Any, Any], known: tuple[str, ...], prefix: str) -> None:
+def _require_known(given: Mapping[Any, Any], known: tuple[str, ...], prefix: str) -> None:
+    """Raise an error over the first key that is not among those known."""
     for name in given:
         if name not in known:
             raise _FieldError(f"{prefix}{name}", given[name], f"known are {', '.join(known)}")
