@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from services.predictor.tests.lab import Json, Lab
 
 from event_schemas import PredictionLogged
 from predictor.api.direct import protocol_of
@@ -46,7 +47,7 @@ def told(answer: httpx.Response) -> tuple[int, dict[str, str], Any]:
 
 
 def both(
-    lab: Any, path: str, body: Any, headers: Any = None
+    lab: Lab, path: str, body: Json, headers: dict[str, str] | None = None
 ) -> list[tuple[int, dict[str, str], Any]]:
     """What a caller is told through ASGI, and past it."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -79,21 +80,21 @@ def both(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_both_ways_tell_the_same(lab: Any, case: str) -> None:
+def test_both_ways_tell_the_same(lab: Lab, case: str) -> None:
     lab.start(max_body_bytes=2000, max_instances=5)
     lab.announce(lab.step(0, lab.version(1)))
     through, past = both(lab, *CASES[case])
     assert past == through
 
 
-def test_both_ways_refuse_while_nothing_is_loaded(lab: Any) -> None:
+def test_both_ways_refuse_while_nothing_is_loaded(lab: Lab) -> None:
     through, past = both(lab, *CASES["one"])
     assert past == through
     assert past[0] == 503
     assert past[1]["retry-after"] == "1"
 
 
-def test_a_traced_request_is_logged_with_its_trace(serving: Any) -> None:
+def test_a_traced_request_is_logged_with_its_trace(serving: Lab) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     both(serving, *CASES["one"])
 

@@ -1,6 +1,7 @@
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from services.predictor.tests.lab import until
 
 from predictor.adapters.journal.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, SPOOL_LIMIT
 from predictor.adapters.journal.spool.spool import Spool
 from predictor.adapters.journal.spool_journal import SpoolJournal
-from servicekit.bus import Batch
+from servicekit.bus import Batch, Record
 from servicekit.errors import ServicekitError, TooLargeError, UnavailableError
 
 
@@ -26,7 +28,7 @@ class Brokers:
         self.waiting: list[Callable[[ServicekitError | None], None]] = []
         self.up = True
 
-    def send(self, record: Any) -> Any:
+    def send(self, record: Record) -> "Future[None]":
         raise NotImplementedError
 
     def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
@@ -87,18 +89,12 @@ def start(tmp_path: Path, brokers: Brokers) -> Iterator[Callable[..., SpoolJourn
         journal.stop()
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
-            await asyncio.sleep(0.001)
-
-
 def value(gauge: Any) -> float:
     return gauge.collect()[0].samples[0].value
 
 
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]
+def play(story: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(story())
 
 
 def test_a_batch_is_done_before_the_brokers_have_it(
