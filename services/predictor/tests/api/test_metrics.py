@@ -7,6 +7,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 from services.predictor.tests.lab import Json, Lab
 
+from servicekit.testing.metrics import metric_value
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 
@@ -18,7 +20,7 @@ def exemplars() -> list[str]:
 
 def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Lab, body: Json) -> None:
     def value(name: str) -> float:
-        return REGISTRY.get_sample_value(f"stored_feature_age_seconds_{name}") or 0.0
+        return metric_value(f"stored_feature_age_seconds_{name}")
 
     asked = datetime(2013, 7, 1, 10, tzinfo=UTC)
     written = asked - timedelta(minutes=20)
@@ -30,9 +32,9 @@ def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Lab, body: Jso
 
 def test_an_empty_store_has_no_age(with_store: Lab, body: Json) -> None:
     name = "stored_feature_age_seconds_count"
-    before = REGISTRY.get_sample_value(name)
+    before = metric_value(name)
     assert with_store.post(body).status_code == 200
-    assert REGISTRY.get_sample_value(name) == before
+    assert metric_value(name) == before
 
 
 def test_a_latency_has_its_trace_as_exemplar_only_when_traces_are_exported(

@@ -6,6 +6,8 @@ import httpx
 import pytest
 from services.predictor.tests.lab import Features, Json, Lab
 
+from servicekit.testing.metrics import metric_value
+
 PATHS = ["/v1/models/{}/predict", "/v2/models/{}/infer"]
 
 
@@ -75,11 +77,8 @@ def test_health_answers_while_the_predictor_is_full(two: Lab, body: Json) -> Non
 
 
 def test_each_refusal_is_counted_with_its_model(two: Lab, body: Json) -> None:
-    from prometheus_client import REGISTRY
-
     def refused() -> float:
-        labels = {"model": "flood", "code": "over_share"}
-        return REGISTRY.get_sample_value("prediction_errors_total", labels) or 0.0
+        return metric_value("prediction_errors_total", model="flood", code="over_share")
 
     before = refused()
 

@@ -13,8 +13,8 @@ from predictor.domain.errors import ModelFailedError, RefusalError
 from predictor.domain.features import Value
 from predictor.ports import ChildModel
 from predictor.serving.cache import PredictionCache
-from predictor.serving.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
 from servicekit.errors import UnavailableError
+from servicekit.testing.metrics import metric_value
 
 Rows = Sequence[Sequence[Value]]
 POLICY = ServingPolicy(cache_seconds=60)
@@ -70,9 +70,9 @@ def counted() -> tuple[float, float, float]:
     """Hits, misses and failures so far."""
     model = "flight_delay"
     return (
-        CACHE_HITS.labels(model)._value.get(),
-        CACHE_MISSES.labels(model)._value.get(),
-        CACHE_FAILURES._value.get(),
+        metric_value("cache_hits_total", model=model),
+        metric_value("cache_misses_total", model=model),
+        metric_value("cache_failures_total"),
     )
 
 

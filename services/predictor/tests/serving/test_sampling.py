@@ -3,11 +3,11 @@
 import asyncio
 
 import httpx
-from prometheus_client import REGISTRY
 from services.predictor.tests.lab import Json, Lab
 
 from event_schemas.policy import ServingPolicy
 from predictor.domain.sampling import logged
+from servicekit.testing.metrics import metric_value
 
 RATE = 0.3
 POLICY = ServingPolicy(sampling_rate=RATE)
@@ -23,8 +23,7 @@ def ask_all(lab: Lab, body: Json, ids: list[str] = IDS) -> list[httpx.Response]:
 
 
 def unsampled() -> float:
-    found = REGISTRY.get_sample_value("predictions_unsampled_total", {"model": "flight_delay"})
-    return found or 0.0
+    return metric_value("predictions_unsampled_total", model="flight_delay")
 
 
 def test_all_are_answered_and_a_share_is_logged_without_a_hole_in_the_sequence(

@@ -20,12 +20,12 @@ from predictor.domain.errors import CannotAnswerError, ModelFailedError
 from predictor.domain.features import Value
 from predictor.domain.shadowing import shadowed
 from predictor.ports import Model
-from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.shadow import Budget, Shadow
 from predictor.serving.stored import StoredFeatures
 from servicekit.bus import Batch
 from servicekit.errors import ServicekitError
+from servicekit.testing.metrics import metric_value
 
 Many: TypeAlias = Callable[[int, Lab], list[Json]]
 MANY = "/v1/models/flight_delay/predict"
@@ -83,12 +83,16 @@ def arms(lab: Lab) -> dict[str, list[PredictionLogged]]:
     return found
 
 
+def shadowed_rows() -> float:
+    return metric_value("shadow_predictions_total", model="flight_delay", version="2")
+
+
 def dropped(reason: str) -> float:
-    return SHADOW_DROPPED.labels("flight_delay", reason)._value.get()
+    return metric_value("shadow_predictions_dropped_total", model="flight_delay", reason=reason)
 
 
 def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Lab, many: Many) -> None:
-    before = SHADOWED.labels("flight_delay", "2")._value.get()
+    before = shadowed_rows()
     answers = many(40, shadowing)
     found = arms(shadowing)
     assert {each["version"] for each in answers} == {"1"}
@@ -104,7 +108,7 @@ def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Lab, 
         for field in ("entity", "event_time", "rollout_id", "weight", "salt"):
             assert getattr(each, field) == getattr(beside, field)
         assert each.latency.total_ms == each.latency.features_ms + each.latency.inference_ms > 0
-    assert SHADOWED.labels("flight_delay", "2")._value.get() - before == 40
+    assert shadowed_rows() - before == 40
 
 
 def test_its_records_are_events_of_their_own_with_numbers_of_their_own(

@@ -9,6 +9,7 @@ import pytest
 from services.predictor.tests.lab import Features, Json, Lab, error
 
 from predictor.domain.features import Value
+from servicekit.testing.metrics import metric_value
 
 NOW = datetime(2013, 7, 1, 12, tzinfo=UTC)
 
@@ -339,8 +340,6 @@ def test_a_store_that_hangs_counts_as_away(with_store: Lab, body: Json) -> None:
 def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allows_it(
     lab: Lab, body: Json, requested: Features, stored: Features
 ) -> None:
-    from prometheus_client import REGISTRY
-
     def instead() -> float:
         labels = {
             "model": "flight_delay",
@@ -348,7 +347,7 @@ def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allow
             "reason": "store_away",
             "instead": "last_known",
         }
-        return REGISTRY.get_sample_value("stored_features_missing_total", labels) or 0.0
+        return metric_value("stored_features_missing_total", **labels)
 
     kept = tuple(each.model_copy(update={"last_known_seconds": 86400.0}) for each in stored)
     lab.announce(lab.step(0, lab.version(1, requested + kept)))

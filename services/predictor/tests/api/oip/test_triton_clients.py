@@ -223,7 +223,9 @@ def test_both_clients_are_told_the_same_of_server_and_models(served: Ports) -> N
         # JSON of protobuf has int64 as text.
         assert [i["name"] for i in same["inputs"]] == [i["name"] for i in model["inputs"]]
         assert same["platform"] == model["platform"]
-        assert client.get_model_repository_index(as_json=True)["models"]
+        listed = client.get_model_repository_index(as_json=True)
+        assert listed is not None
+        assert listed["models"]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,7 +7,6 @@ import weakref
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
 from services.predictor.tests.lab import Features, Json, Lab
 
 from event_schemas import RolloutStep
@@ -15,11 +14,11 @@ from predictor.domain.routing import Route
 from predictor.serving.routes.follow_rollout import RolloutFollower
 from servicekit.bus import Record, TopicView
 from servicekit.errors import UnavailableError
+from servicekit.testing.metrics import metric_value
 
 
 def failures_counted(reason: str, model: str = "flight_delay") -> float:
-    labels = {"model": model, "reason": reason}
-    return REGISTRY.get_sample_value("model_load_failures_total", labels) or 0.0
+    return metric_value("model_load_failures_total", model=model, reason=reason)
 
 
 def in_force(lab: Lab, model: str = "flight_delay") -> Route:
