@@ -165,9 +165,7 @@ CHILD = """
     from predictor.adapters.journal.spool.spool import Spool
     from predictor.adapters.journal.spool_journal import SpoolJournal
     from servicekit.bus import Batch
-from servicekit.errors import ServicekitError
     from servicekit.kafka import KafkaBus
-from servicekit.memory import MemoryBus
 
     async def main():
         bus = KafkaBus(sys.argv[1])

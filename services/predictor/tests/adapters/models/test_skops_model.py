@@ -273,8 +273,7 @@ def test_its_processes_end_with_the_service_even_when_that_is_killed(
         import multiprocessing
         import sys
         from pathlib import Path
-        from predictor.adapters.models.skops_worker import File
-from predictor.adapters.models.skops_model import SkopsPool
+        from predictor.adapters.models.skops_model import SkopsPool
         from predictor.domain.features import Input
 
         if __name__ == "__main__":
