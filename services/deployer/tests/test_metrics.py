@@ -10,12 +10,13 @@ from deployer.metrics import PHASE, WEIGHT
 from event_schemas import RolloutCommand, RolloutStep
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
+from servicekit.testing.metrics import metric_value
 
 DAY = 86400
 
 
 def value(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, {"model": "flight_delay", **labels}) or 0.0
+    return metric_value(name, model="flight_delay", **labels)
 
 
 @pytest.fixture

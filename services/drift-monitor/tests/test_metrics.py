@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from prometheus_client import REGISTRY
 
 from drift_monitor.domain.loss import estimated_loss
 from event_schemas import DriftDetected
+from servicekit.testing.metrics import metric_value
 
 DAY = 86400
 MODEL = "flight_delay"
@@ -14,7 +14,7 @@ MOVED = {"distance": 900.0, "carrier": "AA", "temp": 1.0}
 
 
 def value(name, **labels):
-    return REGISTRY.get_sample_value(name, {"model": MODEL, **labels}) or 0.0
+    return metric_value(name, model=MODEL, **labels)
 
 
 def week(make, number, **changes):

@@ -3,16 +3,16 @@
 import asyncio
 import threading
 import time
-from typing import Any
 
 import httpx
+from services.predictor.tests.lab import Json, Lab
 
 SWITCHES = 100
 WORKERS = 32
 
 
 def test_no_request_fails_and_none_is_answered_by_a_version_out_of_force(
-    lab: Any, body: Any
+    lab: Lab, body: Json
 ) -> None:
     lab.announce(lab.step(0, lab.version(0)))
     published = {0: 0.0}

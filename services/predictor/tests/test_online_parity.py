@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -12,15 +13,16 @@ from predictor.adapters.features.feast_features import FeastOnlineFeatures
 from predictor.adapters.features.feast_registry import FeastRegistry
 from predictor.adapters.features.redis_features import RedisFeatures
 from predictor.domain.batching import Lookup
-from predictor.domain.features import Cell, Ref
+from predictor.domain.features import Cell, Ref, Value
 from stores.feast import redis_online_store, repo_config
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
+Cells: TypeAlias = dict[tuple[str, Value], Mapping[Ref, Cell]]
 ENTITIES = 10_000
 AT = datetime(2013, 7, 1, 10, tzinfo=UTC)
 RANDOM = random.Random(7)
-VALUES: dict[str, Any] = {
+VALUES: dict[str, Callable[[], object]] = {
     "Float64": lambda: RANDOM.choice([RANDOM.gauss(0, 1e6), 0.0, float("inf"), 5e-324]),
     "Float32": lambda: RANDOM.choice([0.5, -1.25, 3.0e38]),
     "Int64": lambda: RANDOM.choice([0, 1, -1, 2**63 - 1, -(2**63), RANDOM.randrange(10**12)]),
@@ -42,13 +44,13 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
     keys = [f"é-{i}" if kind == "STRING" else i - count // 2 for i in range(count)]
     online_store = redis_online_store(redis_url)
     refs = filled(tmp_path, online_store, kind, keys)
-    registry = FeastRegistry(tmp_path, online_store, project=f"parity_{kind}")
+    registry = FeastRegistry(str(tmp_path), online_store, project=f"parity_{kind}")
     asked = [*keys, "nobody" if kind == "STRING" else 10**6]
     rubbish = [7.0, "\ud800"] if kind == "STRING" else ["EWR", 1.5, 1e300, -(2.0**63) * 2, 2.0**63]
 
-    async def both() -> tuple[dict, dict]:
+    async def both() -> tuple[Cells, Cells]:
         through_feast, directly = FeastOnlineFeatures(registry), RedisFeatures(registry, redis_url)
-        found: tuple[dict, dict] = ({}, {})
+        found: tuple[Cells, Cells] = ({}, {})
         for reader, into in zip((through_feast, directly), found, strict=True):
             reader.prepare({"k": refs})
             for i in range(0, len(asked), 500):
@@ -62,7 +64,7 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
             lookup = Lookup()
             lookup.refs.update(dict.fromkeys(refs))
             lookup.values.update(dict.fromkeys([asked[0], *rubbish]))
-            found_beside = await reader.read({"k": lookup})
+            found_beside = dict(await reader.read({"k": lookup}))
             assert found_beside.pop(("k", asked[0])) == into["k", asked[0]]
             assert found_beside == {("k", value): {} for value in rubbish}
             await reader.close()
@@ -81,20 +83,22 @@ def test_rows_are_as_feast_gives_them(tmp_path: Path, redis_url: str, kind: str)
     assert cells > 0.8 * count * len(refs), "nearly all values were there to compare"
 
 
-def _types(cells: dict[Ref, Cell]) -> dict[Ref, type]:
+def _types(cells: Mapping[Ref, Cell]) -> dict[Ref, type]:
     return {ref: type(value) for ref, (value, _) in cells.items()}
 
 
-def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any]) -> list[Ref]:
+def filled(
+    repo: Path, online_store: Mapping[str, str], kind: str, keys: Sequence[str | int]
+) -> list[Ref]:
     """A registry with two views of all types, and rows for the keys; returns their fields."""
     import feast.types
     import pandas as pd
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
-    from feast.infra.key_encoding_utils import EntityKeyProto
+    from feast.infra.key_encoding_utils import EntityKeyProto  # pyright: ignore[reportPrivateImportUsage]
     from feast.type_map import python_values_to_proto_values
 
     entity = Entity(name="row", join_keys=["row"], value_type=ValueType[kind])
-    types = {name: eval(name, vars(feast.types)) for name in VALUES}
+    types = {name: eval(name, dict(vars(feast.types))) for name in VALUES}
     path = repo / "rows.parquet"
     pd.DataFrame({"row": keys[:1], "event_time": [AT]}).to_parquet(path)
     views = [
@@ -109,10 +113,10 @@ def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any])
         )
         for name in ("first", "second")
     ]
-    config = repo_config(repo, online_store, f"parity_{kind}")
+    config = repo_config(str(repo), online_store, f"parity_{kind}")
     store = FeatureStore(config=config)
     store.apply([entity, *views])
-    row_keys = python_values_to_proto_values(keys, ValueType[kind])
+    row_keys = python_values_to_proto_values(list(keys), ValueType[kind])
     for v, view in enumerate(views):
         columns = {
             f"f{i}": python_values_to_proto_values(
@@ -121,7 +125,7 @@ def filled(repo: Path, online_store: dict[str, Any], kind: str, keys: list[Any])
             )
             for i, (name, each) in enumerate(types.items())
         }
-        rows = [
+        rows: list[Any] = [
             (
                 EntityKeyProto(join_keys=["row"], entity_values=[key]),
                 {name: column[n] for name, column in columns.items()},

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -12,9 +14,10 @@ from predictor.settings import PredictorSettings
     ],
 )
 def test_a_default_is_no_more_than_its_maximum(least: str, most: str) -> None:
-    PredictorSettings(**{least: 5, most: 5})
+    good: dict[str, Any] = {least: 5, most: 5}
+    PredictorSettings(**good)
     with pytest.raises(ValidationError, match=f"{least.upper()}=6 is more than {most.upper()}=5"):
-        PredictorSettings(**{least: 6, most: 5})
+        PredictorSettings(**{**good, least: 6})
 
 
 def test_a_request_can_never_have_more_instances_than_may_be_under_way() -> None:

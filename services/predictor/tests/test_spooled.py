@@ -7,29 +7,34 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Json, Lab
 
 from local.broker import broker
 from local.process import free_port
 from predictor.adapters.journal.spool.spool import Spool
 from predictor.adapters.journal.spool_journal import SpoolJournal
 from servicekit.bus import Batch
+from servicekit.errors import ServicekitError
 from servicekit.kafka import KafkaBus
+from servicekit.memory import MemoryBus
+
+Settled = Callable[[ServicekitError | None], None]
 
 
 class Brokers:
     """The bus in memory, which can be away."""
 
-    def __init__(self, bus: Any) -> None:
+    def __init__(self, bus: MemoryBus) -> None:
         self.inner = bus.sender()
         self.up = False
-        self.queue: list[tuple[Batch, Any]] = []
+        self.queue: list[tuple[Batch, Settled]] = []
 
-    def send_batch(self, batch: Batch, settled: Any) -> int:
+    def send_batch(self, batch: Batch, settled: Settled) -> int:
         self.queue.append((batch, settled))
         return len(batch.records)
 
@@ -44,7 +49,7 @@ class Brokers:
 
 
 @pytest.fixture
-def without_kafka(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def without_kafka(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, list[Brokers]]:
     """The service, and every sender that it made."""
     made: list[Brokers] = []
     memory = lab.bus.sender
@@ -61,14 +66,14 @@ def without_kafka(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lab, made
 
 
-async def logged(lab: Any, count: int) -> None:
+async def logged(lab: Lab, count: int) -> None:
     async with asyncio.timeout(10):
         while len(lab.logged()) < count:  # noqa: ASYNC110 - the bus says nothing by itself
             await asyncio.sleep(0.01)
 
 
 def test_while_kafka_is_away_requests_are_answered_and_the_next_process_logs_them(
-    without_kafka: Any, body: Any, tmp_path: Path
+    without_kafka: tuple[Lab, list[Brokers]], body: Json, tmp_path: Path
 ) -> None:
     lab, brokers = without_kafka
     settings = {"spool_dir": tmp_path / "spool", "log_deadline_seconds": 0.05}
@@ -98,7 +103,7 @@ def test_while_kafka_is_away_requests_are_answered_and_the_next_process_logs_the
 
 @pytest.mark.parametrize(("policy", "status"), [("refuse", 503), ("drop", 200)])
 def test_over_the_bound_the_policy_decides(
-    without_kafka: Any, body: Any, tmp_path: Path, policy: str, status: int
+    without_kafka: tuple[Lab, list[Brokers]], body: Json, tmp_path: Path, policy: str, status: int
 ) -> None:
     lab, brokers = without_kafka
     bound = 1024 * 1024

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab
 
 from event_schemas import PredictionLogged, ScoreRequested
 from local.broker import broker
@@ -60,13 +61,13 @@ def feast_repo(tmp_path: Path, redis_url: str) -> Path:
         schema=[Field(name="temperature", dtype=Float64), Field(name="wind", dtype=Float64)],
         source=FileSource(path=str(path), timestamp_field="event_time"),
     )
-    store = FeatureStore(config=repo_config(tmp_path, redis_online_store(redis_url)))
+    store = FeatureStore(config=repo_config(str(tmp_path), redis_online_store(redis_url)))
     store.apply([origin, weather])
     store.write_to_online_store("weather", rows)
     return tmp_path
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came"
@@ -89,7 +90,7 @@ def everything(view: TopicView, count: int) -> list[PredictionLogged]:
     return found
 
 
-def over_kafka(body: Any, name: str) -> ScoreRequested:
+def over_kafka(body: Json, name: str) -> ScoreRequested:
     return ScoreRequested(
         prediction_id=name,
         model=body["model"],
@@ -103,7 +104,7 @@ Reader = Callable[[Path, str], OnlineFeatures]
 
 
 def registry(repo: Path, redis_url: str) -> FeastRegistry:
-    return FeastRegistry(repo, redis_online_store(redis_url))
+    return FeastRegistry(str(repo), redis_online_store(redis_url))
 
 
 def through_feast(repo: Path, redis_url: str) -> OnlineFeatures:
@@ -118,16 +119,16 @@ READERS = pytest.mark.parametrize("reader", [through_feast, directly])
 
 
 def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
-    lab: Any,
+    lab: Lab,
     bus: KafkaBus,
     feast_repo: Path,
     redis_url: str,
-    body: Any,
-    requested: Any,
-    stored: Any,
+    body: Json,
+    requested: Features,
+    stored: Features,
 ) -> None:
     settings = PredictorSettings(
-        feast_repo=feast_repo,
+        feast_repo=str(feast_repo),
         redis_url=redis_url,
         model_cache=feast_repo / "cache",
         # A busy machine is no outage.
@@ -228,6 +229,9 @@ def test_a_store_that_refuses_connections_is_away(reader: Reader, feast_repo: Pa
         asyncio.run(read())
 
 
+T = TypeVar("T")
+
+
 class Noting(IdlePriority):
     """Tells what was done aside."""
 
@@ -235,7 +239,7 @@ class Noting(IdlePriority):
         super().__init__(60.0)
         self.done: list[str] = []
 
-    def run(self, work: Callable[[], Any], doing: str) -> Any:
+    def run(self, work: Callable[[], T], doing: str) -> T:
         self.done.append(doing)
         return super().run(work, doing)
 

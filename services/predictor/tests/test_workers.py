@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from services.predictor.tests.lab import Json, Lab
 
 from event_schemas import PredictionLogged, ScoreRequested
 from local.broker import broker, kind
@@ -83,7 +84,7 @@ class Predictor:
         self.process.wait(60)
 
 
-async def ask(url: str, body: dict[str, Any], count: int, prefix: str) -> int:
+async def ask(url: str, body: Json, count: int, prefix: str) -> int:
     """Requests over many connections; the number of those that were answered."""
 
     async def one(number: int) -> bool:
@@ -122,7 +123,7 @@ def logged(bus: KafkaBus, count: int) -> list[PredictionLogged]:
 
 
 def test_two_workers_answer_log_and_count_as_one_and_lose_nothing_when_they_stop(
-    lab: Any, tmp_path: Path, body: dict[str, Any]
+    lab: Lab, tmp_path: Path, body: Json
 ) -> None:
     from event_schemas.policy import Feature
 
@@ -184,7 +185,7 @@ apache_only = pytest.mark.skipif(
     ],
 )
 def test_requests_over_kafka_are_answered_though_whoever_has_them_is_killed(
-    lab: Any, tmp_path: Path, body: dict[str, Any], workers: int, member: dict[str, str]
+    lab: Lab, tmp_path: Path, body: Json, workers: int, member: dict[str, str]
 ) -> None:
     told = {"SCORE_REQUESTED": "true", "SCORE_REQUESTED_BATCH": "1", **member}
     told["WORKERS"] = str(workers)
@@ -193,7 +194,7 @@ def test_requests_over_kafka_are_answered_though_whoever_has_them_is_killed(
         sender, view = bus.sender(), bus.view("prediction.logged")
         now = lab.bus.clock.now()
         sent: set[str] = set()
-        answers: list[Event[Any]] = []
+        answers: list[Event[PredictionLogged]] = []
 
         def send(prefix: str) -> None:
             for name in (f"{prefix}{n}" for n in range(100)):

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import REGISTRY, Metric
 
 from servicekit.http import add_ops_routes
+from servicekit.testing.metrics import metric_value
 
 
 class Client:
@@ -51,8 +52,7 @@ def client() -> Client:
 
 
 def asked(route: str, method: str, status: int) -> float:
-    labels = {"route": route, "method": method, "status": str(status)}
-    return REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
+    return metric_value("http_requests_total", route=route, method=method, status=str(status))
 
 
 def routes() -> set[str]:

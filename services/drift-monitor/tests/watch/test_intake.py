@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
 from drift_monitor.watch.intake import Intake, in_sample
 from drift_monitor.watch.live import Live
@@ -11,6 +10,7 @@ from drift_monitor.watch.suspicion import Suspicions
 from event_schemas import DriftSuspected
 from servicekit.bus import Message
 from servicekit.memory import MemoryBus
+from servicekit.testing.metrics import metric_value
 
 
 class Always:
@@ -56,7 +56,7 @@ def test_predictions_become_rates_and_means(build, make):
     [arm] = intake.sample(1.0).arms
     assert (arm.rate, arm.mean_score) == (10.0, 0.5)
     labels = {"model": "flight_delay", "version": "1", "arm": "champion"}
-    assert REGISTRY.get_sample_value("watch_predictions_per_second", labels) == 10.0
+    assert metric_value("watch_predictions_per_second", **labels) == 10.0
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from typing import Any
 
 import httpx
 import pytest
 from redis.asyncio import Redis
+from services.predictor.tests.lab import Json, Lab
 
 from event_schemas.policy import ServingPolicy
 from predictor.adapters.redis_cache import RedisCache
 from predictor.domain.caching import packed, score_key
+from predictor.domain.errors import RefusalError
+from predictor.domain.features import Value
 from predictor.serving.cache import PredictionCache
 from servicekit.errors import UnavailableError
 
@@ -60,14 +62,17 @@ def test_a_store_that_refuses_connections_is_away() -> None:
     asyncio.run(session())
 
 
-def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str, lab: Any) -> None:
+def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str, lab: Lab) -> None:
     version = lab.version(1, serving=ServingPolicy(cache_seconds=60))
-    loaded = lab.announce(lab.step(0, version)).follower.routes.of("flight_delay").champion.version
+    loaded = lab.announce(lab.step(0, version)).champion()
 
     class Asked:
         def __init__(self, entity: str) -> None:
-            self.version, self.entity, self.row = loaded, entity, ["UA", "EWR", 0.5]
-            self.score, self.error, self.cached = None, None, False
+            self.version, self.entity = loaded, entity
+            self.row: list[Value] = ["UA", "EWR", 0.5]
+            self.score: float | None = None
+            self.error: RefusalError | None = None
+            self.cached = False
 
     def key(entity: str) -> bytes:
         return score_key("flight_delay", "1", loaded.sha256, entity, ["UA", "EWR", 0.5])
@@ -93,14 +98,14 @@ def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str,
     asyncio.run(session())
 
 
-def test_two_replicas_share_what_they_keep(redis_url: str, lab: Any, body: Any) -> None:
+def test_two_replicas_share_what_they_keep(redis_url: str, lab: Lab, body: Json) -> None:
     body["entity_id"] = f"replicas-{os.getpid()}"
     version = lab.version(1, serving=ServingPolicy(cache_seconds=60))
     client = Redis.from_url(redis_url)
 
     async def talk(caller: httpx.AsyncClient) -> None:
         assert (await caller.post("/predict", json=body)).status_code == 200
-        loaded = lab.follower.routes.of("flight_delay").champion.version
+        loaded = lab.champion()
         name = score_key("flight_delay", "1", loaded.sha256, body["entity_id"], ["UA", "EWR", 0.5])
         async with asyncio.timeout(60):
             while not await client.exists(name):  # noqa: ASYNC110 - Valkey tells nobody

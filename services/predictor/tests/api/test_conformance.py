@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from services.predictor.tests.lab import Json, Lab
 
 CASES = int(os.environ.get("CONFORMANCE_CASES", "1000"))
 """`make test-conformance` asks for 5,000."""
@@ -35,7 +36,7 @@ POSTS = {
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.timeout(600)
-def test_generated_requests_get_what_the_document_says(serving: Any, path: str) -> None:
+def test_generated_requests_get_what_the_document_says(serving: Lab, path: str) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", serving.app)
     operation = schema[path]["POST"]
     statuses: dict[int, int] = {}
@@ -45,7 +46,7 @@ def test_generated_requests_get_what_the_document_says(serving: Any, path: str) 
         deadline=None,
         database=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         derandomize=True,
     )
     @given(case=operation.as_strategy(), known=st.integers(0, 9))
@@ -65,11 +66,11 @@ def test_generated_requests_get_what_the_document_says(serving: Any, path: str) 
     assert set(statuses) == POSTS[path]
 
 
-def test_every_other_operation_does_what_the_document_says(serving: Any) -> None:
+def test_every_other_operation_does_what_the_document_says(serving: Lab) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", serving.app)
     asked = set()
     for each in schema.get_all_operations():
-        operation = each.ok()
+        operation = each.ok()  # pyright: ignore[reportAttributeAccessIssue] - else the document is wrong
         if operation.path in POSTS:
             continue
         asked.add(operation.path)
@@ -79,7 +80,7 @@ def test_every_other_operation_does_what_the_document_says(serving: Any) -> None
             deadline=None,
             database=None,
             phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
             derandomize=True,
         )
         @given(case=operation.as_strategy(), known=st.booleans())
@@ -98,7 +99,7 @@ INPUTS = [
 ]
 
 
-def _is_odd(body: Any) -> bool:
+def _is_odd(body: Json) -> bool:
     """Half of the requests keep the tensors that were made up."""
     return len(repr(body)) % 2 == 1
 

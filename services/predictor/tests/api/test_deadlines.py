@@ -1,11 +1,15 @@
 """`X-Request-Timeout`: what nobody waits for any more is not computed."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Json, Lab
+
+from predictor.domain.features import Value
 
 NAME = "X-Request-Timeout"
 PATHS = ["/predict", "/v1/models/flight_delay/predict", "/v2/models/flight_delay/infer"]
@@ -16,19 +20,19 @@ TENSORS = [
 ]
 
 
-def request(path: str, body: Any) -> dict[str, Any]:
+def request(path: str, body: Json) -> Json:
     if path.startswith("/v2"):
         return {"inputs": TENSORS, "id": "UA1"}
     return body if path == "/predict" else {k: v for k, v in body.items() if k != "model"}
 
 
-def asked(lab: Any, path: str, body: Any, **options: Any) -> httpx.Response:
+def asked(lab: Lab, path: str, body: Json, **options: Any) -> httpx.Response:
     return lab.run(lambda client: client.post(path, json=request(path, body), **options))
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_request_is_answered_at_its_deadline_and_never_computed(
-    with_store: Any, body: Any, path: str
+    with_store: Lab, body: Json, path: str
 ) -> None:
     with_store.start(feature_timeout_seconds=60).announce()
     with_store.features.delay = 0.2
@@ -51,7 +55,7 @@ def test_a_request_is_answered_at_its_deadline_and_never_computed(
 
 
 def test_what_waited_too_long_for_its_batch_is_dropped_before_any_work(
-    with_store: Any, body: Any
+    with_store: Lab, body: Json
 ) -> None:
     with_store.start(feature_timeout_seconds=60, request_timeout_seconds=0.05).announce()
     with_store.features.delay = 0.2  # the first batch keeps the others waiting
@@ -68,7 +72,7 @@ def test_what_waited_too_long_for_its_batch_is_dropped_before_any_work(
     assert len(with_store.logged()) == 1
 
 
-def test_one_of_many_is_told_of_the_deadline_like_the_others(with_store: Any, body: Any) -> None:
+def test_one_of_many_is_told_of_the_deadline_like_the_others(with_store: Lab, body: Json) -> None:
     with_store.start(feature_timeout_seconds=60).announce()
     with_store.features.delay = 0.2
     instance = {k: v for k, v in body.items() if k != "model"}
@@ -83,7 +87,7 @@ def test_one_of_many_is_told_of_the_deadline_like_the_others(with_store: Any, bo
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
-def test_what_is_no_timeout_is_refused(serving: Any, body: Any, path: str, value: str) -> None:
+def test_what_is_no_timeout_is_refused(serving: Lab, body: Json, path: str, value: str) -> None:
     answer = asked(serving, path, body, headers={NAME: value})
     assert answer.status_code == (400 if path.startswith("/v2") else 422)
     assert "send seconds above 0" in answer.text
@@ -91,7 +95,7 @@ def test_what_is_no_timeout_is_refused(serving: Any, body: Any, path: str, value
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_more_than_the_service_allows_is_taken_as_that(lab: Any, body: Any, path: str) -> None:
+def test_more_than_the_service_allows_is_taken_as_that(lab: Lab, body: Json, path: str) -> None:
     lab.start(request_timeout_seconds=1e-9, max_request_timeout_seconds=60)
     lab.announce(lab.step(0, lab.version(1)))
     assert asked(lab, path, body).status_code == 503
@@ -105,25 +109,25 @@ def test_more_than_the_service_allows_is_taken_as_that(lab: Any, body: Any, path
     ("timeout", "status"), [(0, 200), (60_000_000, 200), (1, 503), (-1, 400), ("1", 400)]
 )
 def test_tritons_parameter_is_heard_in_microseconds(
-    serving: Any, timeout: Any, status: int
+    serving: Lab, timeout: object, status: int
 ) -> None:
     sent = {"inputs": TENSORS, "parameters": {"timeout": timeout}}
     answer = serving.run(lambda client: client.post(PATHS[2], json=sent))
     assert answer.status_code == status, answer.text
 
 
-def test_a_process_of_its_own_gets_nothing_that_is_too_late(with_store: Any, body: Any) -> None:
-    asked: list[Any] = []
+def test_a_process_of_its_own_gets_nothing_that_is_too_late(with_store: Lab, body: Json) -> None:
+    asked: list[Sequence[Sequence[Value]]] = []
 
     class Child:
-        def submit(self, rows: Any) -> Any:
+        def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float]]":
             asked.append(rows)
             answered: Future[list[float]] = Future()
             answered.set_result([0.5 for _ in rows])
             return answered
 
     with_store.start(feature_timeout_seconds=60).announce()
-    version = with_store.follower.routes.by_model["flight_delay"].champion.version
+    version = with_store.champion()
     object.__setattr__(version, "child", Child())
     with_store.features.delay = 0.1
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
+from services.predictor.tests.lab import Json, Lab
 
 from predictor.settings import PredictorSettings
 
@@ -17,13 +18,13 @@ PATHS = ["/predict", "/v1/models/flight_delay/predict", INFER]
 
 
 @pytest.fixture
-def trial(lab: Any) -> Any:
+def trial(lab: Lab) -> Lab:
     """Version 2 is under trial at weight 0, so no entity gets it; testers may."""
     lab.start(override_token=SecretStr(TOKEN))
     return lab.announce(lab.step(0, lab.version(1), lab.version(2, bias=1.0), weight=0.0))
 
 
-def ask(lab: Any, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+def ask(lab: Lab, path: str, body: Json, headers: dict[str, str]) -> httpx.Response:
     """One row in the form of a path."""
     if path == "/predict":
         sent = body
@@ -50,7 +51,7 @@ def ask(lab: Any, path: str, body: Any, headers: dict[str, str]) -> httpx.Respon
     ("name", "version"), [("challenger", "2"), ("2", "2"), ("champion", "1"), ("1", "1")]
 )
 def test_the_named_arm_answers_and_is_logged_as_pinned(
-    trial: Any, body: Any, path: str, name: str, version: str
+    trial: Lab, body: Json, path: str, name: str, version: str
 ) -> None:
     answer = ask(trial, path, body, {**BEARER, "X-Tailrace-Arm": name})
     assert answer.status_code == 200, answer.text
@@ -60,13 +61,13 @@ def test_the_named_arm_answers_and_is_logged_as_pinned(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_token_alone_chooses_nothing(trial: Any, body: Any, path: str) -> None:
+def test_a_token_alone_chooses_nothing(trial: Lab, body: Json, path: str) -> None:
     assert ask(trial, path, body, BEARER).status_code == 200
     (logged,) = trial.logged()
     assert (logged.version, logged.pinned) == ("1", False)
 
 
-def test_all_of_many_are_answered_by_the_named_arm(trial: Any, body: Any) -> None:
+def test_all_of_many_are_answered_by_the_named_arm(trial: Lab, body: Json) -> None:
     one = {key: value for key, value in body.items() if key != "model"}
     many = {"instances": [{**one, "entity_id": f"e{i}"} for i in range(5)]}
     path = "/v1/models/flight_delay/predict"
@@ -82,7 +83,7 @@ def test_all_of_many_are_answered_by_the_named_arm(trial: Any, body: Any) -> Non
     [None, "", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer é"],
 )
 def test_without_the_token_nothing_is_answered(
-    trial: Any, body: Any, path: str, authorization: str | None
+    trial: Lab, body: Json, path: str, authorization: str | None
 ) -> None:
     headers: dict[Any, Any] = {b"X-Tailrace-Arm": b"challenger"}
     if authorization is not None:
@@ -95,7 +96,7 @@ def test_without_the_token_nothing_is_answered(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_where_no_token_is_set_nobody_may_choose(serving: Any, body: Any, path: str) -> None:
+def test_where_no_token_is_set_nobody_may_choose(serving: Lab, body: Json, path: str) -> None:
     answer = ask(serving, path, body, {**BEARER, "X-Tailrace-Arm": "champion"})
     assert answer.status_code == 403
     assert "set OVERRIDE_TOKEN" in answer.text
@@ -103,13 +104,13 @@ def test_where_no_token_is_set_nobody_may_choose(serving: Any, body: Any, path: 
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_arm_that_is_not_loaded_is_not_found(trial: Any, body: Any, path: str) -> None:
+def test_an_arm_that_is_not_loaded_is_not_found(trial: Lab, body: Json, path: str) -> None:
     answer = ask(trial, path, body, {**BEARER, "X-Tailrace-Arm": "7"})
     assert answer.status_code == 404
     assert "loaded are 1, 2" in answer.text
 
 
-def test_without_a_trial_there_is_no_challenger(trial: Any, body: Any) -> None:
+def test_without_a_trial_there_is_no_challenger(trial: Lab, body: Json) -> None:
     trial.announce(trial.step(1, trial.version(2, bias=1.0)))
     answer = ask(trial, "/predict", body, {**BEARER, "X-Tailrace-Arm": "challenger"})
     assert answer.status_code == 404
@@ -118,12 +119,12 @@ def test_without_a_trial_there_is_no_challenger(trial: Any, body: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("", 422), ("v" * 65, 422), ("v" * 64, 404)])
-def test_a_name_has_1_to_64_characters(trial: Any, body: Any, name: str, status: int) -> None:
+def test_a_name_has_1_to_64_characters(trial: Lab, body: Json, name: str, status: int) -> None:
     assert ask(trial, "/predict", body, {**BEARER, "X-Tailrace-Arm": name}).status_code == status
 
 
 def test_a_version_in_the_path_and_an_arm_in_the_header_are_one_too_many(
-    trial: Any, body: Any
+    trial: Lab, body: Json
 ) -> None:
     path = "/v2/models/flight_delay/versions/1/infer"
     headers = {**BEARER, "X-Tailrace-Arm": "1"}
@@ -137,7 +138,7 @@ def test_a_version_in_the_path_and_an_arm_in_the_header_are_one_too_many(
 
 
 def test_the_token_is_neither_logged_nor_shown(
-    trial: Any, body: Any, caplog: pytest.LogCaptureFixture
+    trial: Lab, body: Json, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answers = [
@@ -160,7 +161,7 @@ def test_a_token_that_is_easily_guessed_is_refused_and_not_repeated(
 
 
 def test_the_answer_without_the_header_is_the_same_with_and_without_a_token(
-    lab: Any, body: Any
+    lab: Lab, body: Json
 ) -> None:
     digests = set()
     for settings in ({}, {"override_token": SecretStr(TOKEN)}):

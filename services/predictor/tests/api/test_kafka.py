@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab, score
 
 from event_schemas import PredictionLogged, ScoreRequested
 from event_schemas.policy import ServingPolicy
@@ -23,18 +24,18 @@ NOW = FakeClock().now()
 
 
 @pytest.fixture
-def asked(lab: Any) -> Any:
+def asked(lab: Lab) -> Lab:
     """A service that answers `score.requested` too, with no model."""
     return started(lab)
 
 
-def started(lab: Any, **settings: Any) -> Any:
+def started(lab: Lab, **settings: Any) -> Lab:
     lab.start(score_requested=True, **settings)
     lab.of(KafkaScoringLoop).loop.open()
     return lab
 
 
-def request(lab: Any, name: str = "p0", **fields: Any) -> ScoreRequested:
+def request(lab: Lab, name: str = "p0", **fields: Any) -> ScoreRequested:
     whole = {
         "prediction_id": name,
         "model": "flight_delay",
@@ -45,7 +46,7 @@ def request(lab: Any, name: str = "p0", **fields: Any) -> ScoreRequested:
     return ScoreRequested(**{**whole, **fields})
 
 
-def turn(lab: Any, *requests: ScoreRequested, steps: int = 1) -> list[PredictionLogged]:
+def turn(lab: Lab, *requests: ScoreRequested, steps: int = 1) -> list[PredictionLogged]:
     """Publish requests, let the service handle them, and return all of the log."""
     for each in requests:
         lab.bus.publish(each)
@@ -60,12 +61,12 @@ def turn(lab: Any, *requests: ScoreRequested, steps: int = 1) -> list[Prediction
     return lab.logged()
 
 
-def dead(lab: Any) -> list[str]:
+def dead(lab: Lab) -> list[str]:
     letters = lab.bus.messages("predictor.dead")
     return [dict(each.headers)["dead_text"].decode() for each in letters]
 
 
-def test_the_answer_in_the_log_is_that_of_a_request_over_http(asked: Any, body: Any) -> None:
+def test_the_answer_in_the_log_is_that_of_a_request_over_http(asked: Lab, body: Json) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     (logged,) = turn(asked, request(asked, "p0", entity=body["entity_id"]))
 
@@ -79,7 +80,7 @@ def test_the_answer_in_the_log_is_that_of_a_request_over_http(asked: Any, body: 
     assert not logged.pinned
 
 
-def test_entities_have_the_arms_that_the_rollout_gives_them(asked: Any) -> None:
+def test_entities_have_the_arms_that_the_rollout_gives_them(asked: Lab) -> None:
     asked.announce(asked.step(0, asked.version(1), asked.version(2, bias=1.0), weight=0.4))
     found = turn(asked, *(request(asked, f"p{i}") for i in range(200)))
 
@@ -90,7 +91,7 @@ def test_entities_have_the_arms_that_the_rollout_gives_them(asked: Any) -> None:
     assert 40 < sum(each.arm == "challenger" for each in found) < 120
 
 
-def test_a_challenger_in_shadow_scores_them_too(asked: Any) -> None:
+def test_a_challenger_in_shadow_scores_them_too(asked: Lab) -> None:
     step = asked.step(0, asked.version(1), asked.version(2, bias=1.0), weight=0.0)
     asked.announce(step.model_copy(update={"shadow": 1.0}))
     found = turn(asked, *(request(asked, f"p{i}") for i in range(20)))
@@ -100,11 +101,11 @@ def test_a_challenger_in_shadow_scores_them_too(asked: Any) -> None:
     assert answers.keys() == shadows.keys() == {f"p{i}" for i in range(20)}
     for name, each in shadows.items():
         assert (each.version, answers[name].version) == ("2", "1")
-        assert each.score > answers[name].score, "its bias is greater"
+        assert score(each) > score(answers[name]), "its bias is greater"
     assert len(found) == 40
 
 
-def test_a_feature_that_is_missing_is_told_in_the_log(asked: Any) -> None:
+def test_a_feature_that_is_missing_is_told_in_the_log(asked: Lab) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     (logged,) = turn(asked, request(asked, features={"origin": "EWR"}))
     assert logged.score is None
@@ -113,7 +114,7 @@ def test_a_feature_that_is_missing_is_told_in_the_log(asked: Any) -> None:
     assert dead(asked) == []
 
 
-def test_an_event_of_another_kind_is_a_dead_letter(asked: Any) -> None:
+def test_an_event_of_another_kind_is_a_dead_letter(asked: Lab) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     other = encode(Event(asked.step(1, asked.version(2)), "/test", NOW))
     asked.bus.append(other._replace(topic="score.requested"))
@@ -130,7 +131,7 @@ def test_an_event_of_another_kind_is_a_dead_letter(asked: Any) -> None:
     ],
 )
 def test_what_can_never_be_answered_is_a_dead_letter_and_the_others_are_answered(
-    asked: Any, fields: dict[str, Any], says: str
+    asked: Lab, fields: Json, says: str
 ) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     others = [request(asked, f"p{i}") for i in range(4)]
@@ -141,7 +142,7 @@ def test_what_can_never_be_answered_is_a_dead_letter_and_the_others_are_answered
     assert says in letter
 
 
-def test_a_version_that_cannot_be_loaded_keeps_nobody_waiting(asked: Any) -> None:
+def test_a_version_that_cannot_be_loaded_keeps_nobody_waiting(asked: Lab) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     asked.announce(asked.step(0, asked.version(1, model="broken", uri="/nowhere", sha256="0" * 64)))
     found = turn(asked, request(asked, "bad", model="broken"), request(asked, "good"))
@@ -150,7 +151,7 @@ def test_a_version_that_cannot_be_loaded_keeps_nobody_waiting(asked: Any) -> Non
     assert "no version of broken can be loaded" in letter
 
 
-def test_requests_wait_for_a_model_that_is_on_its_way(asked: Any) -> None:
+def test_requests_wait_for_a_model_that_is_on_its_way(asked: Lab) -> None:
     with pytest.raises(UnavailableError, match="no model is loaded yet"):
         turn(asked, request(asked))
     asked.announce(asked.step(0, asked.version(1)))
@@ -158,14 +159,14 @@ def test_requests_wait_for_a_model_that_is_on_its_way(asked: Any) -> None:
     assert dead(asked) == []
 
 
-def test_a_batch_is_as_large_as_what_may_be_under_way(asked: Any) -> None:
+def test_a_batch_is_as_large_as_what_may_be_under_way(asked: Lab) -> None:
     started(asked, max_in_flight=3, score_requested_batch=3)
     asked.announce(asked.step(0, asked.version(1)))
     assert len(turn(asked, *(request(asked, f"p{i}") for i in range(7)), steps=3)) == 7
 
 
 def test_requests_wait_while_callers_over_http_take_all_the_room(
-    asked: Any, body: Any, requested: Any, stored: Any
+    asked: Lab, body: Json, requested: Features, stored: Features
 ) -> None:
     started(asked, max_in_flight=2, score_requested_batch=2)
     asked.announce(asked.step(0, asked.version(1, requested + stored)))
@@ -186,7 +187,7 @@ def test_requests_wait_while_callers_over_http_take_all_the_room(
     assert len(asked.logged()) == 3
 
 
-def test_nothing_is_taken_before_the_service_is_up_or_after_it_stopped(asked: Any) -> None:
+def test_nothing_is_taken_before_the_service_is_up_or_after_it_stopped(asked: Lab) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     asked.bus.publish(request(asked))
     loop = asked.of(KafkaScoringLoop).loop
@@ -199,7 +200,7 @@ def test_nothing_is_taken_before_the_service_is_up_or_after_it_stopped(asked: An
     assert len(asked.logged()) == 1
 
 
-def test_the_answer_is_logged_whatever_the_sampling_of_the_version(asked: Any) -> None:
+def test_the_answer_is_logged_whatever_the_sampling_of_the_version(asked: Lab) -> None:
     policy = ServingPolicy(sampling_rate=0.01)
     asked.announce(asked.step(0, asked.version(1, serving=policy)))
     found = turn(asked, *(request(asked, f"p{i}") for i in range(50)))
@@ -208,14 +209,14 @@ def test_the_answer_is_logged_whatever_the_sampling_of_the_version(asked: Any) -
 
 
 def test_a_batch_that_comes_again_is_answered_under_the_same_ids(
-    asked: Any, monkeypatch: pytest.MonkeyPatch
+    asked: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked.announce(asked.step(0, asked.version(1)))
     loop = asked.of(KafkaScoringLoop).loop
     commit: Callable[..., None] = loop._session.commit
     failures = iter([UnavailableError("the brokers are away")])
 
-    def fails_once(positions: Any) -> None:
+    def fails_once(positions: object) -> None:
         for failure in failures:
             raise failure
         commit(positions)
@@ -229,7 +230,7 @@ def test_a_batch_that_comes_again_is_answered_under_the_same_ids(
     assert [each.id for each in again[:2]] == [each.id for each in again[2:]]
 
 
-def test_by_default_nothing_is_read(lab: Any) -> None:
+def test_by_default_nothing_is_read(lab: Lab) -> None:
     assert [type(each) for each in lab.components] == [RolloutFollower]
 
 

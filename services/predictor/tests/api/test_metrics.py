@@ -1,11 +1,13 @@
 """What Prometheus hears of the predictions, beside their numbers."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
+from services.predictor.tests.lab import Json, Lab
+
+from servicekit.testing.metrics import metric_value
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
@@ -16,9 +18,9 @@ def exemplars() -> list[str]:
     return [line for line in generate_latest(REGISTRY).decode().splitlines() if TRACE in line]
 
 
-def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Any, body: Any) -> None:
+def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Lab, body: Json) -> None:
     def value(name: str) -> float:
-        return REGISTRY.get_sample_value(f"stored_feature_age_seconds_{name}") or 0.0
+        return metric_value(f"stored_feature_age_seconds_{name}")
 
     asked = datetime(2013, 7, 1, 10, tzinfo=UTC)
     written = asked - timedelta(minutes=20)
@@ -28,15 +30,15 @@ def test_the_age_of_a_stored_row_is_seen_once_a_batch(with_store: Any, body: Any
     assert (value("count"), value("sum")) == (count + 1, total + 20 * 60)
 
 
-def test_an_empty_store_has_no_age(with_store: Any, body: Any) -> None:
+def test_an_empty_store_has_no_age(with_store: Lab, body: Json) -> None:
     name = "stored_feature_age_seconds_count"
-    before = REGISTRY.get_sample_value(name)
+    before = metric_value(name)
     assert with_store.post(body).status_code == 200
-    assert REGISTRY.get_sample_value(name) == before
+    assert metric_value(name) == before
 
 
 def test_a_latency_has_its_trace_as_exemplar_only_when_traces_are_exported(
-    serving: Any, body: Any, monkeypatch: pytest.MonkeyPatch
+    serving: Lab, body: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert serving.post(body, headers=TRACED).status_code == 200
     assert exemplars() == []

@@ -1,15 +1,17 @@
 """More than can be taken: who is turned away, how, and who is not."""
 
 import asyncio
-from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab
+
+from servicekit.testing.metrics import metric_value
 
 PATHS = ["/v1/models/{}/predict", "/v2/models/{}/infer"]
 
 
-def sent(path: str, body: Any) -> dict[str, Any]:
+def sent(path: str, body: Json) -> Json:
     if path.startswith("/v2"):
         tensors = [
             {"name": name, "datatype": "BYTES", "shape": [1], "data": [value]}
@@ -20,7 +22,7 @@ def sent(path: str, body: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def two(lab: Any, requested: Any, stored: Any) -> Any:
+def two(lab: Lab, requested: Features, stored: Features) -> Lab:
     """Two models that read a slow store; ten predictions may be under way."""
     lab.start(max_in_flight=10, max_instances=10, max_model_share=0.8)
     features = requested + stored
@@ -33,7 +35,7 @@ def two(lab: Any, requested: Any, stored: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_flood_on_one_model_is_429_and_the_other_answers(two: Any, body: Any, path: str) -> None:
+def test_a_flood_on_one_model_is_429_and_the_other_answers(two: Lab, body: Json, path: str) -> None:
     async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
         models = [*["flood"] * 30, "calm"]
         return await asyncio.gather(
@@ -51,7 +53,7 @@ def test_a_flood_on_one_model_is_429_and_the_other_answers(two: Any, body: Any, 
     assert again.status_code == 200
 
 
-def test_health_answers_while_the_predictor_is_full(two: Any, body: Any) -> None:
+def test_health_answers_while_the_predictor_is_full(two: Lab, body: Json) -> None:
     two.features.delay = 0.5
 
     async def talk(client: httpx.AsyncClient) -> tuple[list[int], list[int]]:
@@ -74,12 +76,9 @@ def test_health_answers_while_the_predictor_is_full(two: Any, body: Any) -> None
     assert statuses.count(200) >= 8
 
 
-def test_each_refusal_is_counted_with_its_model(two: Any, body: Any) -> None:
-    from prometheus_client import REGISTRY
-
+def test_each_refusal_is_counted_with_its_model(two: Lab, body: Json) -> None:
     def refused() -> float:
-        labels = {"model": "flood", "code": "over_share"}
-        return REGISTRY.get_sample_value("prediction_errors_total", labels) or 0.0
+        return metric_value("prediction_errors_total", model="flood", code="over_share")
 
     before = refused()
 
@@ -91,7 +90,9 @@ def test_each_refusal_is_counted_with_its_model(two: Any, body: Any) -> None:
     assert refused() - before == 4
 
 
-def test_refusals_beyond_their_rate_wait_while_the_others_are_answered(lab: Any, body: Any) -> None:
+def test_refusals_beyond_their_rate_wait_while_the_others_are_answered(
+    lab: Lab, body: Json
+) -> None:
     lab.start(max_in_flight=1, max_instances=1, max_refusals_per_second=5)
     lab.announce(lab.step(0, lab.version(1)))
     order: list[int] = []

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, WriterProperties, write_deltalake
+from services.predictor.tests.lab import Json
 
 from predictor.batch.delta_rows import ROW_GROUP_ROWS, DeltaRows, write_rows
 from servicekit.errors import UnavailableError
@@ -33,7 +35,7 @@ def table(folder: Path, count: int, zone: str | None = "UTC", **columns: Any) ->
     return uri
 
 
-def read(rows: DeltaRows, *columns: str) -> list[dict[str, Any]]:
+def read(rows: DeltaRows, *columns: str) -> list[Json]:
     return [row for found in rows.batches(columns, 1000) for row in found.to_pylist()]
 
 
@@ -113,7 +115,7 @@ def test_what_is_written_lies_in_row_groups_that_fit_into_memory(tmp_path: Path)
     schema = pa.schema([("n", pa.int64())])
     count = ROW_GROUP_ROWS + 1
 
-    def batches() -> Any:
+    def batches() -> Iterator[object]:
         yield pa.RecordBatch.from_arrays([pa.array(range(count))], schema=schema)
 
     write_rows(str(tmp_path / "out"), schema, batches, "error")
@@ -129,11 +131,11 @@ def test_a_stop_leaves_nothing_unless_all_was_written_already(tmp_path: Path, mo
     batch = pa.RecordBatch.from_arrays([pa.array([1])], schema=schema)
     heard = threading.Event()
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         heard.set()
         raise KeyboardInterrupt
 
-    def batches() -> Any:
+    def batches() -> Iterator[object]:
         yield batch
         os.kill(os.getpid(), signal.SIGINT)
         assert heard.wait(10)

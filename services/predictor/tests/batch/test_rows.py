@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
+from services.predictor.tests.lab import Json
 
 from predictor.adapters.features.feast_registry import Column, Source
 from predictor.batch.lake_features import LakeFeatures
@@ -25,7 +26,7 @@ REQUESTED = (
     Input("seats", "number", required=False),
     Input("gate", "number", required=False, default=7.0),
 )
-WEATHER: dict[str, Any] = {"stored": True, "view": "weather", "join_key": "airport"}
+WEATHER: Json = {"stored": True, "view": "weather", "join_key": "airport"}
 STORED = (
     Input(
         "temp", "number", field="t", required=False, default=1.5, max_age_seconds=7200, **WEATHER
@@ -66,8 +67,10 @@ one_doubtful = st.one_of(
 )
 """Column and value."""
 
+Table: TypeAlias = Sequence[tuple[Mapping[str, Any], int | None]]
 
-def _spoiled(row: dict[str, Any], doubts: list[tuple[str, Any]]) -> dict[str, Any]:
+
+def _spoiled(row: Json, doubts: list[tuple[str, Any]]) -> Json:
     return row | dict(doubts)
 
 
@@ -119,7 +122,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeFeatures:
 
 
 def made(
-    table: Sequence[tuple[Mapping[str, Any], int | None]],
+    table: Table,
     without: set[str],
     features: LakeFeatures | None,
     *,
@@ -147,7 +150,7 @@ def made(
 
 
 @given(rows, absent)
-def test_with_stored_features_from_the_table(table: Any, without: set[str]) -> None:
+def test_with_stored_features_from_the_table(table: Table, without: set[str]) -> None:
     assert made(table, without, None, one_by_one=False) == made(
         table, without, None, one_by_one=True
     )
@@ -155,7 +158,7 @@ def test_with_stored_features_from_the_table(table: Any, without: set[str]) -> N
 
 @given(rows, absent)
 def test_with_stored_features_from_the_lake(
-    lake: LakeFeatures, table: Any, without: set[str]
+    lake: LakeFeatures, table: Table, without: set[str]
 ) -> None:
     assert made(table, without, lake, one_by_one=False) == made(
         table, without, lake, one_by_one=True

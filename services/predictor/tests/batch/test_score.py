@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from services.predictor.tests.lab import Features, Json, Lab
 
 from event_schemas import ModelTrained
 from predictor.adapters.features.feast_registry import Column, Source
@@ -37,7 +38,7 @@ class Registry:
 class Bench:
     """A lake beside the service in memory."""
 
-    def __init__(self, lab: Any, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
         self.lake = folder / "lake"
         self.settings = ScoreSettings(lake_uri=str(self.lake), feast_repo=str(folder))
@@ -45,7 +46,7 @@ class Bench:
     def table(self, name: str, rows: Sequence[Mapping[str, Any]], **options: Any) -> None:
         write_deltalake(str(self.lake / name), pa.Table.from_pylist(list(rows)), **options)
 
-    def flights(self, count: int, **change: Any) -> list[dict[str, Any]]:
+    def flights(self, count: int, **change: Any) -> list[Json]:
         rows = [
             {
                 "event_id": f"e{n}",
@@ -81,13 +82,13 @@ class Bench:
         chosen = command._parser().parse_args(arguments)
         return command.score(chosen, self.settings, self.lab.bus, self.lab.artifacts)
 
-    def scored(self, output: str = "scored") -> list[dict[str, Any]]:
+    def scored(self, output: str = "scored") -> list[Json]:
         rows = DeltaTable(str(self.lake / output)).to_pyarrow_table().to_pylist()
         return sorted(rows, key=lambda row: int(row["row_id"][1:]))
 
 
 @pytest.fixture
-def bench(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(command, "FeastRegistry", lambda *_: Registry())
     return Bench(lab, tmp_path)
 
@@ -101,13 +102,13 @@ def champion(bench: Bench) -> Bench:
 
 
 def test_a_row_is_scored_as_a_request_of_its_moment_would_be_answered(
-    bench: Bench, requested: Any, stored: Any
+    bench: Bench, requested: Features, stored: Features
 ) -> None:
     lab = bench.lab
     lab.announce(lab.step(0, lab.version(1, requested + stored)))
     rows = bench.flights(12)
     bench.weather()
-    lab.bus.clock.advance(timedelta(days=1))  # no request may lie in the future
+    lab.pass_time(timedelta(days=1))  # no request may lie in the future
     assert bench.score("--entity-column", "flight", "--keep", "carrier") == 0
     known = [(AT - timedelta(hours=1), 1.0), (AT + timedelta(hours=3), 3.0)]
     for row, found in zip(rows, bench.scored(), strict=True):
@@ -132,7 +133,7 @@ def test_a_row_is_scored_as_a_request_of_its_moment_would_be_answered(
 
 
 def test_values_that_were_not_known_then_are_counted_and_told(
-    bench: Bench, requested: Any, stored: Any, capsys: pytest.CaptureFixture[str]
+    bench: Bench, requested: Features, stored: Features, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = bench.lab
     lab.announce(lab.step(0, lab.version(1, requested + stored)))
@@ -217,7 +218,7 @@ def test_a_column_that_is_missing_is_named_with_what_to_do(champion: Bench) -> N
 
 
 def test_stored_features_may_be_columns_of_the_table(
-    bench: Bench, requested: Any, stored: Any
+    bench: Bench, requested: Features, stored: Features
 ) -> None:
     lab = bench.lab
     lab.announce(lab.step(0, lab.version(1, requested + stored)))
@@ -265,7 +266,7 @@ def test_a_cell_is_the_newest_that_was_known(bench: Bench) -> None:
     features.prepare({"origin": [("weather", "temperature")]})
     features.read((AT + timedelta(days=1)).timestamp())
     ref = ("weather", "temperature")
-    for hours, value, written in ((-2, None, None), (-1, 1.0, -1), (2.9, 1.0, -1), (3, 3.0, 3)):
+    for hours, value, written in ((-2, None, 0), (-1, 1.0, -1), (2.9, 1.0, -1), (3, 3.0, 3)):
         found = features.as_of("origin", "EWR", (AT + timedelta(hours=hours)).timestamp())
         expected = {} if value is None else {ref: (value, AT.timestamp() + written * 3600)}
         assert found == expected

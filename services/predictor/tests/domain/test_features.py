@@ -1,10 +1,10 @@
 import math
-from typing import Any
+from typing import Literal, TypeAlias
 
 import pytest
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError
-from predictor.domain.features import FLOAT32_MAX, Gap, Input, Signature
+from predictor.domain.features import FLOAT32_MAX, Gap, Input, Ref, Signature, Stored
 
 CARRIER = Input("carrier", "category")
 HOUR = Input("hour", "number")
@@ -25,8 +25,10 @@ NEEDED = Input(
     "wind", "number", stored=True, view="weather", field="w", join_key="carrier", required=True
 )
 
+Reason: TypeAlias = Literal["absent", "stale", "wrong_type", "store_away"]
 
-def stored(ref: tuple[str, str], value: Any, at: float = 1000.0) -> dict:
+
+def stored(ref: Ref, value: object, at: float = 1000.0) -> Stored:
     return {("carrier", "UA"): {ref: (value, at)}}
 
 
@@ -65,14 +67,14 @@ def test_a_stored_feature_cannot_be_sent() -> None:
 
 
 @pytest.mark.parametrize("value", ["NaN", "5", True, [5], {"a": 1}])
-def test_a_number_is_a_json_number(value: Any) -> None:
+def test_a_number_is_a_json_number(value: object) -> None:
     with pytest.raises(BadRequestError, match="feature 'hour' is a number, got") as caught:
         Signature([HOUR]).request_values({"hour": value})
     assert caught.value.code == "wrong_type"
 
 
 @pytest.mark.parametrize("value", [5, 5.0, True, ["UA"]])
-def test_a_category_is_a_json_string(value: Any) -> None:
+def test_a_category_is_a_json_string(value: object) -> None:
     with pytest.raises(BadRequestError, match="feature 'carrier' is a category, got"):
         Signature([CARRIER]).request_values({"carrier": value})
 
@@ -112,7 +114,7 @@ def test_stored_values_go_to_their_place() -> None:
     ],
 )
 def test_a_stored_value_that_is_missing_gives_way_to_its_default(
-    table: Any, now: float, reason: Any
+    table: Stored | None, now: float, reason: Reason
 ) -> None:
     signature = Signature([CARRIER, TEMP])
     row = signature.request_values({"carrier": "UA"})
@@ -136,7 +138,9 @@ def test_a_stored_value_is_taken_up_to_its_greatest_age(now: float) -> None:
         ({}, "weather:w of carrier 'UA' is absent in the feature store"),
     ],
 )
-def test_a_required_stored_value_that_is_missing_fails_the_request(table: Any, text: str) -> None:
+def test_a_required_stored_value_that_is_missing_fails_the_request(
+    table: Stored | None, text: str
+) -> None:
     signature = Signature([CARRIER, NEEDED])
     row = signature.request_values({"carrier": "UA"})
     with pytest.raises(CannotAnswerError, match=text) as caught:

@@ -1,11 +1,11 @@
-from typing import Any
+from typing import Literal, TypeAlias
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.domain.errors import CannotAnswerError
-from predictor.domain.features import Gap, Input, LastKnown, Signature
+from predictor.domain.features import Gap, Input, LastKnown, Signature, Stored, Value
 
 CARRIER = Input("carrier", "category")
 TEMP = Input(
@@ -22,19 +22,23 @@ TEMP = Input(
 )
 SIGNATURE = Signature([CARRIER, TEMP])
 
+Reason: TypeAlias = Literal["absent", "stale", "wrong_type", "store_away"]
 
-def stored(value: Any, at: float = 1000.0) -> Any:
+
+def stored(value: object, at: float = 1000.0) -> Stored:
     return {("carrier", "UA"): {("weather", "t"): (value, at)}}
 
 
-def filled(known: LastKnown, table: Any, now: float, signature: Signature = SIGNATURE) -> Any:
-    row: list[Any] = signature.request_values({"carrier": "UA"})
+def filled(
+    known: LastKnown, table: Stored | None, now: float, signature: Signature = SIGNATURE
+) -> tuple[Value, list[Gap]]:
+    row = signature.request_values({"carrier": "UA"})
     gaps: list[Gap] = []
     signature.fill(row, table, now, gaps, known)
     return row[1], gaps
 
 
-MISSING: list[tuple[Any, str]] = [
+MISSING: list[tuple[Stored | None, Reason]] = [
     ({}, "absent"),
     (stored(None), "absent"),
     (stored("warm", 1590.0), "wrong_type"),
@@ -43,7 +47,7 @@ MISSING: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("table", "reason"), MISSING)
-def test_the_last_known_value_stands_in_up_to_its_age(table: Any, reason: Any) -> None:
+def test_the_last_known_value_stands_in_up_to_its_age(table: Stored | None, reason: Reason) -> None:
     known = LastKnown(10)
     assert filled(known, stored(21.0), 1000.0) == (21.0, [])
     assert filled(known, table, 1600.0) == (21.0, [Gap("temp", reason, "last_known")])
@@ -60,7 +64,7 @@ def test_a_stale_value_is_the_last_known_one_even_to_a_predictor_that_just_start
 
 
 @pytest.mark.parametrize(("table", "reason"), MISSING)
-def test_where_nothing_is_known_it_is_as_without(table: Any, reason: Any) -> None:
+def test_where_nothing_is_known_it_is_as_without(table: Stored | None, reason: Reason) -> None:
     assert filled(LastKnown(10), table, 1000.0) == (10.0, [Gap("temp", reason, "default")])
     fields = {name: getattr(TEMP, name) for name in TEMP.__slots__}
     needed = Signature([CARRIER, Input(**{**fields, "required": True})])
@@ -91,7 +95,7 @@ def test_an_input_that_does_not_ask_for_it_is_not_remembered() -> None:
 def test_another_row_is_another_value() -> None:
     known = LastKnown(10)
     filled(known, stored(21.0), 1000.0)
-    row: list[Any] = SIGNATURE.request_values({"carrier": "B6"})
+    row = SIGNATURE.request_values({"carrier": "B6"})
     SIGNATURE.fill(row, None, 1000.0, [], known)
     assert row[1] == 10.0
 

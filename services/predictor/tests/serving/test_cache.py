@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab
 
 from event_schemas.policy import ServingPolicy
-from predictor.domain.errors import ModelFailedError
+from predictor.domain.errors import ModelFailedError, RefusalError
+from predictor.domain.features import Value
 from predictor.ports import ChildModel
 from predictor.serving.cache import PredictionCache
-from predictor.serving.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
 from servicekit.errors import UnavailableError
+from servicekit.testing.metrics import metric_value
 
+Rows = Sequence[Sequence[Value]]
 POLICY = ServingPolicy(cache_seconds=60)
 
 
@@ -51,15 +53,15 @@ class Scores:
 
 
 @pytest.fixture
-def scores(lab: Any) -> Scores:
+def scores(lab: Lab) -> Scores:
     """Where the scores of the service lie; nothing times out on a busy machine."""
-    lab.scores = Scores()
+    lab.scores = scores = Scores()
     lab.start(cache_timeout_seconds=60)
-    return lab.scores
+    return scores
 
 
 @pytest.fixture
-def cached(lab: Any, scores: Scores) -> Any:
+def cached(lab: Lab, scores: Scores) -> Lab:
     """A champion whose policy has a cache."""
     return lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
 
@@ -68,9 +70,9 @@ def counted() -> tuple[float, float, float]:
     """Hits, misses and failures so far."""
     model = "flight_delay"
     return (
-        CACHE_HITS.labels(model)._value.get(),
-        CACHE_MISSES.labels(model)._value.get(),
-        CACHE_FAILURES._value.get(),
+        metric_value("cache_hits_total", model=model),
+        metric_value("cache_misses_total", model=model),
+        metric_value("cache_failures_total"),
     )
 
 
@@ -78,10 +80,10 @@ def since(before: tuple[float, float, float]) -> tuple[float, ...]:
     return tuple(now - then for now, then in zip(counted(), before, strict=True))
 
 
-def ask(lab: Any, *bodies: Any) -> list[Any]:
+def ask(lab: Lab, *bodies: Json) -> list[Json]:
     """Ask one after the other, in one life of the event loop; what is to be kept is kept."""
 
-    async def talk(client: httpx.AsyncClient) -> list[Any]:
+    async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
         answers = []
         for body in bodies:
             answers.append(await client.post("/predict", json=body))
@@ -94,7 +96,9 @@ def ask(lab: Any, *bodies: Any) -> list[Any]:
     return [each.json() for each in answers]
 
 
-def test_the_same_question_is_answered_from_the_cache(cached: Any, body: Any) -> None:
+def test_the_same_question_is_answered_from_the_cache(
+    cached: Lab, scores: Scores, body: Json
+) -> None:
     before = counted()
     first, second = ask(cached, body, body)
     assert first["score"] == second["score"]
@@ -104,10 +108,10 @@ def test_the_same_question_is_answered_from_the_cache(cached: Any, body: Any) ->
     assert one.latency.inference_ms > other.latency.inference_ms == 0
     assert (one.features, one.score) == (other.features, other.score)
     assert since(before) == (1, 1, 0)
-    assert cached.scores.seconds == [60]
+    assert scores.seconds == [60]
 
 
-def test_without_a_policy_nothing_is_asked_or_kept(lab: Any, scores: Scores, body: Any) -> None:
+def test_without_a_policy_nothing_is_asked_or_kept(lab: Lab, scores: Scores, body: Json) -> None:
     lab.announce(lab.step(0, lab.version(1)))
     before = counted()
     ask(lab, body, body)
@@ -116,7 +120,7 @@ def test_without_a_policy_nothing_is_asked_or_kept(lab: Any, scores: Scores, bod
     assert since(before) == (0, 0, 0)
 
 
-def test_another_question_is_another_score(cached: Any, body: Any) -> None:
+def test_another_question_is_another_score(cached: Lab, scores: Scores, body: Json) -> None:
     features = body["features"]
     others = [
         {**body, "entity_id": "other"},
@@ -125,10 +129,10 @@ def test_another_question_is_another_score(cached: Any, body: Any) -> None:
     ]
     ask(cached, body, *others)
     assert not any(each.cache_hit for each in cached.logged())
-    assert len(cached.scores.kept) == 4
+    assert len(scores.kept) == 4
 
 
-def test_another_version_never_gives_an_answer_of_the_old_one(cached: Any, body: Any) -> None:
+def test_another_version_never_gives_an_answer_of_the_old_one(cached: Lab, body: Json) -> None:
     (old,) = ask(cached, body)
     cached.announce(cached.step(1, cached.version(2, bias=1.0, serving=POLICY)))
     new, again = ask(cached, body, body)
@@ -137,7 +141,7 @@ def test_another_version_never_gives_an_answer_of_the_old_one(cached: Any, body:
     assert [each.cache_hit for each in cached.logged()] == [False, False, True]
 
 
-def test_another_file_under_the_same_version_is_another_score(cached: Any, body: Any) -> None:
+def test_another_file_under_the_same_version_is_another_score(cached: Lab, body: Json) -> None:
     (old,) = ask(cached, body)
     (cached.folder / "flight_delay-1.onnx").unlink()
     cached.announce(cached.step(1, cached.version(1, bias=1.0, serving=POLICY)))
@@ -145,7 +149,7 @@ def test_another_file_under_the_same_version_is_another_score(cached: Any, body:
     assert new["score"] > old["score"]
 
 
-def test_the_arms_do_not_share_scores(lab: Any, scores: Scores, body: Any) -> None:
+def test_the_arms_do_not_share_scores(lab: Lab, scores: Scores, body: Json) -> None:
     one, two = lab.version(1, serving=POLICY), lab.version(2, bias=1.0, serving=POLICY)
     lab.announce(lab.step(0, one, two, weight=0.0))
     (champion,) = ask(lab, body)
@@ -155,7 +159,7 @@ def test_the_arms_do_not_share_scores(lab: Any, scores: Scores, body: Any) -> No
 
 
 def test_a_stored_feature_that_changed_is_another_question(
-    lab: Any, scores: Scores, body: Any, requested: Any, stored: Any
+    lab: Lab, scores: Scores, body: Json, requested: Features, stored: Features
 ) -> None:
     lab.announce(lab.step(0, lab.version(1, requested + stored, serving=POLICY)))
     for temperature in (1.0, 2.0, 1.0):
@@ -165,7 +169,7 @@ def test_a_stored_feature_that_changed_is_another_question(
     assert [each.cache_hit for each in lab.logged()] == [False, False, True]
 
 
-def test_many_share_one_read_and_one_write(cached: Any, body: Any) -> None:
+def test_many_share_one_read_and_one_write(cached: Lab, scores: Scores, body: Json) -> None:
     one = {key: value for key, value in body.items() if key != "model"}
     rows = [{**one, "entity_id": f"e{i}"} for i in range(20)]
     path = "/v1/models/flight_delay/predict"
@@ -176,21 +180,23 @@ def test_many_share_one_read_and_one_write(cached: Any, body: Any) -> None:
             await asyncio.sleep(0.01)
 
     cached.run(talk)
-    assert cached.scores.gets == [20, 20]
-    assert cached.scores.puts == [20]
+    assert scores.gets == [20, 20]
+    assert scores.puts == [20]
     assert sum(each.cache_hit for each in cached.logged()) == 20
 
 
-def test_an_outage_is_a_miss_and_is_not_tried_again_at_once(cached: Any, body: Any) -> None:
-    cached.scores.away = True
+def test_an_outage_is_a_miss_and_is_not_tried_again_at_once(
+    cached: Lab, scores: Scores, body: Json
+) -> None:
+    scores.away = True
     before = counted()
     ask(cached, *[body] * 5)
-    assert cached.scores.gets == [1]
+    assert scores.gets == [1]
     assert since(before) == (0, 5, 1)
     assert [each.error for each in cached.logged()] == [None] * 5
 
 
-def test_after_the_pause_it_is_asked_again(lab: Any) -> None:
+def test_after_the_pause_it_is_asked_again(lab: Lab) -> None:
     lab.start()
     scores, now = Scores(), 0.0
     cache = PredictionCache(scores, timeout=60, pause=1, now=lambda: now)
@@ -201,8 +207,11 @@ def test_after_the_pause_it_is_asked_again(lab: Any) -> None:
     class Asked:
         def __init__(self) -> None:
             self.version = version.champion.version
-            self.entity, self.row = "e", ["UA", "EWR", 0.5]
-            self.score, self.error, self.cached = None, None, False
+            self.entity = "e"
+            self.row: list[Value] = ["UA", "EWR", 0.5]
+            self.score: float | None = None
+            self.error: RefusalError | None = None
+            self.cached = False
 
     async def session() -> None:
         nonlocal now
@@ -219,9 +228,9 @@ def test_after_the_pause_it_is_asked_again(lab: Any) -> None:
     asyncio.run(session())
 
 
-def test_a_cache_that_is_too_slow_is_not_waited_for(lab: Any, body: Any) -> None:
-    lab.scores = Scores()
-    lab.scores.delay = 600
+def test_a_cache_that_is_too_slow_is_not_waited_for(lab: Lab, body: Json) -> None:
+    lab.scores = scores = Scores()
+    scores.delay = 600
     lab.start(cache_timeout_seconds=0.01)
     lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
     before = counted()
@@ -229,62 +238,67 @@ def test_a_cache_that_is_too_slow_is_not_waited_for(lab: Any, body: Any) -> None
     assert since(before) == (0, 1, 1)
 
 
-def test_rubbish_in_the_cache_is_a_miss_and_is_written_over(cached: Any, body: Any) -> None:
+def test_rubbish_in_the_cache_is_a_miss_and_is_written_over(
+    cached: Lab, scores: Scores, body: Json
+) -> None:
     (first,) = ask(cached, body)
-    (key,) = cached.scores.kept
-    cached.scores.kept[key] = b"rubbish"
+    (key,) = scores.kept
+    scores.kept[key] = b"rubbish"
     second, third = ask(cached, body, body)
     assert first["score"] == second["score"] == third["score"]
     assert [each.cache_hit for each in cached.logged()] == [False, False, True]
 
 
-def test_a_failure_is_not_kept(cached: Any, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_not_kept(
+    cached: Lab, scores: Scores, body: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Broken:
-        def scores(self, rows: Any) -> list[float]:
+        def scores(self, rows: Rows) -> list[float]:
             raise ModelFailedError("model_failed", "it broke")
 
-    version = cached.follower.routes.of("flight_delay").champion.version
+    version = cached.champion()
     object.__setattr__(version, "scorer", Broken())
     assert cached.post(body).status_code == 500
-    assert cached.scores.kept == {}
+    assert scores.kept == {}
 
 
-def test_a_version_in_worker_processes_is_not_asked_twice(cached: Any, body: Any) -> None:
+def test_a_version_in_worker_processes_is_not_asked_twice(cached: Lab, body: Json) -> None:
     class Workers:
         asked = 0
 
-        def scores(self, rows: Any) -> list[float]:
+        def scores(self, rows: Rows) -> list[float]:
             raise AssertionError("it runs elsewhere")
 
-        def submit(self, rows: Any) -> "Future[list[Any]]":
+        def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":
             self.asked += len(rows)
-            future: Future[list[Any]] = Future()
+            future: Future[list[float | ModelFailedError]] = Future()
             future.set_result([0.25] * len(rows))
             return future
 
-    workers: ChildModel = Workers()
-    version = cached.follower.routes.of("flight_delay").champion.version
+    workers = Workers()
+    assert isinstance(workers, ChildModel)
+    version = cached.champion()
     for name in ("scorer", "child"):
         object.__setattr__(version, name, workers)
     assert [each["score"] for each in ask(cached, body, body, body)] == [0.25] * 3
-    assert workers.asked == 1  # type: ignore[attr-defined]
+    assert workers.asked == 1
     assert [each.cache_hit for each in cached.logged()] == [False, True, True]
 
 
-def test_what_is_in_the_cache_waits_for_no_worker(cached: Any, body: Any) -> None:
+def test_what_is_in_the_cache_waits_for_no_worker(cached: Lab, body: Json) -> None:
     class Workers:
-        future: "Future[list[Any]]" = Future()
+        future: "Future[list[float | ModelFailedError]]" = Future()
 
-        def scores(self, rows: Any) -> list[float]:
+        def scores(self, rows: Rows) -> list[float]:
             raise AssertionError("it runs elsewhere")
 
-        def submit(self, rows: Any) -> "Future[list[Any]]":
+        def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":
             assert len(rows) == 1
             return self.future
 
     ask(cached, body)
-    workers: Any = Workers()
-    version = cached.follower.routes.of("flight_delay").champion.version
+    workers = Workers()
+    version = cached.champion()
     for name in ("scorer", "child"):
         object.__setattr__(version, name, workers)
 

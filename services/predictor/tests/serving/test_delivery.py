@@ -5,16 +5,16 @@ What a policy keeps out of the log is answered, numbered by nobody, and counted.
 
 import asyncio
 from concurrent.futures import Future
-from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
+from services.predictor.tests.lab import Json, Lab, until
 
 from event_schemas.policy import ServingPolicy
 from predictor.domain.shares import is_logged
 from servicekit.bus import Record
 from servicekit.errors import OverloadedError
+from servicekit.memory import MemoryBus
 
 RATE = 0.3
 POLICY = ServingPolicy(sampling_rate=RATE)
@@ -24,7 +24,7 @@ IDS = [f"p{i}" for i in range(200)]
 class SlowSender:
     """Writes to the bus in memory, but acknowledges when it is told to."""
 
-    def __init__(self, bus: Any) -> None:
+    def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
         self.room: int | None = None
         self.waiting: list[Future[None]] = []
@@ -56,20 +56,14 @@ class SlowSender:
 
 
 @pytest.fixture
-def slow(lab: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, SlowSender]:
+def slow(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, SlowSender]:
     sender = SlowSender(lab.bus)
     monkeypatch.setattr(lab.bus, "sender", lambda *, polled: sender)
     lab.start(log_deadline_seconds=0.05).announce(lab.step(0, lab.version(1)))
     return lab, sender
 
 
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
-            await asyncio.sleep(0.001)
-
-
-def test_the_answer_waits_for_the_acknowledgement(slow: Any, body: Any) -> None:
+def test_the_answer_waits_for_the_acknowledgement(slow: tuple[Lab, SlowSender], body: Json) -> None:
     lab, sender = slow
     lab.start(log_deadline_seconds=5)
     lab.announce(lab.step(0, lab.version(1)))
@@ -86,7 +80,7 @@ def test_the_answer_waits_for_the_acknowledgement(slow: Any, body: Any) -> None:
 
 
 def test_a_broker_that_does_not_acknowledge_gives_503_at_once_until_it_does(
-    slow: Any, body: Any
+    slow: tuple[Lab, SlowSender], body: Json
 ) -> None:
     lab, sender = slow
 
@@ -108,7 +102,9 @@ def test_a_broker_that_does_not_acknowledge_gives_503_at_once_until_it_does(
     assert [logged.sequence for logged in lab.logged()] == [0, 1]
 
 
-def test_a_full_queue_gives_503_and_its_number_to_the_next(slow: Any, body: Any) -> None:
+def test_a_full_queue_gives_503_and_its_number_to_the_next(
+    slow: tuple[Lab, SlowSender], body: Json
+) -> None:
     lab, sender = slow
     sender.hold, sender.room = False, 2
 
@@ -123,7 +119,9 @@ def test_a_full_queue_gives_503_and_its_number_to_the_next(slow: Any, body: Any)
     assert [logged.sequence for logged in lab.logged()] == [0, 1, 2]
 
 
-def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) -> None:
+def test_a_caller_that_leaves_does_not_disturb_the_others(
+    slow: tuple[Lab, SlowSender], body: Json
+) -> None:
     lab, sender = slow
     lab.start(log_deadline_seconds=5)
     lab.announce(lab.step(0, lab.version(1)))
@@ -141,7 +139,9 @@ def test_a_caller_that_leaves_does_not_disturb_the_others(slow: Any, body: Any) 
     assert [logged.sequence for logged in lab.logged()] == [0, 1]
 
 
-def test_an_answer_may_be_told_to_go_before_the_acknowledgement(slow: Any, body: Any) -> None:
+def test_an_answer_may_be_told_to_go_before_the_acknowledgement(
+    slow: tuple[Lab, SlowSender], body: Json
+) -> None:
     lab, sender = slow
     lab.start(log_deadline_seconds=5, answer_after="queue")
     lab.announce(lab.step(0, lab.version(1)))
@@ -156,7 +156,9 @@ def test_an_answer_may_be_told_to_go_before_the_acknowledgement(slow: Any, body:
     assert [logged.sequence for logged in lab.logged()] == [0]
 
 
-def test_even_then_a_full_queue_and_a_broker_that_is_away_give_503(slow: Any, body: Any) -> None:
+def test_even_then_a_full_queue_and_a_broker_that_is_away_give_503(
+    slow: tuple[Lab, SlowSender], body: Json
+) -> None:
     lab, sender = slow
     lab.start(log_deadline_seconds=0.05, answer_after="queue")
     lab.announce(lab.step(0, lab.version(1)))

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ class Clock:
         return self.now
 
 
-def run(story: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
+def run(story: Callable[[Clock], Coroutine[None, None, None]]) -> None:
     asyncio.run(story(Clock()))
 
 

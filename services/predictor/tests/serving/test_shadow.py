@@ -3,33 +3,42 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.predictor.tests.lab import Features, Json, Lab, error, score, until
 
+from event_schemas import PredictionLogged
+from event_schemas.model import ModelVersion
 from event_schemas.policy import Feature
 from predictor.app import shortcut
 from predictor.domain.errors import CannotAnswerError, ModelFailedError
+from predictor.domain.features import Value
 from predictor.domain.shares import is_shadowed
-from predictor.serving.metrics import SHADOW_DROPPED, SHADOWED
+from predictor.ports import Model
 from predictor.serving.prediction import Prediction
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.shadow import Shadow, rest_after
 from predictor.serving.stored import StoredFeatures
+from servicekit.bus import Batch
+from servicekit.errors import ServicekitError
+from servicekit.testing.metrics import metric_value
 
+Many: TypeAlias = Callable[[int, Lab], list[Json]]
 MANY = "/v1/models/flight_delay/predict"
-Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
+T = TypeVar("T")
+Rows: TypeAlias = Sequence[Sequence[Value]]
 
 
-def until_stopped(lab: Any, talk: Talk) -> Any:
+def until_stopped(lab: Lab, talk: Callable[[httpx.AsyncClient], Coroutine[None, None, T]]) -> T:
     """Talk to the service, and stop it as it is stopped in earnest."""
 
-    async def session() -> Any:
+    async def session() -> T:
         transport = httpx.ASGITransport(shortcut(lab.app))
         async with (
             lab.app.router.lifespan_context(lab.app),
@@ -40,26 +49,26 @@ def until_stopped(lab: Any, talk: Talk) -> Any:
     return asyncio.run(session())
 
 
-def shadow(lab: Any, challenger: Any, *, share: float = 1.0, weight: float = 0.0) -> Any:
+def shadow(lab: Lab, challenger: ModelVersion, *, share: float = 1.0, weight: float = 0.0) -> Lab:
     step = lab.step(0, lab.version(1), challenger, weight=weight)
     return lab.announce(step.model_copy(update={"shadow": share}))
 
 
 @pytest.fixture
-def shadowing(lab: Any) -> Any:
+def shadowing(lab: Lab) -> Lab:
     """Version 2 is in shadow of version 1."""
     return shadow(lab, lab.version(2, bias=1.0))
 
 
 @pytest.fixture
-def many(body: Any) -> Callable[[int], Any]:
+def many(body: Json) -> Many:
     """Asks about some entities in one request; the answers."""
     one = {key: value for key, value in body.items() if key != "model"}
 
-    def ask(count: int, lab: Any) -> list[Any]:
+    def ask(count: int, lab: Lab) -> list[Json]:
         rows = [{**one, "entity_id": f"e{i}", "prediction_id": f"p{i}"} for i in range(count)]
 
-        async def talk(client: httpx.AsyncClient) -> Any:
+        async def talk(client: httpx.AsyncClient) -> httpx.Response:
             return await client.post(MANY, json={"instances": rows})
 
         answer = until_stopped(lab, talk)
@@ -69,19 +78,23 @@ def many(body: Any) -> Callable[[int], Any]:
     return ask
 
 
-def arms(lab: Any) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {"champion": [], "challenger": [], "shadow": []}
+def arms(lab: Lab) -> dict[str, list[PredictionLogged]]:
+    found: dict[str, list[PredictionLogged]] = {"champion": [], "challenger": [], "shadow": []}
     for each in lab.logged():
         found[each.arm].append(each)
     return found
 
 
+def shadowed_rows() -> float:
+    return metric_value("shadow_predictions_total", model="flight_delay", version="2")
+
+
 def dropped(reason: str) -> float:
-    return SHADOW_DROPPED.labels("flight_delay", reason)._value.get()
+    return metric_value("shadow_predictions_dropped_total", model="flight_delay", reason=reason)
 
 
-def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Any, many: Any) -> None:
-    before = SHADOWED.labels("flight_delay", "2")._value.get()
+def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Lab, many: Many) -> None:
+    before = shadowed_rows()
     answers = many(40, shadowing)
     found = arms(shadowing)
     assert {each["version"] for each in answers} == {"1"}
@@ -93,15 +106,15 @@ def test_the_challenger_scores_the_same_rows_under_the_same_ids(shadowing: Any, 
         beside = champions[name]
         assert (each.version, each.error, each.pinned) == ("2", None, False)
         assert each.features == beside.features
-        assert each.score > beside.score, "its bias is greater"
+        assert score(each) > score(beside), "its bias is greater"
         for field in ("entity", "event_time", "rollout_id", "weight", "salt"):
             assert getattr(each, field) == getattr(beside, field)
         assert each.latency.total_ms == each.latency.features_ms + each.latency.inference_ms > 0
-    assert SHADOWED.labels("flight_delay", "2")._value.get() - before == 40
+    assert shadowed_rows() - before == 40
 
 
 def test_its_records_are_events_of_their_own_with_numbers_of_their_own(
-    shadowing: Any, many: Any
+    shadowing: Lab, many: Many
 ) -> None:
     many(5, shadowing)
     messages = shadowing.bus.messages("prediction.logged")
@@ -113,7 +126,7 @@ def test_its_records_are_events_of_their_own_with_numbers_of_their_own(
     assert {e.replica for e in found["champion"]}.isdisjoint(e.replica for e in found["shadow"])
 
 
-def test_an_answer_has_the_same_bytes_with_and_without_a_shadow(lab: Any, body: Any) -> None:
+def test_an_answer_has_the_same_bytes_with_and_without_a_shadow(lab: Lab, body: Json) -> None:
     asked = {**body, "prediction_id": "p"}
 
     async def talk(client: httpx.AsyncClient) -> httpx.Response:
@@ -131,7 +144,7 @@ def test_an_answer_has_the_same_bytes_with_and_without_a_shadow(lab: Any, body: 
     assert [each.arm for each in lab.logged()] == ["champion", "champion", "shadow"]
 
 
-def test_a_challenger_that_asks_for_what_nobody_sends_fails_unseen(lab: Any, many: Any) -> None:
+def test_a_challenger_that_asks_for_what_nobody_sends_fails_unseen(lab: Lab, many: Many) -> None:
     extra = Feature(name="tail", kind="category", source="request")
     signature = (*lab.version(1).features, extra)
     shadow(lab, lab.version(2, signature))
@@ -144,10 +157,10 @@ def test_a_challenger_that_asks_for_what_nobody_sends_fails_unseen(lab: Any, man
 
 
 def test_a_challenger_that_breaks_fails_unseen(
-    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+    shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
-        def scores(self, rows: Any) -> list[float]:
+        def scores(self, rows: Rows) -> list[float]:
             raise ModelFailedError("model_failed", "it broke")
 
     _replace_challenger(shadowing, Broken(), monkeypatch)
@@ -156,10 +169,10 @@ def test_a_challenger_that_breaks_fails_unseen(
 
 
 def test_a_bug_in_shadow_is_counted_and_reaches_nobody(
-    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+    shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Buggy:
-        def scores(self, rows: Any) -> list[float]:
+        def scores(self, rows: Rows) -> list[float]:
             raise ZeroDivisionError
 
     _replace_challenger(shadowing, Buggy(), monkeypatch)
@@ -169,8 +182,8 @@ def test_a_bug_in_shadow_is_counted_and_reaches_nobody(
     assert dropped("failed") - before == 3
 
 
-def _replace_challenger(lab: Any, scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = lab.follower.routes.of("flight_delay").challenger.version
+def _replace_challenger(lab: Lab, scorer: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = lab.challenger()
     replaced = LoadedVersion(
         version.model, version.version, version.sha256, version.signature, scorer
     )
@@ -182,22 +195,22 @@ def _replace_challenger(lab: Any, scorer: Any, monkeypatch: pytest.MonkeyPatch) 
 class Workers:
     """A version in worker processes, as far as shadows see it."""
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, answer: float | Exception) -> None:
         self.answer = answer
 
-    def scores(self, rows: Any) -> list[float]:
+    def scores(self, rows: Rows) -> list[float]:
         raise AssertionError("it runs elsewhere")
 
-    def submit(self, rows: Any) -> "Future[list[Any]]":
+    def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":
         if isinstance(self.answer, Exception):
             raise self.answer
-        future: Future[list[Any]] = Future()
+        future: Future[list[float | ModelFailedError]] = Future()
         future.set_result([self.answer] * len(rows))
         return future
 
 
 def test_a_challenger_in_worker_processes_is_asked_there(
-    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+    shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _replace_challenger(shadowing, Workers(0.25), monkeypatch)
     many(3, shadowing)
@@ -205,7 +218,7 @@ def test_a_challenger_in_worker_processes_is_asked_there(
 
 
 def test_workers_that_have_no_room_say_nothing_of_the_challenger(
-    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+    shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _replace_challenger(
         shadowing, Workers(CannotAnswerError("overloaded", "too many")), monkeypatch
@@ -217,14 +230,14 @@ def test_workers_that_have_no_room_say_nothing_of_the_challenger(
 
 
 def test_a_worker_that_died_over_the_rows_is_an_error_of_the_challenger(
-    shadowing: Any, many: Any, monkeypatch: pytest.MonkeyPatch
+    shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _replace_challenger(shadowing, Workers(CannotAnswerError("model_lost", "died")), monkeypatch)
     many(2, shadowing)
     assert [each.error for each in arms(shadowing)["shadow"]] == ["model_lost: died"] * 2
 
 
-def test_a_refusal_of_the_champion_is_tried_on_the_challenger(lab: Any, body: Any) -> None:
+def test_a_refusal_of_the_champion_is_tried_on_the_challenger(lab: Lab, body: Json) -> None:
     lenient = [
         each.model_copy(update={"required": False}) if each.name == "carrier" else each
         for each in lab.version(1).features
@@ -237,13 +250,13 @@ def test_a_refusal_of_the_champion_is_tried_on_the_challenger(lab: Any, body: An
 
     assert until_stopped(lab, talk).status_code == 422
     found = arms(lab)
-    assert found["champion"][0].error.startswith("missing_feature")
+    assert error(found["champion"][0]).startswith("missing_feature")
     assert found["shadow"][0].error is None
     assert found["shadow"][0].features == {"carrier": None, "origin": "EWR", "hour": 0.5}
 
 
 def test_what_the_challenger_alone_reads_from_the_store_is_read_for_it(
-    lab: Any, many: Any, stored: Any
+    lab: Lab, many: Many, stored: Features
 ) -> None:
     at = lab.bus.clock.now()
     lab.features.put("origin", "EWR", ("weather", "temperature"), 2.0, at)
@@ -256,16 +269,18 @@ def test_what_the_challenger_alone_reads_from_the_store_is_read_for_it(
 
 
 def test_a_store_that_is_away_for_the_challenger_is_not_away_for_the_champion(
-    lab: Any, many: Any, stored: Any
+    lab: Lab, many: Many, stored: Features
 ) -> None:
     needed = [each.model_copy(update={"required": True}) for each in stored]
     shadow(lab, lab.version(2, (*lab.version(1).features, *needed)))
     lab.features.away = True
     assert all("score" in each for each in many(3, lab))
-    assert {each.error.partition(":")[0] for each in arms(lab)["shadow"]} == {"feature_unavailable"}
+    assert {error(each).partition(":")[0] for each in arms(lab)["shadow"]} == {
+        "feature_unavailable"
+    }
 
 
-def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Any, many: Any) -> None:
+def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Lab, many: Many) -> None:
     shadow(lab, lab.version(2), share=0.5)
     before = dropped("share")
     many(60, lab)
@@ -275,7 +290,7 @@ def test_a_share_is_shadowed_and_the_rest_is_not_missed(lab: Any, many: Any) -> 
     assert dropped("share") == before
 
 
-def test_what_is_over_the_predictor_s_share_is_counted(lab: Any, many: Any) -> None:
+def test_what_is_over_the_predictor_s_share_is_counted(lab: Lab, many: Many) -> None:
     lab.start(shadow_max_share=0.5)
     shadow(lab, lab.version(2))
     before = dropped("share")
@@ -285,7 +300,7 @@ def test_what_is_over_the_predictor_s_share_is_counted(lab: Any, many: Any) -> N
     assert dropped("share") - before == 60 - kept
 
 
-def test_the_queue_has_a_bound(lab: Any, many: Any) -> None:
+def test_the_queue_has_a_bound(lab: Lab, many: Many) -> None:
     lab.start(shadow_max_queue=3)
     shadow(lab, lab.version(2))
     before = dropped("queue")
@@ -294,14 +309,14 @@ def test_the_queue_has_a_bound(lab: Any, many: Any) -> None:
     assert dropped("queue") - before == 2
 
 
-def test_a_share_of_0_turns_it_off(lab: Any, many: Any) -> None:
+def test_a_share_of_0_turns_it_off(lab: Lab, many: Many) -> None:
     lab.start(shadow_max_share=0.0)
     shadow(lab, lab.version(2))
     many(5, lab)
     assert arms(lab)["shadow"] == []
 
 
-def test_what_the_challenger_answers_itself_has_no_shadow(lab: Any, many: Any) -> None:
+def test_what_the_challenger_answers_itself_has_no_shadow(lab: Lab, many: Many) -> None:
     shadow(lab, lab.version(2), weight=0.5)
     many(40, lab)
     found = arms(lab)
@@ -311,7 +326,7 @@ def test_what_the_challenger_answers_itself_has_no_shadow(lab: Any, many: Any) -
     ]
 
 
-def test_what_a_caller_pinned_has_no_shadow(shadowing: Any) -> None:
+def test_what_a_caller_pinned_has_no_shadow(shadowing: Lab) -> None:
     path = "/v2/models/flight_delay/versions/1/infer"
     inputs = [
         {"name": name, "datatype": "BYTES", "shape": [1], "data": [value]}
@@ -325,7 +340,7 @@ def test_what_a_caller_pinned_has_no_shadow(shadowing: Any) -> None:
     assert [each.arm for each in shadowing.logged()] == ["champion"]
 
 
-def test_it_does_not_wait_for_the_end(shadowing: Any, body: Any) -> None:
+def test_it_does_not_wait_for_the_end(shadowing: Lab, body: Json) -> None:
     async def talk(client: httpx.AsyncClient) -> None:
         answers = await asyncio.gather(*(client.post("/predict", json=body) for _ in range(8)))
         assert {each.status_code for each in answers} == {200}
@@ -334,31 +349,28 @@ def test_it_does_not_wait_for_the_end(shadowing: Any, body: Any) -> None:
     until_stopped(shadowing, talk)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
-            await asyncio.sleep(0.001)
-
-
 class Log:
     """Takes so many records."""
 
     def __init__(self, room: int = 100) -> None:
         self.stalled = False
         self.room = room
-        self.written: list[Any] = []
+        self.written: list[Json] = []
 
-    def write(self, batch: Any, done: Any) -> int:
+    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
         taken = list(batch.split())[: self.room]
         self.room -= len(taken)
-        self.written += [json.loads(record.value) for record in taken]
+        self.written += [json.loads(record.value or b"") for record in taken]
         if taken:
             done(len(taken), None)
         return len(taken)
 
 
+Trial: TypeAlias = Callable[[Log], tuple[Shadow, list[Any]]]
+
+
 @pytest.fixture
-def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
+def trial(shadowing: Lab) -> Trial:
     """A shadow by itself, and four predictions of the champion."""
     route = shadowing.follower.routes.of("flight_delay")
     sent = {"carrier": "UA", "origin": "EWR", "hour": 0.5}
@@ -387,7 +399,7 @@ def trial(shadowing: Any) -> Callable[[Log], tuple[Shadow, list[Any]]]:
     return build
 
 
-def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
+def test_it_waits_while_there_is_something_to_answer(trial: Trial) -> None:
     log = Log()
     shadow, answered = trial(log)
     busy = True
@@ -407,7 +419,7 @@ def test_it_waits_while_there_is_something_to_answer(trial: Any) -> None:
     asyncio.run(session())
 
 
-def test_it_stops_in_time_and_counts_what_it_leaves(trial: Any) -> None:
+def test_it_stops_in_time_and_counts_what_it_leaves(trial: Trial) -> None:
     log = Log()
     shadow, answered = trial(log)
     shadow.must_wait = lambda: True
@@ -422,7 +434,7 @@ def test_it_stops_in_time_and_counts_what_it_leaves(trial: Any) -> None:
     assert dropped("stopped") - before == 4
 
 
-def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Any) -> None:
+def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Trial) -> None:
     log = Log(room=3)
     shadow, answered = trial(log)
     before = dropped("log")
@@ -437,7 +449,7 @@ def test_what_the_log_does_not_take_is_counted_and_leaves_no_hole(trial: Any) ->
     assert dropped("log") - before == 1
 
 
-def test_a_log_that_stalls_is_left_to_the_answers(trial: Any) -> None:
+def test_a_log_that_stalls_is_left_to_the_answers(trial: Trial) -> None:
     log = Log()
     log.stalled = True
     shadow, answered = trial(log)

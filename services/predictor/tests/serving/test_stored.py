@@ -1,7 +1,8 @@
 import asyncio
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from predictor.domain.features import Input, Signature
+from predictor.domain.batching import Lookup
+from predictor.domain.features import Input, Ref, Signature, Stored
 from predictor.serving.stored import StoredFeatures
 from servicekit.errors import UnavailableError
 
@@ -21,9 +22,9 @@ class Flaky:
 
     def warm_up(self) -> None: ...
 
-    def prepare(self, lookups: Any) -> None: ...
+    def prepare(self, lookups: Mapping[str, Sequence[Ref]]) -> None: ...
 
-    async def read(self, wanted: Any) -> Any:
+    async def read(self, wanted: Mapping[str, Lookup]) -> Stored:
         self.reads += 1
         if self.away:
             raise UnavailableError("refused")

@@ -10,6 +10,7 @@ from event_schemas import DataArrived, EventBody, RetrainDecided, RetrainRequest
 from servicekit.clock import FakeClock
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
+from servicekit.testing.metrics import metric_value
 from trainer.domain.failure import TrainingError
 from trainer.handlers.governor import Governor
 from trainer.handlers.worker import Worker
@@ -19,7 +20,7 @@ MODEL = "flight_delay"
 
 
 def value(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, {"model": MODEL, **labels}) or 0.0
+    return metric_value(name, model=MODEL, **labels)
 
 
 def decisions(decision: str) -> float:

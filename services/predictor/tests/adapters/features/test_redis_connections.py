@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 def packed(*words: str) -> bytes:
-    return pack_command(words)
+    return pack_command(words)  # pyright: ignore[reportArgumentType] - its stub: of one word
 
 
 PING = packed("PING")

@@ -1,24 +1,24 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
 
 import pytest
+from services.predictor.tests.lab import until
 
 from predictor.adapters.journal.bus_journal import BusJournal
 from servicekit.bus import Batch, Record
-from servicekit.errors import OverloadedError, UnavailableError
+from servicekit.errors import OverloadedError, ServicekitError, UnavailableError
 
 BATCH = Batch("t", (("shared", b"1"),), [(str(i).encode(), b"{}", ()) for i in range(3)])
 ONE = Batch(BATCH.topic, BATCH.headers, BATCH.records[:1])
 RECORDS = list(BATCH.split())
 
 
-class Heard(list[Any]):
+class Heard(list[tuple[int, ServicekitError | None]]):
     """What a journal told."""
 
-    def append(self, sent: int, error: Any) -> None:  # type: ignore[override]
-        super().append((sent, error))
+    def take(self, sent: int, error: ServicekitError | None) -> None:
+        self.append((sent, error))
 
 
 class HandSender:
@@ -35,6 +35,9 @@ class HandSender:
         self.sent.append((record, future))
         return future
 
+    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+        raise NotImplementedError
+
     def poll(self) -> None: ...
 
     def close(self, timeout: float) -> int:
@@ -49,21 +52,15 @@ class HandSender:
             self.sent[i][1].set_exception(UnavailableError("no broker took it"))
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
-            await asyncio.sleep(0.001)
-
-
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]
+def play(story: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(story())
 
 
 def test_a_batch_is_done_with_its_last_acknowledgement_and_not_before() -> None:
     async def story() -> None:
         sender, heard = HandSender(), Heard()
         journal = BusJournal(sender, deadline=5)
-        assert journal.write(BATCH, heard.append) == 3
+        assert journal.write(BATCH, heard.take) == 3
         sender.acknowledge(0, 2)
         await asyncio.sleep(0.02)
         assert heard == []
@@ -78,7 +75,7 @@ def test_a_batch_is_done_with_its_last_acknowledgement_and_not_before() -> None:
 def test_acknowledgements_may_come_from_another_thread() -> None:
     async def story() -> None:
         sender, heard = HandSender(), Heard()
-        BusJournal(sender, deadline=5).write(BATCH, heard.append)
+        BusJournal(sender, deadline=5).write(BATCH, heard.take)
         await asyncio.to_thread(sender.acknowledge, 0, 1, 2)
         await until(lambda: heard)
         assert heard == [(3, None)]
@@ -90,7 +87,7 @@ def test_acknowledgements_may_come_from_another_thread() -> None:
 def test_a_full_queue_takes_the_first_records_only(room: int, sent: int) -> None:
     async def story() -> None:
         sender, heard = HandSender(room), Heard()
-        assert BusJournal(sender, deadline=5).write(BATCH, heard.append) == sent
+        assert BusJournal(sender, deadline=5).write(BATCH, heard.take) == sent
         sender.acknowledge(*range(sent))
         if sent:
             await until(lambda: heard)
@@ -103,7 +100,7 @@ def test_after_the_deadline_the_batch_has_failed_and_the_journal_is_stalled() ->
     async def story() -> None:
         sender, heard = HandSender(), Heard()
         journal = BusJournal(sender, deadline=0.01)
-        journal.write(BATCH, heard.append)
+        journal.write(BATCH, heard.take)
         await until(lambda: heard)
         assert isinstance(heard[0][1], UnavailableError)
         assert journal.stalled
@@ -118,7 +115,7 @@ def test_a_record_that_no_broker_took_is_sent_again_until_one_does() -> None:
     async def story() -> None:
         sender, heard = HandSender(), Heard()
         journal = BusJournal(sender, deadline=5, retry_seconds=0.001)
-        journal.write(BATCH, heard.append)
+        journal.write(BATCH, heard.take)
         sender.acknowledge(0)
         sender.fail(1, 2)
         await until(lambda: heard)
@@ -141,7 +138,7 @@ def test_a_record_that_finds_the_queue_full_is_kept_for_later() -> None:
     async def story() -> None:
         sender, heard = HandSender(), Heard()
         journal = BusJournal(sender, deadline=5, retry_seconds=0.001)
-        journal.write(ONE, heard.append)
+        journal.write(ONE, heard.take)
         sender.room = 1
         sender.fail(0)
         await until(lambda: heard)
@@ -169,7 +166,7 @@ class PolledSender(HandSender):
 def test_acknowledgements_are_asked_for_while_any_is_awaited_and_no_longer() -> None:
     async def story() -> None:
         sender, heard = PolledSender(), Heard()
-        BusJournal(sender, deadline=5, poll_seconds=0.001).write(BATCH, heard.append)
+        BusJournal(sender, deadline=5, poll_seconds=0.001).write(BATCH, heard.take)
         await until(lambda: heard)
         assert heard == [(3, None)]
         asked = sender.polls
@@ -193,7 +190,7 @@ def test_one_timer_asks_however_many_batches_come_and_go() -> None:
         sender, heard = Busy(), Heard()
         journal = BusJournal(sender, deadline=5, poll_seconds=0.001)
         for n in range(30):
-            journal.write(ONE, heard.append)
+            journal.write(ONE, heard.take)
             await until(lambda n=n: len(heard) == n + 1)
         # A batch needs one look; chains of timers that pile up would make hundreds.
         assert sender.polls <= 31
@@ -205,7 +202,7 @@ def test_early_a_batch_is_done_at_once_and_once_and_still_sent_again_when_it_fai
     async def story() -> None:
         sender, heard = HandSender(), Heard()
         journal = BusJournal(sender, deadline=5, early=True, retry_seconds=0.001)
-        journal.write(BATCH, heard.append)
+        journal.write(BATCH, heard.take)
         await asyncio.sleep(0)
         assert heard == [(3, None)]
         sender.acknowledge(0, 1)

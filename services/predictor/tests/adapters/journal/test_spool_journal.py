@@ -1,6 +1,7 @@
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from services.predictor.tests.lab import until
 
-from predictor.adapters.journal.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, SPOOL_LIMIT
 from predictor.adapters.journal.spool.spool import Spool
 from predictor.adapters.journal.spool_journal import SpoolJournal
-from servicekit.bus import Batch
+from servicekit.bus import Batch, Record
 from servicekit.errors import ServicekitError, TooLargeError, UnavailableError
+from servicekit.testing.metrics import metric_value
 
 
 class Brokers:
@@ -26,7 +28,7 @@ class Brokers:
         self.waiting: list[Callable[[ServicekitError | None], None]] = []
         self.up = True
 
-    def send(self, record: Any) -> Any:
+    def send(self, record: Record) -> "Future[None]":
         raise NotImplementedError
 
     def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
@@ -87,18 +89,12 @@ def start(tmp_path: Path, brokers: Brokers) -> Iterator[Callable[..., SpoolJourn
         journal.stop()
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for says nothing by itself
-            await asyncio.sleep(0.001)
+def dropped(reason: str) -> float:
+    return metric_value("predictions_dropped_total", reason=reason)
 
 
-def value(gauge: Any) -> float:
-    return gauge.collect()[0].samples[0].value
-
-
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]
+def play(story: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(story())
 
 
 def test_a_batch_is_done_before_the_brokers_have_it(
@@ -111,7 +107,7 @@ def test_a_batch_is_done_before_the_brokers_have_it(
         assert heard == [(2, None)]
         await until(lambda: brokers.sent == [b"a", b"b"])
         brokers.up = True
-        await until(lambda: value(SPOOL_BYTES) == 0)
+        await until(lambda: metric_value("prediction_spool_bytes") == 0)
 
     play(story)
 
@@ -123,11 +119,16 @@ def test_what_waits_is_measured(start: Callable[..., SpoolJournal], brokers: Bro
         journal.write(batch("a"), lambda *_: None)
         await until(lambda: brokers.sent)
         now = 1030.0
-        assert value(SPOOL_AGE) == 30
-        assert 0 < value(SPOOL_BYTES) < value(SPOOL_LIMIT) == 1 << 20
+        assert metric_value("prediction_spool_oldest_seconds") == 30
+        assert (
+            0
+            < metric_value("prediction_spool_bytes")
+            < metric_value("prediction_spool_limit_bytes")
+            == 1 << 20
+        )
         brokers.up = True
-        await until(lambda: value(SPOOL_BYTES) == 0)
-        assert value(SPOOL_AGE) == 0
+        await until(lambda: metric_value("prediction_spool_bytes") == 0)
+        assert metric_value("prediction_spool_oldest_seconds") == 0
 
     play(story)
 
@@ -217,7 +218,7 @@ def test_what_no_topic_can_take_is_counted_and_stops_nothing(
     start: Callable[..., SpoolJournal], brokers: Brokers
 ) -> None:
     async def story() -> None:
-        before = DROPPED.labels("refused")._value.get()
+        before = dropped("refused")
         brokers.up = False
         journal = start()
         journal.write(batch("large"), lambda *_: None)
@@ -226,8 +227,8 @@ def test_what_no_topic_can_take_is_counted_and_stops_nothing(
         brokers.up = True
         journal.write(batch("next"), lambda *_: None)
         await until(lambda: len(brokers.sent) == 2)
-        await until(lambda: value(SPOOL_BYTES) == 0)
-        assert DROPPED.labels("refused")._value.get() == before + 1
+        await until(lambda: metric_value("prediction_spool_bytes") == 0)
+        assert dropped("refused") == before + 1
 
     play(story)
 
@@ -260,13 +261,13 @@ def test_or_it_gives_predictions_that_the_log_will_miss_and_counts_them(
     start: Callable[..., SpoolJournal], brokers: Brokers
 ) -> None:
     async def story() -> None:
-        before = DROPPED.labels("full")._value.get()
+        before = dropped("full")
         brokers.up = False
         journal, heard = start(refuse=False), []
-        while DROPPED.labels("full")._value.get() == before:
+        while dropped("full") == before:
             journal.write(batch("x" * 10_000, "y"), lambda *told: heard.append(told))
         assert heard[-1] == (2, None)
-        assert DROPPED.labels("full")._value.get() == before + 2
+        assert dropped("full") == before + 2
         assert not journal.stalled
 
     play(story)
@@ -353,7 +354,7 @@ def test_all_is_sent_in_order_whatever_fails_and_however_little_is_remembered(
                     journal.close(0)
                     journal = begin(folder)
         brokers.room, brokers.up = 10**6, True
-        await until(lambda: value(SPOOL_BYTES) == 0)
+        await until(lambda: metric_value("prediction_spool_bytes") == 0)
         journal.stop()
         assert journal.close(1) == 0
 

@@ -4,13 +4,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from predictor.adapters.models.idle_priority import IdlePriority, at_idle_priority
 from predictor.domain.errors import LoadError
-from predictor.domain.features import Input
+from predictor.domain.features import Input, Value
+from predictor.ports import Model
 
 FILE = Path("model.onnx")
 INPUTS = [Input("x", "number")]
@@ -27,12 +27,14 @@ class Opened:
         self.thread = threading.current_thread()
         self.policy = os.sched_getscheduler(0) if sys.platform == "linux" else None
 
-    def scores(self, rows: Sequence[Any]) -> list[float]:
+    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         return [0.5] * len(rows)
 
 
-def opened() -> Any:
-    return at_idle_priority(Opened, IdlePriority(60.0), bool)(FILE, INPUTS)
+def opened() -> Opened:
+    model = at_idle_priority(Opened, IdlePriority(60.0), bool)(FILE, INPUTS)
+    assert isinstance(model, Opened)
+    return model
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's")
@@ -53,7 +55,7 @@ def test_what_has_to_be_prepared_is_so_by_the_caller() -> None:
 
 
 def test_why_a_model_cannot_be_opened_reaches_the_caller() -> None:
-    def refused(path: Path, inputs: Sequence[Input]) -> Any:
+    def refused(path: Path, inputs: Sequence[Input]) -> Model:
         raise LoadError("unreadable", f"{path} is no model")
 
     with pytest.raises(LoadError, match="is no model") as caught:
@@ -64,7 +66,7 @@ def test_why_a_model_cannot_be_opened_reaches_the_caller() -> None:
 def test_a_sandbox_that_keeps_the_policy_does_not_keep_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def kept(*_: Any) -> None:
+    def kept(*_: object) -> None:
         raise PermissionError("not here")
 
     monkeypatch.setattr(os, "sched_setscheduler", kept, raising=False)
@@ -74,14 +76,15 @@ def test_a_sandbox_that_keeps_the_policy_does_not_keep_the_model(
 def test_where_nothing_is_left_of_the_core_the_caller_opens_the_model() -> None:
     starved, over = threading.Event(), threading.Event()
 
-    def busy(path: Path, inputs: Sequence[Input]) -> Any:
+    def busy(path: Path, inputs: Sequence[Input]) -> Model:
         if threading.current_thread() is not threading.main_thread():
             starved.set()
             assert over.wait(60)
         return Opened(path, inputs)
 
-    model: Any = at_idle_priority(busy, IdlePriority(0.01), bool)(FILE, INPUTS)
+    model = at_idle_priority(busy, IdlePriority(0.01), bool)(FILE, INPUTS)
     assert starved.wait(60)
+    assert isinstance(model, Opened)
     assert model.thread is threading.main_thread()
     over.set()
 

@@ -9,22 +9,27 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab, error
 
 from event_schemas.model import ModelVersion
 from predictor.adapters.models.skops_model import SkopsModel, SkopsPool
+from predictor.adapters.models.skops_worker import File
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
-from predictor.domain.features import Input
+from predictor.domain.features import Input, Value
 from predictor.serving.routes.loaded import inputs
 from stores.child import Child
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +42,7 @@ ROWS = pd.DataFrame(
 )
 
 
-def pipeline() -> Any:
+def pipeline() -> "Pipeline":
     """Trees with categories of their own, which convert to ONNX without a word and wrongly."""
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -48,18 +53,21 @@ def pipeline() -> Any:
     columns = ColumnTransformer(
         [("c", encode, ["carrier", "origin"]), ("n", "passthrough", ["hour"])]
     )
-    trees = HistGradientBoostingClassifier(categorical_features=[0, 1], max_iter=5)
+    trees = HistGradientBoostingClassifier(
+        categorical_features=[0, 1],  # pyright: ignore[reportArgumentType] - its stub says str
+        max_iter=5,
+    )
     late = (ROWS["carrier"] == "UA") ^ (ROWS["hour"] > 12)
     return make_pipeline(columns, trees).fit(ROWS, late)
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Any:
+def fitted() -> "Pipeline":
     return pipeline()
 
 
 @pytest.fixture(scope="module")
-def file(fitted: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(fitted: "Pipeline", tmp_path_factory: pytest.TempPathFactory) -> Path:
     import skops.io
 
     path = tmp_path_factory.mktemp("skops") / "model.skops"
@@ -67,7 +75,7 @@ def file(fitted: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def values() -> list[list[Any]]:
+def values() -> list[list[Value]]:
     return [[str(c), str(o), float(h)] for c, o, h in ROWS.itertuples(index=False)]
 
 
@@ -80,19 +88,19 @@ def pool() -> Iterator[SkopsPool]:
 
 
 @pytest.fixture
-def wanted(requested: Any) -> tuple[Input, ...]:
+def wanted(requested: Features) -> tuple[Input, ...]:
     return inputs(requested)
 
 
 def test_it_answers_as_the_pipeline_that_was_written(
-    pool: SkopsPool, file: Path, fitted: Any, wanted: Any
+    pool: SkopsPool, file: Path, fitted: "Pipeline", wanted: tuple[Input, ...]
 ) -> None:
     found = pool.open(file, wanted).scores(values())
     assert found == fitted.predict_proba(ROWS)[:, 1].tolist()
 
 
 def test_missing_values_are_nan_and_empty_text_as_in_training(
-    pool: SkopsPool, file: Path, fitted: Any, wanted: Any
+    pool: SkopsPool, file: Path, fitted: "Pipeline", wanted: tuple[Input, ...]
 ) -> None:
     found = pool.open(file, wanted).scores([[None, None, None]])
     frame = pd.DataFrame({"carrier": [""], "origin": [""], "hour": np.array([np.nan], np.float32)})
@@ -100,7 +108,7 @@ def test_missing_values_are_nan_and_empty_text_as_in_training(
 
 
 def test_a_type_that_nobody_trusts_is_named_and_nothing_of_it_is_run(
-    pool: SkopsPool, tmp_path: Path, wanted: Any
+    pool: SkopsPool, tmp_path: Path, wanted: tuple[Input, ...]
 ) -> None:
     import skops.io
     from sklearn.preprocessing import FunctionTransformer
@@ -114,13 +122,13 @@ def test_a_type_that_nobody_trusts_is_named_and_nothing_of_it_is_run(
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_partial_is_trusted_only_with_the_function_in_it(
-    pool: SkopsPool, tmp_path: Path, wanted: Any, depth: int
+    pool: SkopsPool, tmp_path: Path, wanted: tuple[Input, ...], depth: int
 ) -> None:
     import skops.io
     from sklearn.preprocessing import FunctionTransformer
 
     ran = tmp_path / "ran"
-    function: Any = partial(os.mkdir, str(ran))
+    function: Callable[[], object] = partial(os.mkdir, str(ran))
     for _ in range(1, depth):
         function = partial(function)
     path = tmp_path / "model.skops"
@@ -135,7 +143,7 @@ def test_a_partial_is_trusted_only_with_the_function_in_it(
     ("content", "reason"), [(b"\x00" * 100, "unreadable"), (None, "signature")]
 )
 def test_what_is_no_classifier_is_refused(
-    pool: SkopsPool, tmp_path: Path, wanted: Any, content: bytes | None, reason: str
+    pool: SkopsPool, tmp_path: Path, wanted: tuple[Input, ...], content: bytes | None, reason: str
 ) -> None:
     import skops.io
     from sklearn.preprocessing import StandardScaler
@@ -151,7 +159,7 @@ def test_what_is_no_classifier_is_refused(
 
 
 def test_a_process_that_starts_later_loads_only_the_file_that_was_checked(
-    pool: SkopsPool, file: Path, tmp_path: Path, wanted: Any
+    pool: SkopsPool, file: Path, tmp_path: Path, wanted: tuple[Input, ...]
 ) -> None:
     path = tmp_path / "model.skops"
     path.write_bytes(file.read_bytes())
@@ -177,12 +185,12 @@ def kill() -> set[int]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The batches that processes have taken."""
-    found: list[Any] = []
+    found: list[object] = []
     receive = Child._receive
 
-    def received(self: Child, pipe: Any, seconds: float) -> Any:
+    def received(self: Child, pipe: Connection, seconds: float) -> object:
         found.append(self)
         return receive(self, pipe, seconds)
 
@@ -201,7 +209,7 @@ def until_answered(model: SkopsModel) -> list[float]:
 
 
 def test_a_killed_process_is_replaced_and_fails_only_the_batch_that_it_had(
-    pool: SkopsPool, file: Path, fitted: Any, wanted: Any, asked: list[Any]
+    pool: SkopsPool, file: Path, fitted: "Pipeline", wanted: tuple[Input, ...], asked: list[object]
 ) -> None:
     model = pool.open(file, wanted)
     asked.clear()
@@ -220,7 +228,7 @@ def test_a_killed_process_is_replaced_and_fails_only_the_batch_that_it_had(
     assert not processes() & killed
 
 
-def test_a_batch_that_takes_too_long_is_stopped(file: Path, wanted: Any) -> None:
+def test_a_batch_that_takes_too_long_is_stopped(file: Path, wanted: tuple[Input, ...]) -> None:
     pool = SkopsPool(timeout_seconds=0.5)  # a million rows take longer, and one row never does
     try:
         model = pool.open(file, wanted)
@@ -232,7 +240,9 @@ def test_a_batch_that_takes_too_long_is_stopped(file: Path, wanted: Any) -> None
         pool.close()
 
 
-def test_batches_beyond_the_limit_are_turned_away_at_once(file: Path, wanted: Any) -> None:
+def test_batches_beyond_the_limit_are_turned_away_at_once(
+    file: Path, wanted: tuple[Input, ...]
+) -> None:
     pool = SkopsPool(max_batches=2)
     try:
         model = pool.open(file, wanted)
@@ -246,7 +256,9 @@ def test_batches_beyond_the_limit_are_turned_away_at_once(file: Path, wanted: An
         pool.close()
 
 
-def test_one_bad_row_does_not_fail_its_neighbours(pool: SkopsPool, file: Path, wanted: Any) -> None:
+def test_one_bad_row_does_not_fail_its_neighbours(
+    pool: SkopsPool, file: Path, wanted: tuple[Input, ...]
+) -> None:
     good, bad = values()[0], ["UA", "EWR", "noon"]
     answers = pool.open(file, wanted).submit([good, bad, good]).result(30)
     assert isinstance(answers[1], ModelFailedError)
@@ -254,7 +266,7 @@ def test_one_bad_row_does_not_fail_its_neighbours(pool: SkopsPool, file: Path, w
 
 
 def test_its_processes_end_with_the_service_even_when_that_is_killed(
-    file: Path, wanted: Any, tmp_path: Path
+    file: Path, wanted: tuple[Input, ...], tmp_path: Path
 ) -> None:
     script = tmp_path / "serve.py"
     script.write_text(
@@ -293,7 +305,7 @@ def alive(process: int) -> bool:
 
 
 @pytest.fixture
-def version(lab: Any, file: Path) -> Callable[..., ModelVersion]:
+def version(lab: Lab, file: Path) -> Callable[..., ModelVersion]:
     """Versions of the served model that are this file."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return lambda number, **artifact: lab.version(
@@ -302,7 +314,7 @@ def version(lab: Any, file: Path) -> Callable[..., ModelVersion]:
 
 
 def test_it_is_served_and_logged_beside_an_onnx_version_behind_the_same_port(
-    lab: Any, version: Any, fitted: Any, body: Any
+    lab: Lab, version: Callable[..., ModelVersion], fitted: "Pipeline", body: Json
 ) -> None:
     lab.announce(lab.step(0, lab.version(1), version(2), weight=0.5))
 
@@ -313,8 +325,10 @@ def test_it_is_served_and_logged_beside_an_onnx_version_behind_the_same_port(
             )
 
     answers = [answer.json() for answer in lab.run(talk)]
-    frame = pd.DataFrame({"carrier": ["UA"], "origin": ["EWR"], "hour": np.float32([0.5])})
-    expected = {
+    frame = pd.DataFrame(
+        {"carrier": ["UA"], "origin": ["EWR"], "hour": np.array([0.5], np.float32)}
+    )
+    expected: dict[str, object] = {
         "2": fitted.predict_proba(frame)[0, 1],
         "1": pytest.approx(1 / (1 + np.exp(-1.5)), abs=1e-6),
     }
@@ -324,14 +338,18 @@ def test_it_is_served_and_logged_beside_an_onnx_version_behind_the_same_port(
 
 
 def test_a_request_whose_process_is_killed_is_answered_503_and_logged(
-    lab: Any, version: Any, body: Any, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+    lab: Lab,
+    version: Callable[..., ModelVersion],
+    body: Json,
+    asked: list[object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lab.announce(lab.step(0, version(1)))
     asked.clear()
     submit = SkopsPool.submit
     long = [True]
 
-    def submitted(self: SkopsPool, file: Any, rows: Any) -> Any:
+    def submitted(self: SkopsPool, file: File, rows: Sequence[Sequence[Value]]) -> object:
         return submit(self, file, [*rows] * (400_000 if long else 1))
 
     monkeypatch.setattr(SkopsPool, "submit", submitted)
@@ -352,11 +370,13 @@ def test_a_request_whose_process_is_killed_is_answered_503_and_logged(
     assert lost.json()["error"]["code"] == "model_lost"
     assert next_one.status_code == 200
     first, second = lab.logged()
-    assert first.error.startswith("model_lost: the process of the model died")
+    assert error(first).startswith("model_lost: the process of the model died")
     assert second.error is None
 
 
-def test_a_skops_file_with_another_sha256_is_not_opened(lab: Any, version: Any) -> None:
+def test_a_skops_file_with_another_sha256_is_not_opened(
+    lab: Lab, version: Callable[..., ModelVersion]
+) -> None:
     before = processes()
     lab.announce(lab.step(0, version(1, sha256="0" * 64)))
     assert lab.follower.failures["flight_delay"].reason == "sha256"

@@ -1,20 +1,19 @@
-from typing import Any
-
 import jsonschema
 import pytest
+from services.predictor.tests.lab import Json, Lab
 
 OIP = ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"]
 PATHS = ["/predict", "/v1/models/{model}/predict"]
 
 
-def validate(document: dict[str, Any], content: dict[str, Any], value: Any) -> None:
+def validate(document: Json, content: Json, value: object) -> None:
     schema = {**content["schema"], "components": document["components"]}
     jsonschema.Draft202012Validator(schema).validate(value)
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_docs_show_a_prediction_with_schema_and_examples(
-    serving: Any, body: Any, path: str
+    serving: Lab, body: Json, path: str
 ) -> None:
     document = serving.get("/openapi.json")
     operation = document["paths"][path]["post"]
@@ -35,7 +34,7 @@ def test_docs_show_a_prediction_with_schema_and_examples(
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_documented_examples_are_answered_or_told_what_to_change(
-    serving: Any, path: str
+    serving: Lab, path: str
 ) -> None:
     document = serving.get("/openapi.json")
     operation = document["paths"][path]["post"]
@@ -58,7 +57,7 @@ def test_the_documented_examples_are_answered_or_told_what_to_change(
 
 
 @pytest.mark.parametrize("path", OIP)
-def test_docs_show_the_protocol_with_schema_and_examples(serving: Any, path: str) -> None:
+def test_docs_show_the_protocol_with_schema_and_examples(serving: Lab, path: str) -> None:
     document = serving.get("/openapi.json")
     operation = document["paths"][path]["post"]
     asked = operation["requestBody"]["content"]["application/json"]
@@ -75,7 +74,7 @@ def test_docs_show_the_protocol_with_schema_and_examples(serving: Any, path: str
     validate(document, contents[0], answer.json())
 
 
-def test_the_docs_page_is_served(serving: Any) -> None:
+def test_the_docs_page_is_served(serving: Lab) -> None:
     page = serving.run(lambda client: client.get("/docs"))
     assert page.status_code == 200
     assert "/openapi.json" in page.text

@@ -1,23 +1,26 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
+from services.predictor.tests.lab import Features, Json, Lab, error
+
+from predictor.domain.features import Value
+from servicekit.testing.metrics import metric_value
 
 NOW = datetime(2013, 7, 1, 12, tzinfo=UTC)
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def refused(answer: httpx.Response, status: int, code: str) -> Json:
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     assert set(answer.json()["error"]) <= {"code", "message", "field"}
     return answer.json()["error"]
 
 
-def test_an_answer_names_version_arm_score_and_confidence(serving: Any, body: Any) -> None:
+def test_an_answer_names_version_arm_score_and_confidence(serving: Lab, body: Json) -> None:
     answer = serving.post({**body, "prediction_id": "p1"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -35,7 +38,7 @@ def test_an_answer_names_version_arm_score_and_confidence(serving: Any, body: An
     }
 
 
-def test_every_answer_is_in_the_log_as_it_was_given(serving: Any, body: Any) -> None:
+def test_every_answer_is_in_the_log_as_it_was_given(serving: Lab, body: Json) -> None:
     answer = serving.post({**body, "prediction_id": "p1"}).json()
     (event,) = serving.bus.messages("prediction.logged")
     (logged,) = serving.logged()
@@ -48,7 +51,7 @@ def test_every_answer_is_in_the_log_as_it_was_given(serving: Any, body: Any) -> 
     assert logged.latency.total_ms >= logged.latency.inference_ms > 0
 
 
-def test_what_the_caller_leaves_out_is_made_up(serving: Any, body: Any) -> None:
+def test_what_the_caller_leaves_out_is_made_up(serving: Lab, body: Json) -> None:
     del body["event_time"]
     ids = {serving.post(body).json()["prediction_id"] for _ in range(2)}
     assert len(ids) == 2
@@ -57,14 +60,14 @@ def test_what_the_caller_leaves_out_is_made_up(serving: Any, body: Any) -> None:
     assert len({logged.replica for logged in serving.logged()}) == 1
 
 
-def test_a_request_sent_again_is_the_same_event(serving: Any, body: Any) -> None:
+def test_a_request_sent_again_is_the_same_event(serving: Lab, body: Json) -> None:
     for _ in range(2):
         assert serving.post({**body, "prediction_id": "again"}).status_code == 200
     events = serving.bus.messages("prediction.logged")
     assert len({dict(event.headers)["ce_id"] for event in events}) == 1
 
 
-def test_the_trace_of_the_caller_goes_on_in_the_log(serving: Any, body: Any) -> None:
+def test_the_trace_of_the_caller_goes_on_in_the_log(serving: Lab, body: Json) -> None:
     from servicekit.telemetry.tracing import TraceRequests
 
     serving.app.add_middleware(TraceRequests)
@@ -78,12 +81,12 @@ def test_the_trace_of_the_caller_goes_on_in_the_log(serving: Any, body: Any) -> 
     "content",
     [b"", b"{", b"nonsense", b"\xff\xfe", b'{"model": "\xff"}', b"[" * 5000, b'{"a": NaN}'],
 )
-def test_a_body_that_is_no_json_is_400(serving: Any, content: bytes) -> None:
+def test_a_body_that_is_no_json_is_400(serving: Lab, content: bytes) -> None:
     refused(serving.post(content=content), 400, "malformed_json")
     assert serving.logged() == []
 
 
-def test_a_lone_surrogate_is_no_json_text(serving: Any, body: Any) -> None:
+def test_a_lone_surrogate_is_no_json_text(serving: Lab, body: Json) -> None:
     content = json.dumps({**body, "entity_id": "\ud800"}).encode()
     refused(serving.post(content=content), 400, "malformed_json")
 
@@ -114,7 +117,7 @@ def test_a_lone_surrogate_is_no_json_text(serving: Any, body: Any) -> None:
     ],
 )
 def test_a_field_that_breaks_the_contract_is_422(
-    serving: Any, body: Any, change: dict, field: str, text: str
+    serving: Lab, body: Json, change: dict, field: str, text: str
 ) -> None:
     error = refused(serving.post({**body, **change}), 422, "invalid_request")
     assert error["field"] == field
@@ -123,13 +126,13 @@ def test_a_field_that_breaks_the_contract_is_422(
 
 
 @pytest.mark.parametrize("field", ["model", "entity_id", "features"])
-def test_a_field_that_is_missing_is_422(serving: Any, body: Any, field: str) -> None:
+def test_a_field_that_is_missing_is_422(serving: Lab, body: Json, field: str) -> None:
     del body[field]
     error = refused(serving.post(body), 422, "invalid_request")
     assert error["field"] == field
 
 
-def test_a_body_that_is_no_object_is_422(serving: Any) -> None:
+def test_a_body_that_is_no_object_is_422(serving: Lab) -> None:
     refused(serving.post([1, 2]), 422, "invalid_request")
 
 
@@ -144,11 +147,11 @@ def test_a_body_that_is_no_object_is_422(serving: Any) -> None:
         {"event_time": None, "prediction_id": None},
     ],
 )
-def test_what_lies_on_the_edge_is_answered(serving: Any, body: Any, change: dict) -> None:
+def test_what_lies_on_the_edge_is_answered(serving: Lab, body: Json, change: dict) -> None:
     assert serving.post({**body, **change}).status_code == 200
 
 
-def test_just_beyond_the_allowed_future_is_422(serving: Any, body: Any) -> None:
+def test_just_beyond_the_allowed_future_is_422(serving: Lab, body: Json) -> None:
     late = (NOW + timedelta(seconds=300.001)).isoformat()
     refused(serving.post({**body, "event_time": late}), 422, "invalid_request")
 
@@ -168,7 +171,7 @@ def test_just_beyond_the_allowed_future_is_422(serving: Any, body: Any) -> None:
     ],
 )
 def test_a_feature_that_the_version_cannot_take_is_422_and_logged(
-    serving: Any, body: Any, features: dict, code: str, field: str
+    serving: Lab, body: Json, features: dict, code: str, field: str
 ) -> None:
     error = refused(serving.post({**body, "features": features}), 422, code)
     assert error["field"] == field
@@ -177,42 +180,42 @@ def test_a_feature_that_the_version_cannot_take_is_422_and_logged(
     assert logged.error == f"{code}: {error['message']}"
 
 
-def test_an_infinite_number_is_refused(serving: Any, body: Any) -> None:
+def test_an_infinite_number_is_refused(serving: Lab, body: Json) -> None:
     text = json.dumps(body).replace('"hour": 0.5', '"hour": 1e999')
     answer = serving.post(content=text.encode())
     assert answer.status_code in (400, 422)
     assert "error" in answer.json()
 
 
-def test_a_prediction_is_never_half_logged(serving: Any, body: Any) -> None:
+def test_a_prediction_is_never_half_logged(serving: Lab, body: Json) -> None:
     serving.post({**body, "features": {}})
     serving.post(body)
     assert [logged.sequence for logged in serving.logged()] == [0, 1]
 
 
-def test_an_unknown_model_is_404_and_told_the_known_ones(serving: Any, body: Any) -> None:
+def test_an_unknown_model_is_404_and_told_the_known_ones(serving: Lab, body: Json) -> None:
     error = refused(serving.post({**body, "model": "flight"}), 404, "unknown_model")
     assert "known are flight_delay" in error["message"]
     assert serving.logged() == []
 
 
-def test_without_a_model_the_caller_is_to_come_back(lab: Any, body: Any) -> None:
+def test_without_a_model_the_caller_is_to_come_back(lab: Lab, body: Json) -> None:
     answer = lab.post(body)
     refused(answer, 503, "no_model")
     assert answer.headers["retry-after"] == "1"
 
 
-def padded(body: Any, size: int) -> bytes:
+def padded(body: Json, size: int) -> bytes:
     text = json.dumps(body).encode()
     return text + b" " * (size - len(text))
 
 
-def test_a_body_of_the_greatest_size_is_read(lab: Any, body: Any) -> None:
+def test_a_body_of_the_greatest_size_is_read(lab: Lab, body: Json) -> None:
     lab.start(max_body_bytes=1000).announce(lab.step(0, lab.version(1)))
     assert lab.post(content=padded(body, 1000)).status_code == 200
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read_at_all(lab: Any, body: Any) -> None:
+def test_a_body_that_says_it_is_too_large_is_not_read_at_all(lab: Lab, body: Json) -> None:
     lab.start(max_body_bytes=1000).announce(lab.step(0, lab.version(1)))
     read = 0
 
@@ -234,7 +237,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read_at_all(lab: Any, body: Any
 
 @pytest.mark.parametrize("piece", [1, 7, 999, 1001])
 def test_a_body_without_a_length_is_read_up_to_the_limit_only(
-    lab: Any, body: Any, piece: int
+    lab: Lab, body: Json, piece: int
 ) -> None:
     lab.start(max_body_bytes=1000).announce(lab.step(0, lab.version(1)))
     read = 0
@@ -250,7 +253,7 @@ def test_a_body_without_a_length_is_read_up_to_the_limit_only(
     assert read <= 1000 + 2 * piece
 
 
-def test_a_body_in_pieces_is_put_together(serving: Any, body: Any) -> None:
+def test_a_body_in_pieces_is_put_together(serving: Lab, body: Json) -> None:
     async def content() -> AsyncIterator[bytes]:
         for byte in json.dumps(body).encode():
             yield bytes([byte])
@@ -258,12 +261,12 @@ def test_a_body_in_pieces_is_put_together(serving: Any, body: Any) -> None:
     assert serving.run(lambda c: c.post("/predict", content=content())).status_code == 200
 
 
-def test_other_methods_are_refused(serving: Any) -> None:
+def test_other_methods_are_refused(serving: Lab) -> None:
     assert serving.run(lambda c: c.get("/predict")).status_code == 405
 
 
 def test_requests_over_the_limit_are_turned_away_and_the_others_answered(
-    with_store: Any, body: Any
+    with_store: Lab, body: Json
 ) -> None:
     with_store.start(max_in_flight=3).announce()
     with_store.features.delay = 0.02  # keeps the first ones under way
@@ -280,7 +283,7 @@ def test_requests_over_the_limit_are_turned_away_and_the_others_answered(
     assert with_store.post(body).status_code == 200
 
 
-def test_requests_of_one_turn_share_one_read_of_the_store(with_store: Any, body: Any) -> None:
+def test_requests_of_one_turn_share_one_read_of_the_store(with_store: Lab, body: Json) -> None:
     with_store.features.put("origin", "EWR", ("weather", "temperature"), -1.5, NOW)
 
     async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
@@ -309,7 +312,7 @@ def test_requests_of_one_turn_share_one_read_of_the_store(with_store: Any, body:
 
 
 def test_a_stored_value_too_old_at_the_event_time_counts_as_missing(
-    with_store: Any, body: Any
+    with_store: Lab, body: Json
 ) -> None:
     asked = datetime(2013, 7, 1, 10, tzinfo=UTC)
     for age, seen in ((7200, 3.0), (7201, None)):
@@ -320,7 +323,7 @@ def test_a_stored_value_too_old_at_the_event_time_counts_as_missing(
         assert with_store.logged()[-1].features["temp"] == seen
 
 
-def test_a_store_that_is_away_gives_defaults_and_is_left_alone(with_store: Any, body: Any) -> None:
+def test_a_store_that_is_away_gives_defaults_and_is_left_alone(with_store: Lab, body: Json) -> None:
     with_store.features.away = True
     for _ in range(3):
         assert with_store.post(body).status_code == 200
@@ -328,17 +331,15 @@ def test_a_store_that_is_away_gives_defaults_and_is_left_alone(with_store: Any, 
     assert {logged.features["temp"] for logged in with_store.logged()} == {None}
 
 
-def test_a_store_that_hangs_counts_as_away(with_store: Any, body: Any) -> None:
+def test_a_store_that_hangs_counts_as_away(with_store: Lab, body: Json) -> None:
     with_store.start(feature_timeout_seconds=0.01).announce()
     with_store.features.delay = 30
     assert with_store.post(body).status_code == 200
 
 
 def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allows_it(
-    lab: Any, body: Any, requested: Any, stored: Any
+    lab: Lab, body: Json, requested: Features, stored: Features
 ) -> None:
-    from prometheus_client import REGISTRY
-
     def instead() -> float:
         labels = {
             "model": "flight_delay",
@@ -346,7 +347,7 @@ def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allow
             "reason": "store_away",
             "instead": "last_known",
         }
-        return REGISTRY.get_sample_value("stored_features_missing_total", labels) or 0.0
+        return metric_value("stored_features_missing_total", **labels)
 
     kept = tuple(each.model_copy(update={"last_known_seconds": 86400.0}) for each in stored)
     lab.announce(lab.step(0, lab.version(1, requested + kept)))
@@ -361,7 +362,7 @@ def test_a_store_that_is_away_gives_the_last_known_value_where_the_feature_allow
 
 
 def test_a_store_that_is_away_fails_requests_that_need_it(
-    lab: Any, body: Any, requested: Any, stored: Any
+    lab: Lab, body: Json, requested: Features, stored: Features
 ) -> None:
     needed = tuple(each.model_copy(update={"required": True}) for each in stored)
     lab.announce(lab.step(0, lab.version(1, requested + needed)))
@@ -371,14 +372,14 @@ def test_a_store_that_is_away_fails_requests_that_need_it(
     assert answer.headers["retry-after"] == "1"
     (logged,) = lab.logged()
     assert logged.score is None
-    assert logged.error.startswith("feature_unavailable: feature 'temp' is required")
+    assert error(logged).startswith("feature_unavailable: feature 'temp' is required")
 
 
-def test_a_broken_row_does_not_fail_its_neighbours(serving: Any, body: Any) -> None:
-    version = serving.follower.routes.by_model["flight_delay"].champion.version
+def test_a_broken_row_does_not_fail_its_neighbours(serving: Lab, body: Json) -> None:
+    version = serving.champion()
     real = version.scorer.scores
 
-    def scores(rows: Any) -> list[float]:
+    def scores(rows: Sequence[Sequence[Value]]) -> list[float]:
         from predictor.domain.errors import ModelFailedError
 
         if any(row[1] == "BAD" for row in rows):
@@ -400,7 +401,7 @@ def test_a_broken_row_does_not_fail_its_neighbours(serving: Any, body: Any) -> N
 
 
 def test_what_a_newer_challenger_takes_may_be_sent_to_all(
-    lab: Any, body: Any, requested: Any
+    lab: Lab, body: Json, requested: Features
 ) -> None:
     from event_schemas.policy import Feature
 
@@ -419,7 +420,7 @@ def test_what_a_newer_challenger_takes_may_be_sent_to_all(
 
 
 def test_what_only_the_challenger_asks_for_is_logged_as_its_error(
-    lab: Any, body: Any, requested: Any
+    lab: Lab, body: Json, requested: Features
 ) -> None:
     from event_schemas.policy import Feature
 

@@ -1,25 +1,24 @@
 """`POST /v1/models/{model}/predict`: one entity, or many in one request."""
 
-from typing import Any
-
 import httpx
 import pytest
+from services.predictor.tests.lab import Json, Lab
 
 PATH = "/v1/models/flight_delay/predict"
 
 
-def ask(lab: Any, body: Any, path: str = PATH) -> httpx.Response:
+def ask(lab: Lab, body: Json, path: str = PATH) -> httpx.Response:
     return lab.run(lambda client: client.post(path, json=body))
 
 
 @pytest.fixture
-def instance(body: Any) -> dict[str, Any]:
+def instance(body: Json) -> Json:
     """A good request for one entity; its model is in the path."""
     return {name: value for name, value in body.items() if name != "model"}
 
 
 def test_one_entity_is_answered_as_predict_answers_it(
-    serving: Any, body: Any, instance: Any
+    serving: Lab, body: Json, instance: Json
 ) -> None:
     short, full = serving.post(body).json(), ask(serving, instance).json()
     for answer in (short, full):
@@ -27,7 +26,9 @@ def test_one_entity_is_answered_as_predict_answers_it(
     assert full == short
 
 
-def test_many_entities_share_a_batch_and_keep_their_order_and_arms(lab: Any, instance: Any) -> None:
+def test_many_entities_share_a_batch_and_keep_their_order_and_arms(
+    lab: Lab, instance: Json
+) -> None:
     lab.announce(lab.step(0, lab.version(1), lab.version(2, bias=-9.0), weight=0.5))
     some = [{**instance, "entity_id": f"e{i}", "prediction_id": f"p{i}"} for i in range(40)]
     answer = ask(lab, {"instances": some})
@@ -46,7 +47,7 @@ def test_many_entities_share_a_batch_and_keep_their_order_and_arms(lab: Any, ins
 
 
 def test_an_instance_without_a_prediction_says_why_and_its_neighbours_are_answered(
-    serving: Any, instance: Any
+    serving: Lab, instance: Json
 ) -> None:
     lacks = {**instance, "features": {"carrier": "UA"}}
     answer = ask(serving, {"instances": [instance, lacks, instance]})
@@ -68,7 +69,7 @@ def test_an_instance_without_a_prediction_says_why_and_its_neighbours_are_answer
     ],
 )
 def test_many_that_break_the_contract_are_refused_whole_and_told_where(
-    serving: Any, instance: Any, second: Any, field: str
+    serving: Lab, instance: Json, second: Json, field: str
 ) -> None:
     answer = ask(serving, {"instances": [instance, {**instance, **second}]})
     assert answer.status_code == 422
@@ -76,7 +77,7 @@ def test_many_that_break_the_contract_are_refused_whole_and_told_where(
     assert serving.logged() == []
 
 
-def test_the_number_of_instances_has_a_limit(serving: Any, instance: Any) -> None:
+def test_the_number_of_instances_has_a_limit(serving: Lab, instance: Json) -> None:
     serving.start(max_instances=3).announce(serving.step(0, serving.version(1)))
     assert ask(serving, {"instances": [instance] * 3}).status_code == 200
     for count in (0, 4):
@@ -86,7 +87,7 @@ def test_the_number_of_instances_has_a_limit(serving: Any, instance: Any) -> Non
 
 
 def test_more_than_may_be_under_way_are_turned_away_before_any_is_logged(
-    serving: Any, instance: Any
+    serving: Lab, instance: Json
 ) -> None:
     serving.start(max_in_flight=2, max_instances=3).announce(serving.step(0, serving.version(1)))
     assert ask(serving, {"instances": [instance] * 2}).status_code == 200
@@ -96,7 +97,7 @@ def test_more_than_may_be_under_way_are_turned_away_before_any_is_logged(
     assert len(serving.logged()) == 2
 
 
-def test_an_unknown_model_is_404_before_its_body_is_read(serving: Any) -> None:
+def test_an_unknown_model_is_404_before_its_body_is_read(serving: Lab) -> None:
     answer = ask(serving, {"anything": 1}, "/v1/models/flight/predict")
     assert answer.status_code == 404
     assert "known are flight_delay" in answer.json()["error"]["message"]
@@ -106,13 +107,13 @@ def test_an_unknown_model_is_404_before_its_body_is_read(serving: Any) -> None:
     ("content", "status"),
     [(b"{", 400), (b"[]", 422), (b"{}", 422), (b'{"instances": 1}', 422), (b"null", 422)],
 )
-def test_what_is_no_request_is_told_so(serving: Any, content: bytes, status: int) -> None:
+def test_what_is_no_request_is_told_so(serving: Lab, content: bytes, status: int) -> None:
     answer = serving.run(lambda client: client.post(PATH, content=content))
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 
 
-def test_a_feature_may_be_called_instances(serving: Any, instance: Any) -> None:
+def test_a_feature_may_be_called_instances(serving: Lab, instance: Json) -> None:
     instance["features"] = {**instance["features"], "instances": 1}
     answer = ask(serving, instance)
     assert answer.json()["error"]["field"] == "features.instances"

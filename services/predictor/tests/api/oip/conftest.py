@@ -3,41 +3,19 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import uvicorn
 from pydantic import SecretStr
+from services.predictor.tests.api.oip.ports import CATEGORIES, NUMBERS, TOKEN, Ports
+from services.predictor.tests.lab import Lab
 
-from event_schemas.policy import Feature
 from local.process import free_port
 from predictor.app import shortcut
 
-NUMBERS = (
-    Feature(name="hour", kind="number", source="request"),
-    Feature(name="distance", kind="number", source="request"),
-)
-TOKEN = "a-token-of-the-testers"
-CATEGORIES = (
-    Feature(name="carrier", kind="category", source="request"),
-    Feature(name="origin", kind="category", source="request"),
-)
-
-
-@dataclass
-class Ports:
-    """Where it listens."""
-
-    http: str
-    grpc: str
-    lab: Any
-    token: str = TOKEN
-    numbers: tuple[Feature, ...] = NUMBERS
-
 
 @pytest.fixture
-def served(lab: Any) -> Iterator[Ports]:
+def served(lab: Lab) -> Iterator[Ports]:
     """Three models: `numbers` (with a challenger), `categories` and `mixed`."""
     http, grpc = free_port(), free_port()
     lab.start(grpc_port=grpc, override_token=SecretStr(TOKEN))

@@ -10,8 +10,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy as np
@@ -53,7 +53,9 @@ def over_grpc(model: str, request: types.InferenceRequest) -> types.InferenceRes
     return ModelInferResponseConverter.to_types(stub.ModelInfer(sent))
 
 
-def expect(model: str, request: types.InferenceRequest, logits: Any) -> None:
+def expect(
+    model: str, request: types.InferenceRequest, logits: Sequence[float] | np.ndarray
+) -> None:
     global answered
     wanted = [1 / (1 + math.exp(-float(each))) for each in logits]
     for way in (over_http, over_grpc):

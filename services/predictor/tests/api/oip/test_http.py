@@ -1,20 +1,23 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from services.predictor.tests.lab import Json, Lab
 
 INFER = "/v2/models/flight_delay/infer"
 
 
-def tensor(name: str, datatype: str, data: list[Any], **more: Any) -> dict[str, Any]:
+def tensor(name: str, datatype: str, data: list[Any], **more: Any) -> Json:
     return {"name": name, "datatype": datatype, "shape": [len(data)], "data": data, **more}
 
 
 @pytest.fixture
-def asked() -> dict[str, Any]:
+def asked() -> Json:
     return {
         "id": "UA1",
         "inputs": [
@@ -25,13 +28,13 @@ def asked() -> dict[str, Any]:
     }
 
 
-def post(lab: Any, body: Any, path: str = INFER, **options: Any) -> Any:
+def post(lab: Lab, body: Json | bytes, path: str = INFER, **options: Any) -> httpx.Response:
     if isinstance(body, bytes):
         return lab.run(lambda client: client.post(path, content=body, **options))
     return lab.run(lambda client: client.post(path, json=body, **options))
 
 
-def test_an_answer_is_that_of_the_short_form(serving: Any, asked: Any, body: Any) -> None:
+def test_an_answer_is_that_of_the_short_form(serving: Lab, asked: Json, body: Json) -> None:
     short = serving.post(body).json()
     answer = post(serving, asked).json()
     assert (answer["model_name"], answer["model_version"], answer["id"]) == (
@@ -47,7 +50,7 @@ def test_an_answer_is_that_of_the_short_form(serving: Any, asked: Any, body: Any
     assert second.prediction_id == found["prediction_id"]
 
 
-def test_only_the_wanted_outputs_come(serving: Any, asked: Any) -> None:
+def test_only_the_wanted_outputs_come(serving: Lab, asked: Json) -> None:
     asked["outputs"] = [{"name": "probability"}, {"name": "arm"}]
     assert [each["name"] for each in post(serving, asked).json()["outputs"]] == [
         "probability",
@@ -55,7 +58,7 @@ def test_only_the_wanted_outputs_come(serving: Any, asked: Any) -> None:
     ]
 
 
-def test_binary_and_json_may_be_mixed(serving: Any, asked: Any) -> None:
+def test_binary_and_json_may_be_mixed(serving: Lab, asked: Json) -> None:
     asked["inputs"][2] = {
         "name": "hour",
         "datatype": "FP32",
@@ -83,12 +86,14 @@ def test_binary_and_json_may_be_mixed(serving: Any, asked: Any) -> None:
 @pytest.mark.parametrize(
     ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
 )
-def test_a_body_may_be_compressed(serving: Any, asked: Any, encoding: str, pack: Any) -> None:
+def test_a_body_may_be_compressed(
+    serving: Lab, asked: Json, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
     packed = pack(json.dumps(asked).encode())
     assert post(serving, packed, headers={"Content-Encoding": encoding}).status_code == 200
 
 
-def test_a_body_that_grows_over_the_limit_is_413(lab: Any) -> None:
+def test_a_body_that_grows_over_the_limit_is_413(lab: Lab) -> None:
     lab.start(max_body_bytes=1000).announce(lab.step(0, lab.version(1)))
     edge = b"{" + b" " * 998 + b"}"
     for size, status in ((0, 400), (1, 413)):
@@ -115,7 +120,7 @@ def test_a_body_that_grows_over_the_limit_is_413(lab: Any) -> None:
     ],
 )
 def test_a_breach_of_the_protocol_is_400_and_says_what_to_do(
-    serving: Any, asked: Any, change: Any, text: str
+    serving: Lab, asked: Json, change: Json, text: str
 ) -> None:
     answer = post(serving, {**asked, **change})
     assert answer.status_code == 400
@@ -123,7 +128,7 @@ def test_a_breach_of_the_protocol_is_400_and_says_what_to_do(
     assert text in answer.json()["error"]
 
 
-def test_a_tensor_that_is_no_feature_is_400(serving: Any, asked: Any) -> None:
+def test_a_tensor_that_is_no_feature_is_400(serving: Lab, asked: Json) -> None:
     asked["inputs"].append(tensor("odd", "FP64", [1]))
     answer = post(serving, asked)
     assert answer.status_code == 400
@@ -131,19 +136,19 @@ def test_a_tensor_that_is_no_feature_is_400(serving: Any, asked: Any) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b'{"inputs": 1}', b"[" * 100_000])
-def test_what_is_no_request_is_400(serving: Any, raw: bytes) -> None:
+def test_what_is_no_request_is_400(serving: Lab, raw: bytes) -> None:
     answer = post(serving, raw)
     assert answer.status_code == 400
     assert set(answer.json()) == {"error"}
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "999999", "9" * 40])
-def test_a_wrong_length_of_the_header_is_400(serving: Any, asked: Any, length: str) -> None:
+def test_a_wrong_length_of_the_header_is_400(serving: Lab, asked: Json, length: str) -> None:
     headers = {"Inference-Header-Content-Length": length}
     assert post(serving, json.dumps(asked).encode(), headers=headers).status_code == 400
 
 
-def test_unknown_models_and_versions_are_404(serving: Any, asked: Any) -> None:
+def test_unknown_models_and_versions_are_404(serving: Lab, asked: Json) -> None:
     for path in ("/v2/models/no/infer", "/v2/models/flight_delay/versions/7/infer"):
         answer = post(serving, asked, path)
         assert answer.status_code == 404
@@ -154,7 +159,7 @@ def test_unknown_models_and_versions_are_404(serving: Any, asked: Any) -> None:
         assert set(answer.json()) == {"error"}
 
 
-def test_before_the_first_model_it_is_alive_and_not_ready(lab: Any, asked: Any) -> None:
+def test_before_the_first_model_it_is_alive_and_not_ready(lab: Lab, asked: Json) -> None:
     statuses = {
         path: lab.run(lambda client, path=path: client.get(path)).status_code
         for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/flight_delay/ready")
@@ -170,17 +175,17 @@ def test_before_the_first_model_it_is_alive_and_not_ready(lab: Any, asked: Any) 
 
 
 @pytest.mark.parametrize(("rows", "status"), [(3, 200), (4, 400)])
-def test_rows_are_limited(lab: Any, rows: int, status: int) -> None:
+def test_rows_are_limited(lab: Lab, rows: int, status: int) -> None:
     lab.start(max_instances=3).announce(lab.step(0, lab.version(1)))
     inputs = [tensor("carrier", "BYTES", ["UA"] * rows), tensor("origin", "BYTES", ["X"] * rows)]
     assert post(lab, {"inputs": inputs}).status_code == status
 
 
-def test_too_many_at_once_are_503(lab: Any) -> None:
+def test_too_many_at_once_are_503(lab: Lab) -> None:
     lab.start(max_in_flight=2, max_instances=2).announce(lab.step(0, lab.version(1)))
     inputs = [tensor("carrier", "BYTES", ["UA"] * 2), tensor("origin", "BYTES", ["X"] * 2)]
 
-    async def both(client: Any) -> list[int]:
+    async def both(client: httpx.AsyncClient) -> list[int]:
         import asyncio
 
         found = await asyncio.gather(*(client.post(INFER, json={"inputs": inputs}) for _ in "ab"))
@@ -189,14 +194,14 @@ def test_too_many_at_once_are_503(lab: Any) -> None:
     assert lab.run(both) == [200, 503]
 
 
-def test_stored_features_are_read_and_not_asked_for(with_store: Any, asked: Any) -> None:
+def test_stored_features_are_read_and_not_asked_for(with_store: Lab, asked: Json) -> None:
     page = with_store.get("/v2/models/flight_delay")
     assert [each["name"] for each in page["inputs"]] == ["carrier", "origin", "hour"]
     assert post(with_store, asked).status_code == 200
     assert with_store.features.reads
 
 
-def test_nan_and_null_are_missing_values(serving: Any, asked: Any) -> None:
+def test_nan_and_null_are_missing_values(serving: Lab, asked: Json) -> None:
     asked["inputs"][2] = tensor("hour", "FP64", [None])
     assert post(serving, asked).status_code == 200
     assert serving.logged()[-1].features["hour"] in (None, 0.0)

@@ -1,7 +1,8 @@
 """Triton's own clients, over HTTP and gRPC: every datatype in every shape."""
 
 import math
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 import ml_dtypes
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc as over_grpc
 import tritonclient.http as over_http
+from services.predictor.tests.api.oip.ports import Ports
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from predictor.api.oip.messages import SERVICE, methods
@@ -35,19 +37,29 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def _text(value: Any) -> Any:
+Tensors: TypeAlias = Mapping[str, tuple[str, np.ndarray]]
+Answers: TypeAlias = dict[str, list[Any]]
+
+
+class Ask(Protocol):
+    def __call__(self, way: str, model: str, tensors: Tensors, **options: Any) -> Answers: ...
+
+
+def _text(value: object) -> object:
     return value.decode() if isinstance(value, bytes) else value
 
 
 @pytest.fixture
-def ask(served: Any) -> Any:
+def ask(served: Ports) -> Iterator[Ask]:
     """Asks in one of the ways; the outputs by name."""
     http = over_http.InferenceServerClient(served.http)
     grpc = over_grpc.InferenceServerClient(served.grpc)
 
-    def ask(way: str, model: str, tensors: dict[str, Any], **options: Any) -> Any:
+    def ask(way: str, model: str, tensors: Tensors, **options: Any) -> Answers:
+        client: Any
+        library: Any
         client, library = (grpc, over_grpc) if way == "grpc" else (http, over_http)
-        binary: dict[str, Any] = {} if way == "grpc" else {"binary_data": way == "http binary"}
+        binary = {} if way == "grpc" else {"binary_data": way == "http binary"}
         inputs = []
         for name, (datatype, array) in tensors.items():
             each = library.InferInput(name, list(array.shape), datatype)
@@ -56,7 +68,8 @@ def ask(served: Any) -> Any:
         wanted = ["prediction", "probability", "prediction_id", "version", "arm"]
         outputs = [library.InferRequestedOutput(name, **binary) for name in wanted]
         result = client.infer(model, inputs, outputs=outputs, **options)
-        return {name: [_text(v) for v in result.as_numpy(name).tolist()] for name in wanted}
+        arrays = {name: result.as_numpy(name) for name in wanted}
+        return {name: [_text(v) for v in array.tolist()] for name, array in arrays.items()}
 
     yield ask
     http.close()
@@ -64,7 +77,7 @@ def ask(served: Any) -> Any:
 
 
 def test_every_datatype_in_every_shape_gets_the_same_answers_in_every_way(
-    served: Any, ask: Any
+    served: Ports, ask: Ask
 ) -> None:
     asked = 0
     for way in WAYS:
@@ -95,7 +108,7 @@ def test_every_datatype_in_every_shape_gets_the_same_answers_in_every_way(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_texts_and_numbers_go_together(ask: Any, way: str) -> None:
+def test_texts_and_numbers_go_together(ask: Ask, way: str) -> None:
     found = ask(
         way,
         "mixed",
@@ -111,7 +124,7 @@ def test_texts_and_numbers_go_together(ask: Any, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_named_version_answers_and_is_logged_as_pinned(served: Any, ask: Any, way: str) -> None:
+def test_a_named_version_answers_and_is_logged_as_pinned(served: Ports, ask: Ask, way: str) -> None:
     x = {"x": ("FP32", np.zeros((2, 2), np.float32))}
     found = ask(way, "numbers", x, model_version="2", request_id="r")
     np.testing.assert_allclose(found["probability"], [sigmoid(1.0)] * 2, atol=1e-6)
@@ -123,7 +136,7 @@ def test_a_named_version_answers_and_is_logged_as_pinned(served: Any, ask: Any, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_tester_chooses_the_arm(served: Any, ask: Any, way: str) -> None:
+def test_a_tester_chooses_the_arm(served: Ports, ask: Ask, way: str) -> None:
     x = {"x": ("FP32", np.zeros((2, 2), np.float32))}
     headers = {"x-tailrace-arm": "challenger", "authorization": f"Bearer {served.token}"}
     assert ask(way, "numbers", x, headers=headers)["version"] == ["2", "2"]
@@ -140,7 +153,13 @@ def test_a_tester_chooses_the_arm(served: Any, ask: Any, way: str) -> None:
 )
 @pytest.mark.parametrize("way", ["http json", "grpc"])
 def test_a_tester_is_told_what_was_wrong(
-    served: Any, ask: Any, way: str, headers: Any, version: str, status: Any, text: str
+    served: Ports,
+    ask: Ask,
+    way: str,
+    headers: dict[str, str],
+    version: str,
+    status: tuple[str, str],
+    text: str,
 ) -> None:
     x = {"x": ("FP32", np.zeros((1, 2), np.float32))}
     if status[1] != "401":
@@ -152,7 +171,7 @@ def test_a_tester_is_told_what_was_wrong(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_entities_choose_the_arm_of_each_row(served: Any, ask: Any, way: str) -> None:
+def test_entities_choose_the_arm_of_each_row(served: Ports, ask: Ask, way: str) -> None:
     entities = np.array([f"e{i}" for i in range(40)], dtype=np.object_)
     route = served.lab.follower.routes.of("numbers")
     numbers = [served.lab.version(i, served.numbers, model="numbers") for i in (1, 2)]
@@ -168,7 +187,7 @@ def test_entities_choose_the_arm_of_each_row(served: Any, ask: Any, way: str) ->
     assert len(set(arms)) == 2
 
 
-def test_both_clients_are_told_the_same_of_server_and_models(served: Any) -> None:
+def test_both_clients_are_told_the_same_of_server_and_models(served: Ports) -> None:
     with over_http.InferenceServerClient(served.http) as client:
         assert client.is_server_live()
         assert client.is_server_ready()
@@ -199,10 +218,14 @@ def test_both_clients_are_told_the_same_of_server_and_models(served: Any) -> Non
         assert "NOT_FOUND" in str(told.value.status())
         assert client.get_server_metadata(as_json=True) == server
         same = client.get_model_metadata("mixed", as_json=True)
+        assert same is not None
+        assert model is not None
         # JSON of protobuf has int64 as text.
         assert [i["name"] for i in same["inputs"]] == [i["name"] for i in model["inputs"]]
         assert same["platform"] == model["platform"]
-        assert client.get_model_repository_index(as_json=True)["models"]
+        listed = client.get_model_repository_index(as_json=True)
+        assert listed is not None
+        assert listed["models"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -230,7 +253,7 @@ def test_both_clients_are_told_the_same_of_server_and_models(served: Any) -> Non
     ],
 )
 def test_a_client_is_told_what_was_wrong(
-    ask: Any, way: str, model: str, tensors: Any, text: str, status: str
+    ask: Ask, way: str, model: str, tensors: Tensors, text: str, status: str
 ) -> None:
     if way == "http json" and tensors.get("x", ("", np.zeros(1)))[0] == "FP64":
         pytest.skip("JSON has no infinity")
@@ -241,7 +264,7 @@ def test_a_client_is_told_what_was_wrong(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_client_may_say_how_long_it_waits(served: Any, ask: Any, way: str) -> None:
+def test_a_client_may_say_how_long_it_waits(served: Ports, ask: Ask, way: str) -> None:
     row = {"x": ("FP32", np.zeros((1, 2), np.float32))}
     assert ask(way, "numbers", row, timeout=60_000_000)["prediction"] == [1]
     before = len(served.lab.logged())
@@ -251,7 +274,7 @@ def test_a_client_may_say_how_long_it_waits(served: Any, ask: Any, way: str) -> 
     assert len(served.lab.logged()) == before
 
 
-def test_a_grpc_client_is_told_when_to_try_again(served: Any) -> None:
+def test_a_grpc_client_is_told_when_to_try_again(served: Ports) -> None:
     request, response = methods()["ModelInfer"]
     asked = request(
         model_name="numbers",

@@ -4,37 +4,37 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
+from services.predictor.tests.lab import Features, Json, Lab
 
+from event_schemas import RolloutStep
+from predictor.domain.routing import Route
 from predictor.serving.routes.follow_rollout import RolloutFollower
 from servicekit.bus import Record, TopicView
 from servicekit.errors import UnavailableError
+from servicekit.testing.metrics import metric_value
 
 
 def failures_counted(reason: str, model: str = "flight_delay") -> float:
-    labels = {"model": model, "reason": reason}
-    return REGISTRY.get_sample_value("model_load_failures_total", labels) or 0.0
+    return metric_value("model_load_failures_total", model=model, reason=reason)
 
 
 def unreadable_counted() -> float:
-    labels = {"service": "predictor", "topic": "rollout.step"}
-    return REGISTRY.get_sample_value("tailrace_unreadable_messages_total", labels) or 0.0
+    name = "tailrace_unreadable_messages_total"
+    return metric_value(name, service="predictor", topic="rollout.step")
 
 
 def outages_counted() -> float:
-    labels = {"component": "rollout-follower"}
-    return REGISTRY.get_sample_value("tailrace_outages_total", labels) or 0.0
+    return metric_value("tailrace_outages_total", component="rollout-follower")
 
 
-def in_force(lab: Any, model: str = "flight_delay") -> Any:
+def in_force(lab: Lab, model: str = "flight_delay") -> Route:
     return lab.follower.routes.by_model[model]
 
 
-def test_a_topic_with_a_model_is_ready_when_the_model_is_loaded(lab: Any) -> None:
+def test_a_topic_with_a_model_is_ready_when_the_model_is_loaded(lab: Lab) -> None:
     lab.artifacts.outages[str(lab.folder / "flight_delay-1.onnx")] = 1
     lab.announce(lab.step(0, lab.version(1)))
     assert not lab.follower.ready
@@ -42,7 +42,7 @@ def test_a_topic_with_a_model_is_ready_when_the_model_is_loaded(lab: Any) -> Non
     assert (failure.reason, failure.will_retry) == ("unavailable", True)
 
 
-def test_an_outage_of_the_artifacts_is_waited_out(lab: Any) -> None:
+def test_an_outage_of_the_artifacts_is_waited_out(lab: Lab) -> None:
     lab.artifacts.outages[str(lab.folder / "flight_delay-1.onnx")] = 2
     lab.bus.publish(lab.step(0, lab.version(1)))
     now = 0.0
@@ -55,20 +55,20 @@ def test_an_outage_of_the_artifacts_is_waited_out(lab: Any) -> None:
     assert len(lab.artifacts.fetched) == 1
 
 
-def test_only_the_newest_step_of_the_past_is_loaded(lab: Any) -> None:
+def test_only_the_newest_step_of_the_past_is_loaded(lab: Lab) -> None:
     lab.announce(*(lab.step(i, lab.version(i + 1)) for i in range(5)))
     assert len(lab.artifacts.fetched) == 1
     assert (in_force(lab).sequence, in_force(lab).champion.version.version) == (4, "5")
 
 
 @pytest.mark.parametrize("sequence", [0, 4, 5])
-def test_a_step_that_is_not_newer_is_ignored(lab: Any, sequence: int) -> None:
+def test_a_step_that_is_not_newer_is_ignored(lab: Lab, sequence: int) -> None:
     lab.announce(lab.step(5, lab.version(1))).announce(lab.step(sequence, lab.version(2)))
     assert (in_force(lab).sequence, in_force(lab).champion.version.version) == (5, "1")
     assert len(lab.artifacts.fetched) == 1
 
 
-def test_a_version_that_stays_is_not_loaded_again(lab: Any) -> None:
+def test_a_version_that_stays_is_not_loaded_again(lab: Lab) -> None:
     one, two = lab.version(1), lab.version(2)
     lab.announce(lab.step(0, one))
     kept = in_force(lab).champion.version
@@ -78,7 +78,7 @@ def test_a_version_that_stays_is_not_loaded_again(lab: Any) -> None:
     assert [uri.rsplit("-")[-1] for uri in lab.artifacts.fetched] == ["1.onnx", "2.onnx"]
 
 
-def test_a_version_whose_features_changed_is_another(lab: Any, requested: Any) -> None:
+def test_a_version_whose_features_changed_is_another(lab: Lab, requested: Features) -> None:
     one = lab.version(1)
     lab.announce(lab.step(0, one))
     features = (*requested[:2], requested[2].model_copy(update={"default": 3.0}))
@@ -86,7 +86,7 @@ def test_a_version_whose_features_changed_is_another(lab: Any, requested: Any) -
     assert in_force(lab).champion.version.signature.inputs[2].default == 3.0
 
 
-def test_a_wrong_sha256_keeps_the_old_routes(serving: Any, body: Any) -> None:
+def test_a_wrong_sha256_keeps_the_old_routes(serving: Lab, body: Json) -> None:
     before = failures_counted("sha256")
     serving.announce(serving.step(1, serving.version(2, sha256="0" * 64)))
     assert failures_counted("sha256") == before + 1
@@ -100,14 +100,14 @@ def test_a_wrong_sha256_keeps_the_old_routes(serving: Any, body: Any) -> None:
     assert serving.follower.failures == {}
 
 
-def test_a_file_that_is_no_onnx_is_not_loaded(serving: Any) -> None:
+def test_a_file_that_is_no_onnx_is_not_loaded(serving: Lab) -> None:
     (serving.folder / "flight_delay-2.onnx").write_bytes(b"no model")
     serving.announce(serving.step(1, serving.version(2)))
     assert serving.follower.failures["flight_delay"].reason == "unreadable"
     assert in_force(serving).sequence == 0
 
 
-def test_a_file_that_takes_other_features_is_not_loaded(serving: Any, requested: Any) -> None:
+def test_a_file_that_takes_other_features_is_not_loaded(serving: Lab, requested: Features) -> None:
     two = serving.version(2, requested)
     fewer = two.model_copy(update={"features": requested[:2]})
     serving.announce(serving.step(1, fewer))
@@ -116,14 +116,14 @@ def test_a_file_that_takes_other_features_is_not_loaded(serving: Any, requested:
     assert "hour (an ONNX input only)" in failure.message
 
 
-def test_a_format_that_is_not_served_is_named_with_those_that_are(serving: Any) -> None:
+def test_a_format_that_is_not_served_is_named_with_those_that_are(serving: Lab) -> None:
     serving.announce(serving.step(1, serving.version(2, format="json")))
     failure = serving.follower.failures["flight_delay"]
     assert failure.reason == "format"
     assert "is json: served are onnx, skops" in failure.message
 
 
-def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Any) -> None:
+def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Lab) -> None:
     before, unreadable = failures_counted("step", "broken"), unreadable_counted()
     lab.bus.append(Record("rollout.step", b"broken", b"{}"))
     lab.announce(lab.step(0, lab.version(1)))
@@ -133,13 +133,13 @@ def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Any) -> None
     assert in_force(lab).sequence == 0
 
 
-def test_a_broken_challenger_leaves_an_old_route_as_it_is(serving: Any) -> None:
+def test_a_broken_challenger_leaves_an_old_route_as_it_is(serving: Lab) -> None:
     bad = serving.version(2, sha256="0" * 64)
     serving.announce(serving.step(1, serving.version(1), bad, weight=0.5))
     assert (in_force(serving).sequence, in_force(serving).weight) == (0, 0.0)
 
 
-def test_after_a_restart_the_champion_answers_for_a_broken_challenger(lab: Any, body: Any) -> None:
+def test_after_a_restart_the_champion_answers_for_a_broken_challenger(lab: Lab, body: Json) -> None:
     bad = lab.version(2, sha256="0" * 64)
     lab.announce(lab.step(7, lab.version(1), bad, weight=1.0))
     answer = lab.post(body).json()
@@ -149,7 +149,7 @@ def test_after_a_restart_the_champion_answers_for_a_broken_challenger(lab: Any, 
     assert lab.get("/health")["status"] == "degraded"
 
 
-def test_a_deleted_rollout_is_served_no_more(serving: Any, body: Any) -> None:
+def test_a_deleted_rollout_is_served_no_more(serving: Lab, body: Json) -> None:
     serving.announce(serving.step(0, serving.version(1, model="other")))
     serving.bus.append(Record("rollout.step", b"flight_delay", None))
     serving.follower.step()
@@ -159,7 +159,7 @@ def test_a_deleted_rollout_is_served_no_more(serving: Any, body: Any) -> None:
     assert serving.post(body).status_code == 200
 
 
-def test_models_fail_alone(lab: Any, body: Any) -> None:
+def test_models_fail_alone(lab: Lab, body: Json) -> None:
     assert not lab.follower.tried
     lab.announce(
         lab.step(0, lab.version(1, model="other", sha256="0" * 64)), lab.step(0, lab.version(1))
@@ -169,7 +169,7 @@ def test_models_fail_alone(lab: Any, body: Any) -> None:
     assert lab.follower.tried
 
 
-def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Any, body: Any) -> None:
+def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Lab, body: Json) -> None:
     lab.announce(
         lab.step(0, lab.version(1, model="other")), lab.step(0, lab.version(1, sha256="0" * 64))
     )
@@ -182,7 +182,7 @@ def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Any, b
 
 
 def test_a_version_is_freed_when_the_last_request_that_holds_it_is_answered(
-    with_store: Any, body: Any, requested: Any, stored: Any
+    with_store: Lab, body: Json, requested: Features, stored: Features
 ) -> None:
     with_store.features.delay = 0.05
     old = weakref.ref(in_force(with_store).champion.version)
@@ -201,11 +201,11 @@ def test_a_version_is_freed_when_the_last_request_that_holds_it_is_answered(
     assert old() is None
 
 
-def test_swaps_under_load_fail_no_request_and_each_answer_was_in_force(lab: Any) -> None:
+def test_swaps_under_load_fail_no_request_and_each_answer_was_in_force(lab: Lab) -> None:
     """Twenty steps while hundreds of requests run, and the follower has its own thread."""
     versions = [lab.version(i, bias=i / 100) for i in range(7)]
 
-    def step(sequence: int) -> Any:
+    def step(sequence: int) -> RolloutStep:
         old, new = versions[sequence // 4], versions[sequence // 4 + 1]
         weight = (0.1, 0.5, 1.0)[sequence % 4] if sequence % 4 < 3 else 0.0
         if sequence % 4 == 3:
@@ -266,13 +266,14 @@ def test_swaps_under_load_fail_no_request_and_each_answer_was_in_force(lab: Any)
         assert before <= sequence <= after, "the step of the answer was not in force"
         rollout = steps[sequence]
         arm = rollout.champion if given["arm"] == "champion" else rollout.challenger
+        assert arm is not None
         assert given["version"] == arm.version == event.version
     assert sorted(event.sequence for event in logged.values()) == list(range(len(answers)))
     assert {before for before, _, _ in answers} == set(range(21))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the priority of a thread is its own on Linux")
-def test_what_opens_models_stands_back_behind_the_requests(lab: Any) -> None:
+def test_what_opens_models_stands_back_behind_the_requests(lab: Lab) -> None:
     stop = threading.Event()
     found: list[int] = []
 
