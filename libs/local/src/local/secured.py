@@ -94,8 +94,8 @@ def secured_broker(
     ports = {name: free_port() for name in names}
     text = _properties(node, ports, passwords, authority, rights=rights)
     scram = [f"{SCRAM}=[name={user},password={word}]" for user, word in passwords.items()]
-    addresses = (f"localhost:{port}" for port in ports.values())
-    secured = SecuredBroker(*addresses, passwords, authority)
+    ssl, mutual, sasl_ssl, sasl_plaintext = (f"localhost:{port}" for port in ports.values())
+    secured = SecuredBroker(ssl, mutual, sasl_ssl, sasl_plaintext, passwords, authority)
     log = folder / "kafka.log"
     with apache_node(node, log, ready=lambda: _accepts_admin(secured), text=text, scram=scram):
         yield secured

@@ -38,7 +38,8 @@ class History:
         if not len(rows):
             return
         begin = 0
-        runs: Any = pc.run_end_encode(rows[key].combine_chunks())
+        keys = rows[key].combine_chunks()
+        runs: Any = pc.run_end_encode(keys)  # pyright: ignore[reportAttributeAccessIssue]
         for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
             self._spans[value], begin = (begin, end), end
 

@@ -78,13 +78,13 @@ def quality(label: np.ndarray, score: np.ndarray) -> Quality:
 def over(data: pd.DataFrame, start: datetime, end: datetime) -> Period:
     """Both models over [start, end)."""
     part = data[data["seconds"].between(start.timestamp(), end.timestamp(), inclusive="left")]
-    label = part["label"].to_numpy()
+    label = np.asarray(part["label"])
     return Period(
         start,
         end,
         float(label.mean()) if len(label) else float("nan"),
-        quality(label, part["platform"].to_numpy()),
-        quality(label, part["static"].to_numpy()),
+        quality(label, np.asarray(part["platform"])),
+        quality(label, np.asarray(part["static"])),
     )
 
 

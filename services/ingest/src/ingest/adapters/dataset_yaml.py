@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -200,7 +200,7 @@ def _require_known(given: Mapping[Any, Any], known: tuple[str, ...], prefix: str
             raise _FieldError(f"{prefix}{name}", given[name], f"known are {', '.join(known)}")
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: Any) -> TypeGuard[str]:
     try:
         TypeAdapter(Name).validate_python(value)
     except ValidationError:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 from predictor.domain.errors import LoadError
 from servicekit.errors import UnavailableError
@@ -103,7 +103,7 @@ class DeltaRows:
         found: float | None = None
         with outages(self.uri, damage=True):
             for batch in self._dataset.to_batches(columns=[self._time], filter=self._filter):
-                newest = pc.max(batch.column(0))
+                newest = pc.max(batch.column(0))  # pyright: ignore[reportAttributeAccessIssue]
                 if newest.is_valid:
                     moment = seconds(pyarrow.array([newest.as_py()], newest.type))[0]
                     found = moment if found is None else max(found, moment)
@@ -186,7 +186,12 @@ def holds(uri: str, column: str, value: str) -> bool | None:
         return dataset.filter(ds.field(column) == value).head(1, columns=[column]).num_rows > 0
 
 
-def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode: str) -> None:
+def write_rows(
+    uri: str,
+    schema: Any,
+    batches: Callable[[], Iterator[Any]],
+    mode: Literal["error", "append", "overwrite", "ignore"],
+) -> None:
     """Write batches as they come, and commit them together or not at all.
 
     A stop by the keyboard is heard at the next batch; once the last is written it comes too late.
@@ -219,7 +224,7 @@ def write_rows(uri: str, schema: Any, batches: Callable[[], Iterator[Any]], mode
                 write_deltalake(
                     uri,
                     reader,
-                    mode=mode,  # pyright: ignore[reportArgumentType]
+                    mode=mode,
                     writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
                 )
         except BaseException:

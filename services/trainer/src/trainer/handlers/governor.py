@@ -216,7 +216,14 @@ class Governor:
 
 def rules_of(policy: RetrainPolicy) -> RetrainRules:
     """The policy as the domain has it."""
-    return RetrainRules(**(dict(policy) | {"causes": frozenset(policy.causes)}))
+    return RetrainRules(
+        causes=frozenset(policy.causes),
+        cooldown=policy.cooldown,
+        budget=policy.budget,
+        budget_period=policy.budget_period,
+        min_new_rows=policy.min_new_rows,
+        volume_rows=policy.volume_rows,
+    )
 
 
 def _not_beyond(until: datetime | None, moment: datetime) -> datetime:
