@@ -67,7 +67,7 @@ def feast_repo(tmp_path: Path, redis_url: str) -> Path:
     return tmp_path
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came"
@@ -169,7 +169,7 @@ def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
             return answers
 
     try:
-        until(lambda: all(each.ready for each in components))
+        wait_until(lambda: all(each.ready for each in components))
         answers = asyncio.run(talk())
     finally:
         stop.set()

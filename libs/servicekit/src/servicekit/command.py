@@ -13,7 +13,6 @@ from servicekit.access import KafkaAccess
 from servicekit.component import Component
 from servicekit.errors import FatalBusError, RefusedResetError, UnavailableError
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
-from servicekit.loops.loop import SessionLoop
 from servicekit.loops.offset_reset import OffsetReset, ResetReport
 from servicekit.settings import load_settings
 from servicekit.start import FORMS, Start
@@ -98,6 +97,10 @@ def reset_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Offs
 
 def carry_out(reset: OffsetReset, components: Iterable[Component]) -> int:
     """Reset the components that keep offsets, and say what was done; returns the exit code."""
+    # Here, for it imports prometheus_client: a program whose processes share their metrics reads
+    # its settings before it says where the metrics lie.
+    from servicekit.loops.loop import SessionLoop
+
     for component in components:
         if not isinstance(component, SessionLoop):
             continue

@@ -6,14 +6,13 @@ import os
 import httpx
 import pytest
 from redis.asyncio import Redis
-from services.predictor.tests.lab import Json, Lab
+from services.predictor.tests.lab import NOW, Json, Lab
 
 from event_schemas.policy import ServingPolicy
 from predictor.adapters.redis_cache import RedisCache
 from predictor.domain.caching import packed, score_key
-from predictor.domain.errors import RefusalError
-from predictor.domain.features import Value
 from predictor.serving.cache import PredictionCache
+from predictor.serving.prediction import Prediction
 from servicekit.errors import UnavailableError
 
 pytestmark = pytest.mark.integration
@@ -64,15 +63,15 @@ def test_a_store_that_refuses_connections_is_away() -> None:
 
 def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str, lab: Lab) -> None:
     version = lab.version(1, serving=ServingPolicy(cache_seconds=60))
-    loaded = lab.announce(lab.step(0, version)).champion()
+    route = lab.announce(lab.step(0, version)).follower.routes.of("flight_delay")
+    loaded = route.champion.version
 
-    class Asked:
-        def __init__(self, entity: str) -> None:
-            self.version, self.entity = loaded, entity
-            self.row: list[Value] = ["UA", "EWR", 0.5]
-            self.score: float | None = None
-            self.error: RefusalError | None = None
-            self.cached = False
+    def ask(entity: str) -> Prediction:
+        return Prediction(
+            *(route, route.champion, loaded),
+            *("p", entity, NOW, 0.0, 1.0, None, None),
+            row=["UA", "EWR", 0.5],
+        )
 
     def key(entity: str) -> bytes:
         return score_key("flight_delay", "1", loaded.sha256, entity, ["UA", "EWR", 0.5])
@@ -85,11 +84,11 @@ def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str,
         patient = PredictionCache(scores, timeout=60, pause=0)
         await client.client_pause(100)
         for name, _ in entries[:3]:
-            asked = Asked(name)
+            asked = ask(name)
             await hasty.look_up([asked])
             assert asked.score is None
         for name, score in entries:
-            asked = Asked(name)
+            asked = ask(name)
             await patient.look_up([asked])
             assert (asked.score, asked.cached) == (score, True)
         await client.aclose()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from services.predictor.tests.lab import until
+from starlette.types import Receive, Scope, Send
 
 from predictor.api.direct import Direct, DirectRequest, protocol_of
 
@@ -48,7 +50,7 @@ class Site:
         told = {"way": "direct", "body": request.body.decode(), "headers": len(request.headers)}
         request.answer(200, JSON, json.dumps(told).encode())
 
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         while True:
             message = await receive()
@@ -68,12 +70,6 @@ class Site:
         yield self
         self.server.should_exit = True
         await task
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - uvicorn tells nobody
-            await asyncio.sleep(0.001)
 
 
 class Caller:
@@ -106,7 +102,7 @@ class Caller:
             return await self.reader.read() == b""
 
 
-Talk = Callable[[Site, Caller], Coroutine[Any, Any, None]]
+Talk = Callable[[Site, Caller], Coroutine[None, None, None]]
 
 
 def over_a_connection(talk: Talk, **config: Any) -> None:

@@ -6,13 +6,14 @@ from concurrent.futures import Future
 
 import httpx
 import pytest
-from services.predictor.tests.lab import Features, Json, Lab
+from services.predictor.tests.lab import NOW, Features, Json, Lab
 
 from event_schemas.policy import ServingPolicy
-from predictor.domain.errors import ModelFailedError, RefusalError
+from predictor.domain.errors import ModelFailedError
 from predictor.domain.features import Value
 from predictor.ports import ChildModel
 from predictor.serving.cache import PredictionCache
+from predictor.serving.prediction import Prediction
 from servicekit.errors import UnavailableError
 from servicekit.testing.metrics import metric_value
 
@@ -200,29 +201,26 @@ def test_after_the_pause_it_is_asked_again(lab: Lab) -> None:
     lab.start()
     scores, now = Scores(), 0.0
     cache = PredictionCache(scores, timeout=60, pause=1, now=lambda: now)
-    version = lab.announce(lab.step(0, lab.version(1, serving=POLICY))).follower.routes.of(
-        "flight_delay"
-    )
+    lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
+    route = lab.follower.routes.of("flight_delay")
 
-    class Asked:
-        def __init__(self) -> None:
-            self.version = version.champion.version
-            self.entity = "e"
-            self.row: list[Value] = ["UA", "EWR", 0.5]
-            self.score: float | None = None
-            self.error: RefusalError | None = None
-            self.cached = False
+    def asked() -> Prediction:
+        return Prediction(
+            *(route, route.champion, route.champion.version),
+            *("p", "e", NOW, 0.0, 1.0, None, None),
+            row=["UA", "EWR", 0.5],
+        )
 
     async def session() -> None:
         nonlocal now
         scores.away = True
-        await cache.look_up([Asked()])
+        await cache.look_up([asked()])
         scores.away = False
         now = 0.99
-        await cache.look_up([Asked()])
+        await cache.look_up([asked()])
         assert scores.gets == [1]
         now = 1.0
-        await cache.look_up([Asked()])
+        await cache.look_up([asked()])
         assert scores.gets == [1, 1]
 
     asyncio.run(session())

@@ -15,6 +15,7 @@ from predictor.domain.shares import is_logged
 from servicekit.bus import Record
 from servicekit.errors import OverloadedError
 from servicekit.memory import MemoryBus
+from servicekit.testing.metrics import metric_value
 
 RATE = 0.3
 POLICY = ServingPolicy(sampling_rate=RATE)
@@ -179,7 +180,7 @@ def test_even_then_a_full_queue_and_a_broker_that_is_away_give_503(
     assert answers[2].json()["error"]["code"] == "log_full"
 
 
-def ask_all(lab: Any, body: Any, ids: list[str] = IDS) -> list[httpx.Response]:
+def ask_all(lab: Lab, body: Json, ids: list[str] = IDS) -> list[httpx.Response]:
     async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
         bodies = [{**body, "entity_id": name, "prediction_id": name} for name in ids]
         return await asyncio.gather(*(client.post("/predict", json=each) for each in bodies))
@@ -188,12 +189,11 @@ def ask_all(lab: Any, body: Any, ids: list[str] = IDS) -> list[httpx.Response]:
 
 
 def unsampled() -> float:
-    found = REGISTRY.get_sample_value("predictions_unsampled_total", {"model": "flight_delay"})
-    return found or 0.0
+    return metric_value("predictions_unsampled_total", model="flight_delay")
 
 
 def test_all_are_answered_and_a_share_is_logged_without_a_hole_in_the_sequence(
-    lab: Any, body: Any
+    lab: Lab, body: Json
 ) -> None:
     lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
     before = unsampled()
@@ -206,7 +206,7 @@ def test_all_are_answered_and_a_share_is_logged_without_a_hole_in_the_sequence(
     assert unsampled() - before == len(IDS) - len(found)
 
 
-def test_a_request_that_is_sent_again_is_decided_as_before(lab: Any, body: Any) -> None:
+def test_a_request_that_is_sent_again_is_decided_as_before(lab: Lab, body: Json) -> None:
     lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
     for _ in range(2):
         ask_all(lab, body)
@@ -214,21 +214,21 @@ def test_a_request_that_is_sent_again_is_decided_as_before(lab: Any, body: Any) 
     assert sorted(counts) == sorted([i for i in IDS if is_logged(i, RATE)] * 2)
 
 
-def test_a_failed_one_has_the_same_chance(lab: Any, body: Any) -> None:
+def test_a_failed_one_has_the_same_chance(lab: Lab, body: Json) -> None:
     lab.announce(lab.step(0, lab.version(1, serving=POLICY)))
     answers = ask_all(lab, {**body, "features": {}})
     assert {answer.status_code for answer in answers} == {422}
     assert len(lab.logged()) == sum(is_logged(i, RATE) for i in IDS)
 
 
-def test_each_arm_has_the_rate_of_its_own_version(lab: Any, body: Any) -> None:
+def test_each_arm_has_the_rate_of_its_own_version(lab: Lab, body: Json) -> None:
     lab.announce(lab.step(0, lab.version(1), lab.version(2, bias=1.0, serving=POLICY), weight=0.5))
     ask_all(lab, body)
     rates = {(each.version, each.sampling_rate) for each in lab.logged()}
     assert rates == {("1", 1.0), ("2", RATE)}
 
 
-def test_a_new_rate_comes_into_force_with_its_step(lab: Any, body: Any) -> None:
+def test_a_new_rate_comes_into_force_with_its_step(lab: Lab, body: Json) -> None:
     lab.announce(lab.step(0, lab.version(1)))
     lab.announce(lab.step(1, lab.version(1, serving=POLICY)))
     ask_all(lab, body)

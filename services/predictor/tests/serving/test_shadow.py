@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import httpx
 import pytest
@@ -357,16 +357,16 @@ class Log:
         self.room = room
         self.written: list[Json] = []
 
-    def write(self, batch: Batch, done: Callable[[int, ServicekitError | None], None]) -> int:
+    def write(self, batch: Batch, on_done: Callable[[int, ServicekitError | None], None]) -> int:
         taken = list(batch.split())[: self.room]
         self.room -= len(taken)
         self.written += [json.loads(record.value or b"") for record in taken]
         if taken:
-            done(len(taken), None)
+            on_done(len(taken), None)
         return len(taken)
 
 
-Trial: TypeAlias = Callable[[Log], tuple[Shadow, list[Any]]]
+Trial: TypeAlias = Callable[[Log], tuple[Shadow, list[Prediction]]]
 
 
 @pytest.fixture
@@ -375,7 +375,7 @@ def trial(shadowing: Lab) -> Trial:
     route = shadowing.follower.routes.of("flight_delay")
     sent = {"carrier": "UA", "origin": "EWR", "hour": 0.5}
 
-    def build(log: Log) -> tuple[Shadow, list[Any]]:
+    def build(log: Log) -> tuple[Shadow, list[Prediction]]:
         features = StoredFeatures(shadowing.features, timeout=1, pause=1)
         shadow = Shadow(
             *(features, log, shadowing.bus.clock),

@@ -25,7 +25,7 @@ class Part:
         self._late = (folder / "late").exists()
 
     @property
-    def ready(self) -> bool:
+    def ready(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         late = self._late and (self._folder / "late").exists()
         return not late and not (self._folder / "broken").exists()
 

@@ -35,7 +35,7 @@ class HandSender:
         self.sent.append((record, future))
         return future
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         raise NotImplementedError
 
     def poll(self) -> None: ...

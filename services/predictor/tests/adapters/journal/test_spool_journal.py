@@ -31,24 +31,24 @@ class Brokers:
     def send(self, record: Record) -> "Future[None]":
         raise NotImplementedError
 
-    def send_batch(self, batch: Batch, settled: Callable[[ServicekitError | None], None]) -> int:
+    def send_batch(self, batch: Batch, on_done: Callable[[ServicekitError | None], None]) -> int:
         fits = max(0, self.room - len(self.waiting))
         for key, _, _ in batch.records[:fits]:
             assert key is not None
             assert (batch.topic, batch.headers) == ("t", (("shared", b"1"),))
             self.sent.append(key)
-            self.waiting.append(partial(self._tell, key, settled))
+            self.waiting.append(partial(self._tell, key, on_done))
         return min(fits, len(batch.records))
 
     def _tell(
         self,
         key: bytes,
-        settled: Callable[[ServicekitError | None], None],
+        on_done: Callable[[ServicekitError | None], None],
         error: ServicekitError | None,
     ) -> None:
         if error is None:
             self.taken.append(key)
-        settled(error)
+        on_done(error)
 
     def poll(self) -> None:
         if self.up:
@@ -56,8 +56,8 @@ class Brokers:
 
     def settle(self, error: ServicekitError | None = None) -> None:
         waiting, self.waiting = self.waiting, []
-        for settled in waiting:
-            settled(error)
+        for on_done in waiting:
+            on_done(error)
 
     def close(self, timeout: float) -> int:
         left = len(self.waiting)

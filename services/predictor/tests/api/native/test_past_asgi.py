@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import TypeAlias
 
 import httpx
 import pytest
 import uvicorn
+from services.predictor.tests.lab import Json, Lab
 
 from event_schemas import PredictionLogged
 from predictor.api.direct import protocol_of
@@ -15,29 +16,36 @@ from predictor.app import direct, shortcut
 GOOD = {"entity_id": "UA1", "features": {"carrier": "UA", "origin": "EWR", "hour": 0.5}}
 MODEL = "/v1/models/flight_delay/predict"
 
-CASES = {
-    "one": ("/predict", {"model": "flight_delay", **GOOD, "prediction_id": "p1"}),
-    "one of a model": (MODEL, {**GOOD, "prediction_id": "p2"}),
-    "many": (MODEL, {"instances": [{**GOOD, "prediction_id": f"m{i}"} for i in range(3)]}),
-    "many with a bad feature": (MODEL, {"instances": [GOOD | {"features": {}}]}),
-    "many in breach": (MODEL, {"instances": [GOOD, {**GOOD, "entity_id": ""}]}),
-    "none": (MODEL, {"instances": []}),
-    "unknown model": ("/predict", {"model": "nobody", **GOOD}),
-    "unknown model in the path": ("/v1/models/nobody/predict", GOOD),
-    "a name that is encoded": ("/v1/models/no%20body/predict", GOOD),
-    "missing feature": ("/predict", {"model": "flight_delay", "entity_id": "e", "features": {}}),
-    "unknown field": ("/predict", {"model": "flight_delay", **GOOD, "other": 1}),
-    "no JSON": ("/predict", b"{"),
-    "no body": ("/predict", b""),
+Told: TypeAlias = tuple[int, dict[str, str], Json]
+"""Status, headers and body of an answer."""
+
+CASES: dict[str, tuple[str, Json | bytes, dict[str, str]]] = {
+    "one": ("/predict", {"model": "flight_delay", **GOOD, "prediction_id": "p1"}, {}),
+    "one of a model": (MODEL, {**GOOD, "prediction_id": "p2"}, {}),
+    "many": (MODEL, {"instances": [{**GOOD, "prediction_id": f"m{i}"} for i in range(3)]}, {}),
+    "many with a bad feature": (MODEL, {"instances": [GOOD | {"features": {}}]}, {}),
+    "many in breach": (MODEL, {"instances": [GOOD, {**GOOD, "entity_id": ""}]}, {}),
+    "none": (MODEL, {"instances": []}, {}),
+    "unknown model": ("/predict", {"model": "nobody", **GOOD}, {}),
+    "unknown model in the path": ("/v1/models/nobody/predict", GOOD, {}),
+    "a name that is encoded": ("/v1/models/no%20body/predict", GOOD, {}),
+    "missing feature": (
+        "/predict",
+        {"model": "flight_delay", "entity_id": "e", "features": {}},
+        {},
+    ),
+    "unknown field": ("/predict", {"model": "flight_delay", **GOOD, "other": 1}, {}),
+    "no JSON": ("/predict", b"{", {}),
+    "no body": ("/predict", b"", {}),
     "an arm for testers": (MODEL, GOOD, {"X-Tailrace-Arm": "champion"}),
     "a deadline": (MODEL, {**GOOD, "prediction_id": "p3"}, {"X-Request-Timeout": "60"}),
     "a deadline that is over": (MODEL, GOOD, {"X-Request-Timeout": "1e-9"}),
     "no deadline": (MODEL, GOOD, {"X-Request-Timeout": "soon"}),
-    "too large": ("/predict", b" " * 3000),
+    "too large": ("/predict", b" " * 3000, {}),
 }
 
 
-def told(answer: httpx.Response) -> tuple[int, dict[str, str], Any]:
+def told(answer: httpx.Response) -> Told:
     headers = {k: v for k, v in answer.headers.items() if k not in ("date", "content-length")}
     body = answer.json()
     for each in body.get("predictions", [body]):
@@ -45,12 +53,10 @@ def told(answer: httpx.Response) -> tuple[int, dict[str, str], Any]:
     return answer.status_code, headers, body
 
 
-def both(
-    lab: Any, path: str, body: Any, headers: Any = None
-) -> list[tuple[int, dict[str, str], Any]]:
+def both(lab: Lab, path: str, body: Json | bytes, headers: dict[str, str]) -> list[Told]:
     """What a caller is told through ASGI, and past it."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = []
+    found: list[Told] = []
 
     async def session() -> None:
         for http in ("httptools", protocol_of(direct(lab.app))):
@@ -79,26 +85,26 @@ def both(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_both_ways_tell_the_same(lab: Any, case: str) -> None:
+def test_both_ways_tell_the_same(lab: Lab, case: str) -> None:
     lab.start(max_body_bytes=2000, max_instances=5)
     lab.announce(lab.step(0, lab.version(1)))
     through, past = both(lab, *CASES[case])
     assert past == through
 
 
-def test_both_ways_refuse_while_nothing_is_loaded(lab: Any) -> None:
+def test_both_ways_refuse_while_nothing_is_loaded(lab: Lab) -> None:
     through, past = both(lab, *CASES["one"])
     assert past == through
     assert past[0] == 503
     assert past[1]["retry-after"] == "1"
 
 
-def test_a_traced_request_is_logged_with_its_trace(serving: Any) -> None:
+def test_a_traced_request_is_logged_with_its_trace(serving: Lab) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     both(serving, *CASES["one"])
 
     async def talk(client: httpx.AsyncClient) -> None:
-        _, body = CASES["one of a model"]
+        _, body, _ = CASES["one of a model"]
         await client.post(MODEL, json=body, headers={"traceparent": trace})
 
     serving.run(talk)

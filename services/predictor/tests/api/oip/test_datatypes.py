@@ -11,7 +11,7 @@ from predictor.api.oip.datatypes import (
     FIXED,
     check_json,
     from_bytes,
-    known,
+    require_datatype,
     to_bytes,
 )
 from predictor.domain.errors import BadRequestError
@@ -115,6 +115,6 @@ def test_bytes_that_are_no_utf_8_are_refused_by_their_place() -> None:
 
 def test_an_unknown_datatype_is_told_the_known_ones() -> None:
     for datatype in DATATYPES:
-        known(datatype, "x")
+        require_datatype(datatype, "x")
     with pytest.raises(BadRequestError, match="'FP8' is unknown; known are BOOL"):
-        known("FP8", "x")
+        require_datatype("FP8", "x")

@@ -21,7 +21,7 @@ from predictor.domain.errors import (
     ("refusal", "status", "code"),
     [
         (BadRequestError("c", "m"), 400, "INVALID_ARGUMENT"),
-        (MalformedError("c", "m"), 400, "INVALID_ARGUMENT"),
+        (MalformedError("m"), 400, "INVALID_ARGUMENT"),
         (UnknownModelError("c", "m"), 404, "NOT_FOUND"),
         (UnauthenticatedError("c", "m"), 401, "UNAUTHENTICATED"),
         (NotAllowedError("c", "m"), 403, "PERMISSION_DENIED"),

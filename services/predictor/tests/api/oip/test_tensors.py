@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.api.oip.tensors import UNSUPPORTED, check_parameters, count_of, shortest
+from predictor.api.oip.tensors import UNSUPPORTED, count_of, refuse_extensions, shortest
 from predictor.domain.errors import BadRequestError
 
 
@@ -22,9 +22,9 @@ def test_a_negative_dimension_is_refused(shape: list[int]) -> None:
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_an_extension_that_is_not_served_is_refused_and_0_is_none(name: str) -> None:
-    check_parameters({name: 0, "anything": 1}, "parameters")
+    refuse_extensions({name: 0, "anything": 1}, "parameters")
     with pytest.raises(BadRequestError, match=f"{name} asks for .* leave it out") as caught:
-        check_parameters({name: 7}, "parameters")
+        refuse_extensions({name: 7}, "parameters")
     assert caught.value.code == "unsupported_extension"
 
 
