@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
 import pytest
+from services.predictor.tests.lab import Json, until
 
 from predictor.domain.admission import Admission
 from predictor.domain.batching import Lookup
@@ -43,7 +43,7 @@ class Question:
     """See `Instance`."""
 
     entity_id: str = "e"
-    features: dict[str, Any] = field(default_factory=lambda: {"hour": 0.5})
+    features: Json = field(default_factory=lambda: {"hour": 0.5})
     event_time: datetime | None = None
     prediction_id: str | None = None
 
@@ -165,7 +165,14 @@ class Desk:
         )
         self.ended: list[Prediction] = []
 
-    def submit(self, model: str = "fast", within: float = 60.0, **options: Any) -> Prediction:
+    def submit(
+        self,
+        model: str = "fast",
+        within: float = 60.0,
+        *,
+        timed: bool = False,
+        sampled: bool = True,
+    ) -> Prediction:
         """Ask a model; the prediction is in `ended` once it is done."""
         question = Question(features={"origin": "EWR"} if model == "weather" else {"hour": 0.5})
         return self.answering.submit(
@@ -175,10 +182,11 @@ class Desk:
             within=within,
             traceparent=None,
             on_done=self.ended.append,
-            **options,
+            timed=timed,
+            sampled=sampled,
         )
 
-    async def until(self, condition: Callable[[], object]) -> None:
+    async def turns_until(self, condition: Callable[[], object]) -> None:
         """Wait for turns of the event loop."""
         for _ in range(100):
             if condition():
@@ -193,7 +201,7 @@ def test_requests_of_one_turn_share_a_run_and_a_write() -> None:
         for _ in range(5):
             desk.submit()
         assert desk.ended == [], "the loop goes on first"
-        await desk.until(lambda: len(desk.ended) == 5)
+        await desk.turns_until(lambda: len(desk.ended) == 5)
         assert (desk.fast.runs, desk.log.batches) == ([5], [5])
         assert {each.score for each in desk.ended} == {0.5}
         assert desk.admission.under_way == 0
@@ -206,7 +214,7 @@ def test_a_batch_has_a_largest_size_and_the_rest_is_the_next() -> None:
         desk = Desk(max_batch=3)
         for _ in range(5):
             desk.submit()
-        await desk.until(lambda: len(desk.ended) == 5)
+        await desk.turns_until(lambda: len(desk.ended) == 5)
         assert desk.fast.runs == [3, 2]
 
     asyncio.run(story())
@@ -216,11 +224,11 @@ def test_what_comes_while_the_store_is_read_makes_up_the_next_batch() -> None:
     async def story() -> None:
         desk = Desk()
         desk.submit("weather")
-        await desk.until(lambda: desk.store.reads == 1)
+        await desk.turns_until(lambda: desk.store.reads == 1)
         desk.submit()
         desk.submit("weather")
         desk.store.open.set()
-        await desk.until(lambda: len(desk.ended) == 3)
+        await desk.turns_until(lambda: len(desk.ended) == 3)
         assert desk.store.reads == 2
         assert (desk.weather.runs, desk.fast.runs) == ([1, 1], [1])
 
@@ -231,11 +239,11 @@ def test_a_child_process_keeps_nobody_else_waiting() -> None:
     async def story() -> None:
         desk = Desk()
         slow, quick = desk.submit("child"), desk.submit()
-        await desk.until(lambda: desk.ended == [quick] and desk.child.answers)
+        await desk.turns_until(lambda: desk.ended == [quick] and desk.child.answers)
         desk.submit()
-        await desk.until(lambda: len(desk.ended) == 2)
+        await desk.turns_until(lambda: len(desk.ended) == 2)
         desk.child.answers[0].set_result([0.75])
-        await desk.until(lambda: slow in desk.ended)
+        await desk.turns_until(lambda: slow in desk.ended)
         assert (slow.score, desk.log.batches) == (0.75, [1, 1, 1])
 
     asyncio.run(story())
@@ -276,10 +284,10 @@ def test_a_caller_that_goes_away_is_waited_for_no_more() -> None:
                 "fast", Question(), arrived=time.perf_counter(), within=60.0, traceparent=None
             )
         )
-        await desk.until(lambda: desk.log.waiting)
+        await desk.turns_until(lambda: desk.log.waiting)
         assert desk.admission.under_way == 1
         asked.cancel()
-        await desk.until(asked.done)
+        await desk.turns_until(asked.done)
         assert desk.admission.under_way == 0
         desk.log.acknowledge()
 
@@ -290,15 +298,13 @@ def test_a_timed_request_is_refused_at_its_deadline_and_any_other_when_its_turn_
     async def story() -> None:
         desk = Desk()
         first = desk.submit("weather")
-        await desk.until(lambda: desk.store.reads)
+        await desk.turns_until(lambda: desk.store.reads)
         timed = desk.submit(within=0.0, timed=True)
         late = desk.submit(within=0.0)
-        async with asyncio.timeout(60):
-            while timed not in desk.ended:  # noqa: ASYNC110 - a timer says nothing by itself
-                await asyncio.sleep(0.001)
+        await until(lambda: timed in desk.ended)
         assert late not in desk.ended
         desk.store.open.set()
-        await desk.until(lambda: late in desk.ended and first in desk.ended)
+        await desk.turns_until(lambda: late in desk.ended and first in desk.ended)
         assert isinstance(timed.trouble, DeadlineError)
         assert isinstance(late.trouble, DeadlineError)
         assert desk.fast.runs == []
@@ -318,7 +324,7 @@ def test_nothing_is_taken_without_room_a_route_or_a_log() -> None:
         desk.submit()
         with pytest.raises(OverloadedError):
             desk.submit()
-        await desk.until(lambda: len(desk.ended) == 1)
+        await desk.turns_until(lambda: len(desk.ended) == 1)
         assert desk.admission.under_way == 0
 
     asyncio.run(story())
@@ -331,11 +337,11 @@ def test_a_bug_in_a_model_ends_its_batch_alone() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(desk.fast, "scores", lambda rows: (_ for _ in ()).throw(broken))
             failed = desk.submit()
-            await desk.until(lambda: desk.ended == [failed])
+            await desk.turns_until(lambda: desk.ended == [failed])
         assert failed.trouble is broken
         assert desk.log.batches == []
         desk.submit()
-        await desk.until(lambda: len(desk.ended) == 2)
+        await desk.turns_until(lambda: len(desk.ended) == 2)
         assert desk.ended[1].trouble is None
 
     asyncio.run(story())
@@ -349,7 +355,7 @@ def test_the_policy_of_its_version_says_whether_a_prediction_is_logged() -> None
             assert (each.logged, each.sampling_rate) == (is_logged(each.prediction_id, 0.3), 0.3)
         in_any_case = desk.submit(sampled=False)
         assert (in_any_case.logged, in_any_case.sampling_rate) == (True, 1.0)
-        await desk.until(lambda: len(desk.ended) == 51)
+        await desk.turns_until(lambda: len(desk.ended) == 51)
         assert desk.log.batches == [1 + sum(each.logged for each in asked)]
 
     asyncio.run(story())

@@ -1,12 +1,11 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any
 
 from predictor.domain.errors import BadRequestError, ModelFailedError
 from predictor.domain.features import Input, Signature, Value
 from predictor.domain.routing import Arm
-from predictor.serving.prediction import Prediction, in_time, split
+from predictor.serving.prediction import OnDone, Prediction, in_time, split
 from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
 
 HOUR, CARRIER = Input("hour", "number"), Input("carrier", "category")
@@ -24,20 +23,26 @@ class Child(Model):
 
 
 def arm(
-    inputs: Sequence[Input] = (HOUR,), model: Model | None = None, **policy: Any
+    inputs: Sequence[Input] = (HOUR,), model: Model | None = None, **policy: float
 ) -> Arm[LoadedVersion]:
     version = LoadedVersion("m", "1", "sha", Signature(inputs), model or Model(), **policy)
     return Arm("champion", version)
 
 
 def prediction(
-    of: Arm[LoadedVersion] | None = None, *, name: str = "p", deadline: float = 11.0, **more: Any
+    of: Arm[LoadedVersion] | None = None,
+    *,
+    name: str = "p",
+    deadline: float = 11.0,
+    on_done: OnDone | None = lambda _: None,
+    pinned: bool = False,
 ) -> Prediction:
     of = of or arm()
     route = LoadedRoute("m", "r", 0, "stable", 0.0, "s", of)
     now = datetime(2013, 1, 1, tzinfo=UTC)
-    options = {"on_done": lambda _: None, **more}
-    return Prediction(route, of, of.version, name, "e", now, 0.0, deadline, None, **options)
+    return Prediction(
+        *(route, of, of.version, name, "e", now, 0.0, deadline, None, on_done), pinned=pinned
+    )
 
 
 def test_at_its_deadline_it_is_too_late() -> None:

@@ -22,16 +22,14 @@ class Part:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._late = (folder / "late").exists()
-
-    @property
-    def ready(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        late = self._late and (self._folder / "late").exists()
-        return not late and not (self._folder / "broken").exists()
+        self.ready = False
 
     def run(self, stop: threading.Event) -> None:
         if (self._folder / "broken").exists():
             raise ValueError("broken")
+        while (self._folder / "late").exists() and not stop.wait(0.01):
+            pass
+        self.ready = True
         stop.wait()
         (self._folder / f"stopped-{os.getpid()}").write_text("")
 
