@@ -18,11 +18,11 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
+from libs.servicekit.tests.kafka.secured import ADMIN, SecuredBroker, issue, secured_broker
 
 from event_schemas import RetrainRequested
 from event_schemas.catalog import SERVICES
 from event_schemas.rights import rights_of
-from local.secured import ADMIN, SecuredBroker, issue, secured_broker
 from servicekit.bus import Record
 from servicekit.cloudevents import encode
 from servicekit.errors import UnavailableError
