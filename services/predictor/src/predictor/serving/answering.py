@@ -19,9 +19,8 @@ from predictor.ports import Journal
 from predictor.serving.cache import Misses, PredictionCache
 from predictor.serving.counting import observe_all
 from predictor.serving.delivery import Delivery
-from predictor.serving.ids import new_id
 from predictor.serving.metrics import BATCH_SIZE, IN_FLIGHT
-from predictor.serving.prediction import Instance, OnDone, Prediction, split
+from predictor.serving.prediction import Instance, OnDone, Prediction, new_id, split
 from predictor.serving.routes.loaded import LoadedRoutes, LoadedVersion, named_arm
 from predictor.serving.scoring import score, score_in_children
 from predictor.serving.shadow import Shadow

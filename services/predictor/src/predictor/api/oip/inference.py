@@ -1,12 +1,22 @@
 """Answers a request of the protocol, like any other: arms, features, log, limits."""
 
 import asyncio
+import importlib.metadata
 from collections.abc import Callable
+from typing import Any
 
 from predictor.api.headers import ARM
 from predictor.api.intake import Call, Intake
 from predictor.api.native.contract import InvalidRequestError
-from predictor.api.oip.rows import instances, outputs, require_outputs
+from predictor.api.native.endpoint import status_of
+from predictor.api.oip.rows import (
+    ABOUT,
+    OUTPUTS,
+    datatype_of,
+    instances,
+    outputs,
+    require_outputs,
+)
 from predictor.api.oip.tensors import InferAnswer, InferRequest, refuse_extensions, shortest
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
@@ -17,6 +27,13 @@ from predictor.serving.routes.loaded import (
     LoadedVersion,
     arm_of_version,
 )
+
+NAME = "tailrace-predictor"
+VERSION = importlib.metadata.version("predictor")
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
+PLATFORM = "onnxruntime_onnx"
+NOTE = {"optional_inputs": ",".join(ABOUT)}
+"""Tensors that a request may have as well, and whose absence no client must take for a fault."""
 
 
 class Inference:
@@ -40,10 +57,33 @@ class Inference:
         route = self.route(model)
         return arm_of_version(route, version) if version else route.champion
 
-    @property
-    def routes(self) -> list[LoadedRoute]:
-        """The routes of what is served, by name."""
-        return [self.route(model) for model in self.models]
+    def server(self) -> dict[str, Any]:
+        """What the protocol says of the server."""
+        return {"name": NAME, "version": VERSION, "extensions": EXTENSIONS}
+
+    def metadata(self, model: str, version: str | None) -> dict[str, Any]:
+        """What a version takes and gives; stored features are not to be sent."""
+        route, arm = self.route(model), self.arm(model, version)
+        return {
+            "name": model,
+            "versions": [each.version for each in route.versions],
+            "platform": PLATFORM,
+            "inputs": [
+                {"name": each.name, "datatype": datatype_of(each), "shape": [-1, 1]}
+                for each in arm.version.signature.inputs
+                if not each.stored
+            ],
+            "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS],
+            "properties": NOTE,
+        }
+
+    def index(self) -> list[dict[str, str]]:
+        """Each loaded version."""
+        return [
+            {"name": model, "version": each.version, "state": "READY", "reason": ""}
+            for model in self.models
+            for each in self.route(model).versions
+        ]
 
     def pin(self, call: Call, version: str | None, named: str | None) -> None:
         """Pin the version in the path, or the arm that testers name in a header.
@@ -104,3 +144,9 @@ class Inference:
             id=request.id,
             outputs=outputs(predictions, request.outputs),
         )
+
+
+def http_status(refusal: RefusalError) -> int:
+    """The status of `status_of`, but 400 for 422, which clients of the protocol do not know."""
+    status = status_of(refusal)
+    return 400 if status == 422 else status
