@@ -1,8 +1,8 @@
 """Answers a request of the protocol, like any other: arms, features, log, limits."""
 
-import asyncio
 import importlib.metadata
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from predictor.api.headers import ARM
@@ -124,19 +124,15 @@ class Inference:
                     error.code, f"row {i}: {error.message}", error.field
                 ) from None
         self.intake.answering.require_room(call.model, len(rows))
-        # They start in one turn of the event loop, so they share one batch.
-        found = await asyncio.gather(
-            *(self.intake.predict(call, row) for row in rows),
-            return_exceptions=True,
-        )
-        predictions: list[Prediction] = []
+        questions = [partial(self.intake.submit, call, row) for row in rows]
+        found = await self.intake.answering.answer_all(questions)
         for i, each in enumerate(found):
-            if isinstance(each, RefusalError):
-                each.message = f"row {i}: {each.message}" if len(rows) > 1 else each.message
-                raise each
-            if isinstance(each, BaseException):
-                raise each
-            predictions.append(each)
+            trouble = each.trouble if isinstance(each, Prediction) else each
+            if isinstance(trouble, RefusalError) and len(rows) > 1:
+                trouble.message = f"row {i}: {trouble.message}"
+            if trouble is not None:
+                raise trouble
+        predictions = [each for each in found if isinstance(each, Prediction)]
         versions = {each.version.version for each in predictions}
         return InferAnswer(
             model=call.model,
