@@ -21,7 +21,7 @@ from hiredis import pack_command
 from redis.asyncio import Redis
 
 from predictor.adapters.features.redis_connections import RedisConnections
-from predictor.serving.ids import new_id
+from predictor.serving.prediction import new_id
 from predictor.serving.record import Entry, Latency, Logged, batch_of, entry, shared
 from predictor.serving.routes.loaded import naming
 from servicekit.kafka import KafkaBus

@@ -27,11 +27,8 @@ ELSEWHERE = {
     "predictor/adapters/models/skops_worker.py": "test_skops_model.py starts it",
     "predictor/api/native/contract.py": "test_predict.py sends what it takes and refuses",
     "predictor/api/native/endpoint.py": "test_predict.py sends what it takes and refuses",
-    "predictor/api/oip/grpc_server.py": "test_triton_clients.py talks to it",
     "predictor/api/oip/inference.py": "test_http.py and test_triton_clients.py ask it",
-    "predictor/api/oip/metadata.py": "test_http.py and test_triton_clients.py ask it",
     "predictor/api/oip/rows.py": "test_triton_clients.py sends every datatype in every shape",
-    "predictor/api/timeouts.py": "moves into headers.py",
     "predictor/batch/*": "test_score.py runs the whole of a job",
     "predictor/serving/*": "the engine is taken apart; what is left is told by its ways in",
 }

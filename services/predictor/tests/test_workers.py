@@ -20,7 +20,7 @@ from services.predictor.tests.lab import Json, Lab
 from event_schemas import PredictionLogged, ScoreRequested
 from local.broker import broker, kind
 from local.process import free_port
-from predictor.api.oip.messages import SERVICE, message
+from predictor.api.oip.grpc_tensors import SERVICE, message
 from servicekit.cloudevents import decode, encode
 from servicekit.event import Event
 from servicekit.kafka import KafkaBus

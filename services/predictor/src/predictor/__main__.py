@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from predictor.adapters.journal.spool.errors import SpoolUnusableError
+from predictor.adapters.journal.spool.slots import SpoolUnusableError
 from predictor.settings import PredictorSettings
 from predictor.workers.shared_metrics import VARIABLE, shared_metrics
 from predictor.workers.worker import ForkedWorker

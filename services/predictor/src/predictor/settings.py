@@ -1,4 +1,4 @@
-"""Settings of the predictor, read from the environment."""
+"""Settings of the predictor and of batch scoring, read from the environment."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -164,3 +164,10 @@ class PredictorSettings(ServiceSettings):
     def spooled(self) -> Path | None:
         """The folder of the spool; None when records go straight to the brokers."""
         return self.spool_dir if self.answer_after in ("spool", None) else None
+
+
+class ScoreSettings(PredictorSettings):
+    """Where the tables lie, beside all that the predictor knows."""
+
+    lake_uri: StorageUri = ".tailrace/lake"
+    """Folder or URL (s3://…) under which the Delta tables lie."""

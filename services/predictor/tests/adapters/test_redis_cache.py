@@ -10,8 +10,7 @@ from services.predictor.tests.lab import NOW, Json, Lab
 
 from event_schemas.policy import ServingPolicy
 from predictor.adapters.redis_cache import RedisCache
-from predictor.domain.caching import packed, score_key
-from predictor.serving.cache import PredictionCache
+from predictor.serving.cache import PredictionCache, packed, score_key
 from predictor.serving.prediction import Prediction
 from servicekit.errors import UnavailableError
 

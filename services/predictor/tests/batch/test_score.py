@@ -13,10 +13,9 @@ from services.predictor.tests.lab import Features, Json, Lab
 from event_schemas import ModelTrained
 from predictor.adapters.features.feast_registry import Column, Source
 from predictor.batch import __main__ as command
-from predictor.batch.errors import ScoreError
-from predictor.batch.settings import ScoreSettings
-from predictor.domain.errors import LoadError
+from predictor.domain.errors import LoadError, ScoreError
 from predictor.domain.features import Ref
+from predictor.settings import ScoreSettings
 
 AT = datetime(2013, 7, 1, 10, tzinfo=UTC)
 CARRIERS, ORIGINS = ("UA", "AA", "B6"), ("EWR", "JFK", "LGA")

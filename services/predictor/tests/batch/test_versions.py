@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from event_schemas import ModelTrained
-from predictor.batch.errors import ScoreError
 from predictor.batch.versions import load_versions
+from predictor.domain.errors import ScoreError
 
 
 class Loader:

@@ -18,6 +18,7 @@ from predictor.domain.errors import (
     DeadlineError,
     ModelFailedError,
     OverloadedError,
+    RefusalError,
     UnknownModelError,
 )
 from predictor.domain.features import Input, Ref, Signature, Stored, Value
@@ -25,7 +26,7 @@ from predictor.domain.routing import Arm
 from predictor.domain.shares import is_logged
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
-from predictor.serving.prediction import Prediction
+from predictor.serving.prediction import OnDone, Prediction
 from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
 from predictor.serving.stored import StoredFeatures
 from servicekit.bus import Batch
@@ -172,6 +173,7 @@ class Desk:
         *,
         timed: bool = False,
         sampled: bool = True,
+        on_done: OnDone | None = None,
     ) -> Prediction:
         """Ask a model; the prediction is in `ended` once it is done."""
         question = Question(features={"origin": "EWR"} if model == "weather" else {"hour": 0.5})
@@ -181,10 +183,17 @@ class Desk:
             arrived=time.perf_counter(),
             within=within,
             traceparent=None,
-            on_done=self.ended.append,
+            on_done=on_done or self.ended.append,
             timed=timed,
             sampled=sampled,
         )
+
+    async def answer_all(self, *models: str) -> list[Prediction | RefusalError]:
+        """Ask models together, and wait for all of them."""
+        questions: list[Callable[[OnDone], Prediction]] = [
+            lambda on_done, model=model: self.submit(model, on_done=on_done) for model in models
+        ]
+        return await self.answering.answer_all(questions)
 
     async def turns_until(self, condition: Callable[[], object]) -> None:
         """Wait for turns of the event loop."""
@@ -259,18 +268,26 @@ def test_a_request_without_a_time_or_an_id_gets_both() -> None:
     asyncio.run(story())
 
 
-def test_a_refusal_after_routing_is_logged_and_raised() -> None:
+def test_a_refusal_after_routing_is_logged_and_returned() -> None:
     async def story() -> None:
         desk = Desk()
         desk.store.away = True
-        question = Question(features={"origin": "EWR"})
-        arrived = time.perf_counter()
-        with pytest.raises(CannotAnswerError) as caught:
-            await desk.answering.predict(
-                "weather", question, arrived=arrived, within=60.0, traceparent=None
-            )
-        assert caught.value.code == "feature_unavailable"
+        (found,) = await desk.answer_all("weather")
+        assert isinstance(found, Prediction)
+        assert isinstance(found.trouble, CannotAnswerError)
+        assert found.trouble.code == "feature_unavailable"
         assert desk.log.batches == [1]
+
+    asyncio.run(story())
+
+
+def test_those_that_are_not_taken_keep_nobody_else_from_an_answer() -> None:
+    async def story() -> None:
+        desk = Desk()
+        refused, answered = await desk.answer_all("other", "fast")
+        assert isinstance(refused, UnknownModelError)
+        assert isinstance(answered, Prediction)
+        assert (answered.score, answered.trouble) == (0.5, None)
 
     asyncio.run(story())
 
@@ -279,13 +296,9 @@ def test_a_caller_that_goes_away_is_waited_for_no_more() -> None:
     async def story() -> None:
         desk = Desk()
         desk.log.hold = True
-        asked = asyncio.create_task(
-            desk.answering.predict(
-                "fast", Question(), arrived=time.perf_counter(), within=60.0, traceparent=None
-            )
-        )
+        asked = asyncio.create_task(desk.answer_all("fast", "fast"))
         await desk.turns_until(lambda: desk.log.waiting)
-        assert desk.admission.under_way == 1
+        assert desk.admission.under_way == 2
         asked.cancel()
         await desk.turns_until(asked.done)
         assert desk.admission.under_way == 0

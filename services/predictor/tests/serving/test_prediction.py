@@ -1,11 +1,22 @@
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
 
 from predictor.domain.errors import BadRequestError, ModelFailedError
 from predictor.domain.features import Input, Signature, Value
 from predictor.domain.routing import Arm
-from predictor.serving.prediction import OnDone, Prediction, in_time, split
+from predictor.serving.prediction import (
+    IDS_AT_ONCE,
+    OnDone,
+    Prediction,
+    in_time,
+    new_id,
+    split,
+)
 from predictor.serving.routes.loaded import LoadedRoute, LoadedVersion
 
 HOUR, CARRIER = Input("hour", "number"), Input("carrier", "category")
@@ -104,3 +115,28 @@ def test_a_challenger_of_the_same_inputs_gets_the_row_and_any_other_reads_what_w
     refused.sent = {}
     refused.read({})
     assert refused.repeated_for(arm()).sent == {}
+
+
+def test_ids_are_random_uuids_of_version_4_and_all_different() -> None:
+    ids = [new_id() for _ in range(3 * IDS_AT_ONCE)]
+    assert len(set(ids)) == len(ids)
+    for each in ids:
+        parsed = UUID(each)
+        assert str(parsed) == each
+        assert (parsed.version, parsed.variant) == (4, UUID(int=0, version=4).variant)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_ids_of_its_own() -> None:
+    new_id()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, new_id().encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        theirs = pipe.read()
+    os.waitpid(child, 0)
+    assert UUID(theirs).version == 4
+    assert theirs not in {new_id() for _ in range(IDS_AT_ONCE)}

@@ -9,8 +9,7 @@ from socket import socket
 
 import pytest
 
-from predictor.workers.heartbeats import Heartbeat, Heartbeats
-from predictor.workers.worker import ForkedWorker
+from predictor.workers.worker import ForkedWorker, Heartbeat, Heartbeats
 from servicekit.listening import reserve
 
 

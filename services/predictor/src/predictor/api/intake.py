@@ -1,9 +1,8 @@
 """What every way in shares: the limits of a request, its caller's wishes, and its hand-over."""
 
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from predictor.api.headers import Header, Override
 from predictor.api.native.contract import Instance, check
@@ -87,13 +86,13 @@ class Intake:
         if name is not None:
             call.pinned = self.answering.arm(call.model, name)
 
-    def submit(self, call: Call, instance: Instance, on_done: OnDone) -> None:
+    def submit(self, call: Call, instance: Instance, on_done: OnDone) -> Prediction:
         """Have a checked instance answered; `on_done` is called once, later.
 
         Raises:
             RefusalError: it is not taken, and `on_done` is not called.
         """
-        self.answering.submit(
+        return self.answering.submit(
             call.model,
             instance,
             arrived=call.arrived,
@@ -102,22 +101,6 @@ class Intake:
             traceparent=call.traceparent,
             pinned=call.pinned,
             on_done=on_done,
-        )
-
-    def predict(self, call: Call, instance: Instance) -> Coroutine[Any, Any, Prediction]:
-        """Answer a checked instance; when its caller is cancelled, nobody waits for it any more.
-
-        Raises:
-            RefusalError: there is no answer.
-        """
-        return self.answering.predict(
-            call.model,
-            instance,
-            arrived=call.arrived,
-            within=self.limits.timeouts.of(call.seconds),
-            timed=call.seconds is not None,
-            traceparent=call.traceparent,
-            pinned=call.pinned,
         )
 
     def retry_after(self, refusal: RefusalError) -> int:

@@ -9,12 +9,12 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from event_schemas import ScoreRequested
 from predictor.api.intake import Call, Intake
 from predictor.api.native.contract import Instance, InvalidRequestError
-from predictor.domain.errors import BadRequestError, CannotAnswerError
-from predictor.serving.prediction import Prediction
+from predictor.domain.errors import BadRequestError, CannotAnswerError, RefusalError
 from predictor.serving.routes.follow_rollout import LoadFailure
 from servicekit.bus import Bus
 from servicekit.errors import UnavailableError
@@ -104,35 +104,33 @@ class KafkaScoring:
         Raises:
             UnavailableError: some have no answer that is in the log.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        left = len(batch)
-        failure: Exception | None = None
-
-        def on_done(prediction: Prediction) -> None:
-            nonlocal left, failure
-            left -= 1
-            failure = failure or prediction.failure
-            if not left:
-                done.set_result(None)
-
+        answering = self._intake.answering
         try:
             for model, count in Counter(call.model for call, _ in batch).items():
-                self._intake.answering.require_room(model, count)
-            for call, instance in batch:
-                self._intake.answering.submit(
-                    call.model,
-                    instance,
-                    arrived=call.arrived,
-                    within=math.inf,
-                    traceparent=call.traceparent,
-                    on_done=on_done,
-                    sampled=False,  # its record is its answer
-                )
+                answering.require_room(model, count)
         except CannotAnswerError as error:
             raise UnavailableError(error.message) from error
-        await done
-        if failure is not None:
-            raise UnavailableError(f"predictions are not in the log: {failure}") from failure
+        questions = [
+            partial(
+                answering.submit,
+                call.model,
+                instance,
+                arrived=call.arrived,
+                within=math.inf,
+                traceparent=call.traceparent,
+                sampled=False,  # its record is its answer
+            )
+            for call, instance in batch
+        ]
+        for each in await answering.answer_all(questions):
+            if isinstance(each, CannotAnswerError):
+                raise UnavailableError(each.message) from each
+            if isinstance(each, RefusalError):
+                raise each
+            if each.failure is not None:
+                raise UnavailableError(
+                    f"predictions are not in the log: {each.failure}"
+                ) from each.failure
 
 
 class KafkaScoringLoop:

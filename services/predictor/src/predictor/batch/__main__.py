@@ -13,16 +13,15 @@ from predictor.adapters.models.onnx_model import OnnxModel
 from predictor.adapters.models.skops_model import SkopsPool
 from predictor.app import artifacts_of
 from predictor.batch.delta_rows import DeltaRows
-from predictor.batch.errors import ScoreError
 from predictor.batch.job import ScoreJob, ScoreRun
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.progress import ProgressLine
-from predictor.batch.settings import ScoreSettings
 from predictor.batch.versions import Versions, load_versions
-from predictor.domain.errors import LoadError
+from predictor.domain.errors import LoadError, ScoreError
 from predictor.domain.features import Ref
 from predictor.ports import Artifacts
 from predictor.serving.routes.loader import Loader, settle_memory
+from predictor.settings import ScoreSettings
 from servicekit.bus import Bus
 from servicekit.command import describe
 from servicekit.errors import UnavailableError

@@ -8,13 +8,12 @@ from itertools import chain
 from typing import Any, Literal
 
 from predictor.batch.delta_rows import DeltaRows, holds, write_rows
-from predictor.batch.errors import ScoreError
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.rows import TableRows
 from predictor.batch.versions import Versions
 from predictor.domain.answer import predicted_class
 from predictor.domain.batching import grouped
-from predictor.domain.errors import RefusalError
+from predictor.domain.errors import RefusalError, ScoreError
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.scoring import outcomes
 from servicekit.event import derived_id

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from event_schemas import ModelTrained, RolloutStep
 from event_schemas.model import ModelVersion
-from predictor.batch.errors import ScoreError
+from predictor.domain.errors import ScoreError
 from predictor.domain.routing import challenger_answers
 from predictor.serving.routes.loaded import LoadedVersion
 from predictor.serving.routes.loader import Loader

@@ -1,4 +1,4 @@
-"""Why a request gets no prediction, and why a version cannot be loaded.
+"""Why a request gets no prediction, a version is not loaded, or a table is not scored.
 
     RefusalError                 the caller gets it as its answer
     ├── BadRequestError          the request has to change
@@ -11,6 +11,7 @@
         └── OverloadedError      too much is under way
             └── OverShareError   for this model alone
     LoadError                    the version stays out; whoever made it acts
+    ScoreError                   a table is not scored; whoever asked acts
 
 An outage of what the predictor loads from is the kit's `UnavailableError`: it is tried again.
 """
@@ -79,6 +80,10 @@ class LoadError(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ScoreError(Exception):
+    """Whoever asked has to change something; the text says what. Nothing was written."""
 
 
 def shown(value: object, limit: int = 60) -> str:

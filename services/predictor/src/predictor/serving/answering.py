@@ -6,12 +6,11 @@ that come meanwhile make up the next.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from predictor.domain.admission import Admission
-from predictor.domain.errors import CannotAnswerError
+from predictor.domain.errors import CannotAnswerError, RefusalError
 from predictor.domain.fair_queue import FairQueue
 from predictor.domain.routing import Arm
 from predictor.domain.shares import is_logged
@@ -19,9 +18,8 @@ from predictor.ports import Journal
 from predictor.serving.cache import Misses, PredictionCache
 from predictor.serving.counting import observe_all
 from predictor.serving.delivery import Delivery
-from predictor.serving.ids import new_id
 from predictor.serving.metrics import BATCH_SIZE, IN_FLIGHT
-from predictor.serving.prediction import Instance, OnDone, Prediction, split
+from predictor.serving.prediction import Instance, OnDone, Prediction, new_id, split
 from predictor.serving.routes.loaded import LoadedRoutes, LoadedVersion, named_arm
 from predictor.serving.scoring import score, score_in_children
 from predictor.serving.shadow import Shadow
@@ -91,72 +89,63 @@ class Answering:
         alone = len(self._routes().by_model) == 1
         self._admission.require_room(model, predictions, len(self._queue), alone)
 
-    async def predict(
-        self,
-        model: str,
-        instance: Instance,
-        *,
-        arrived: float,
-        within: float,
-        timed: bool = False,
-        traceparent: str | None,
-        pinned: Arm[LoadedVersion] | None = None,
-    ) -> Prediction:
-        """Answer one request; it is in the log when this returns, or raises after it was routed.
+    async def answer_all(
+        self, questions: Sequence[Callable[[OnDone], Prediction]]
+    ) -> list[Prediction | RefusalError]:
+        """Answer questions that share a batch; each is a `submit` that lacks its `on_done`.
 
-        Args: see `submit`.
-
-        Raises:
-            RefusalError: there is no answer.
+        Returns:
+            what came of each: its prediction, which may have `trouble`, or why it was not taken.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        left = 0
 
         def on_done(prediction: Prediction) -> None:
-            if not done.done():
+            nonlocal left
+            left -= 1
+            if not left and not done.done():
                 done.set_result(None)
 
-        prediction = self.submit(
-            model,
-            instance,
-            arrived=arrived,
-            within=within,
-            timed=timed,
-            traceparent=traceparent,
-            on_done=on_done,
-            pinned=pinned,
-        )
+        found: list[Prediction | RefusalError] = []
         try:
-            await done
+            for ask in questions:
+                try:
+                    found.append(ask(on_done))
+                    left += 1
+                except RefusalError as refusal:
+                    found.append(refusal)
+            if left:
+                await done
         finally:
-            self._delivery.release(prediction)  # where the caller has gone
-        if prediction.trouble is not None:
-            raise prediction.trouble
-        return prediction
+            for each in found:
+                if isinstance(each, Prediction):  # where the caller has gone
+                    self._delivery.release(each)
+        return found
 
     def submit(
         self,
         model: str,
         instance: Instance,
+        on_done: OnDone,
         *,
         arrived: float,
         within: float,
         timed: bool = False,
         traceparent: str | None,
-        on_done: OnDone,
         pinned: Arm[LoadedVersion] | None = None,
         sampled: bool = True,
     ) -> Prediction:
         """Take one request into the next batch; on the event loop.
 
         Args:
-            model: name of the model.
-            instance: what is asked; without a time it is of now, without an id it gets a new one.
+            model: its name.
+            instance: one without a time is of now, one without an id gets a new one.
+            on_done: called once on the loop, later, when the prediction has an answer, which is
+                then in the log, or `trouble`.
             arrived: `time.perf_counter()` when the request came.
             within: seconds from then on; later it is not computed any more.
             timed: whether `on_done` is called just then, whatever the prediction waits for.
             traceparent: W3C trace context.
-            on_done: called once on the loop, later, when the prediction has an answer, which is
-                then in the log, or `trouble`.
             pinned: the arm that the caller wants; None: that of the entity.
             sampled: whether the version's policy says which predictions are logged; else it is in
                 any case.
@@ -165,13 +154,9 @@ class Answering:
             RefusalError: it is not taken, and `on_done` is not called.
         """
         self.require_room(model, 1)
-        if self._journal.stalled:
-            raise CannotAnswerError(
-                "log_unavailable", "predictions cannot be logged at the moment: try again later"
-            )
+        self._require_log()
         route = self._routes().of(model)
-        entity, features = instance.entity_id, instance.features
-        arm = pinned or route.arm(entity)
+        arm = pinned or route.arm(instance.entity_id)
         prediction_id = instance.prediction_id or new_id()
         rate = arm.version.sampling_rate if sampled else 1.0
         prediction = Prediction(
@@ -179,7 +164,7 @@ class Answering:
             arm,
             arm.version,
             prediction_id,
-            entity,
+            instance.entity_id,
             instance.event_time or self._clock.now(),
             arrived,
             arrived + within,
@@ -191,18 +176,26 @@ class Answering:
         )
         self._admission.start(model)
         if timed:
-            left = max(0.0, prediction.deadline - time.perf_counter())
-            prediction.timer = asyncio.get_running_loop().call_later(
-                left, self._delivery.expire, prediction
-            )
+            self._delivery.expire_in_time(prediction)
         if route.shadow and pinned is None and arm is route.champion:
-            prediction.sent = features
-        prediction.read(features)
-        self._queue.put(model, prediction)
+            prediction.sent = instance.features
+        prediction.read(instance.features)
+        self._put(prediction)
+        return prediction
+
+    def _require_log(self) -> None:
+        """Raise CannotAnswerError while predictions cannot be logged."""
+        if self._journal.stalled:
+            raise CannotAnswerError(
+                "log_unavailable", "predictions cannot be logged at the moment: try again later"
+            )
+
+    def _put(self, prediction: Prediction) -> None:
+        """Queue a prediction for the next batch."""
+        self._queue.put(prediction.route.model, prediction)
         if not self._working:
             self._working = True
             asyncio.get_running_loop().call_soon(self._begin_batch)
-        return prediction
 
     def _begin_batch(self) -> None:
         batch = self._delivery.drop_late(self._queue.take(self._max_batch))

@@ -1,5 +1,6 @@
 """Ends predictions: logs them, and then answers whoever waits."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -91,6 +92,12 @@ class Delivery:
         for each in late:
             self.expire(each)
         return worth
+
+    def expire_in_time(self, prediction: Prediction) -> None:
+        """Refuse a prediction at its deadline, whatever it waits for then."""
+        left = max(0.0, prediction.deadline - time.perf_counter())
+        loop = asyncio.get_running_loop()
+        prediction.timer = loop.call_later(left, self.expire, prediction)
 
     def expire(self, prediction: Prediction) -> None:
         """Refuse a prediction whose deadline has passed."""

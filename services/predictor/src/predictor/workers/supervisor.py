@@ -16,9 +16,8 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
-from predictor.workers.heartbeats import Heartbeat, Heartbeats
 from predictor.workers.shared_metrics import forget_process
-from predictor.workers.worker import ForkedWorker, stop_with_parent
+from predictor.workers.worker import ForkedWorker, Heartbeat, Heartbeats, stop_with_parent
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.listening import reserve
 from servicekit.loops.backoff import Backoff

@@ -13,7 +13,7 @@ import tritonclient.http as over_http
 from services.predictor.tests.api.oip.ports import Ports
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from predictor.api.oip.messages import SERVICE, methods
+from predictor.api.oip.grpc_tensors import SERVICE, methods
 
 DATATYPES = {
     "BOOL": np.bool_,

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from predictor.adapters.journal.metrics import DROPPED, SPOOL_AGE, SPOOL_BYTES, SPOOL_LIMIT
-from predictor.adapters.journal.spool.errors import NotSpooledError
 from predictor.adapters.journal.spool.frames import Frame
-from predictor.adapters.journal.spool.spool import Spool, SpoolPosition
+from predictor.adapters.journal.spool.spool import NotSpooledError, Spool, SpoolPosition
 from predictor.workers.shared_metrics import observe
 from servicekit.bus import Batch, Headers, Sender
 from servicekit.errors import ServicekitError, UnavailableError

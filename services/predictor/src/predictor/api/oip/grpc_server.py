@@ -8,18 +8,24 @@ import grpc
 import grpc.aio
 
 from predictor.api.intake import Call
-from predictor.api.oip import metadata
-from predictor.api.oip.grpc_tensors import decoded, encoded
-from predictor.api.oip.inference import Inference
-from predictor.api.oip.messages import SERVICE, message, methods
-from predictor.api.oip.statuses import grpc_code, http_status
-from predictor.domain.errors import OverloadedError, RefusalError
+from predictor.api.oip.grpc_tensors import SERVICE, decoded, encoded, message, methods
+from predictor.api.oip.inference import Inference, http_status
+from predictor.domain.errors import DeadlineError, OverloadedError, RefusalError
 from predictor.serving.metrics import GRPC_REQUESTS
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5.0
 """For calls under way when the process stops."""
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
 
 
 class GrpcServer:
@@ -123,15 +129,14 @@ class GrpcServer:
                 self._inference.arm(request.name, request.version)
                 return {"ready": True}
             case "ServerMetadata":
-                return metadata.server()
+                return self._inference.server()
             case "ModelMetadata":
-                arm = self._inference.arm(request.name, request.version)
-                found = metadata.model(self._inference.route(request.name), arm)
+                found = self._inference.metadata(request.name, request.version)
                 # Clients disagree on the type of properties: MLServer's cannot read the standard's.
                 del found["properties"]
                 return found
             case "RepositoryIndex":
-                return {"models": metadata.index(self._inference.routes)}
+                return {"models": self._inference.index()}
         raise NotImplementedError(name)
 
     async def _infer(self, request: Any, context: Any) -> Any:
@@ -146,6 +151,13 @@ class GrpcServer:
         self._inference.pin(call, request.model_version or None, named)
         answer = await self._inference.infer(call, decoded(request))
         return encoded(answer, raw=bool(request.raw_input_contents))
+
+
+def grpc_code(refusal: RefusalError) -> grpc.StatusCode:
+    """The code that means the same."""
+    if isinstance(refusal, DeadlineError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+    return _CODES.get(http_status(refusal), grpc.StatusCode.INTERNAL)
 
 
 def _bytes(value: str | bytes) -> bytes:

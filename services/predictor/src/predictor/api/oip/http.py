@@ -13,10 +13,8 @@ from predictor.api.headers import Header
 from predictor.api.intake import Call
 from predictor.api.native.contract import InvalidRequestError
 from predictor.api.native.endpoint import JSON, BodyTooLargeError, Endpoint
-from predictor.api.oip import metadata
 from predictor.api.oip.body import WireError, decode, encoded
-from predictor.api.oip.inference import Inference
-from predictor.api.oip.statuses import http_status
+from predictor.api.oip.inference import Inference, http_status
 from predictor.domain.errors import RefusalError, shown
 
 INFER = "/v2/models/{model}/infer"
@@ -103,7 +101,7 @@ def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter
     @router.get("", summary="Server metadata", response_model=None)
     async def server() -> dict[str, Any]:
         """Name, version and extensions."""
-        return metadata.server()
+        return inference.server()
 
     @router.get("/health/live", summary="Server live", response_model=None)
     async def live() -> dict[str, bool]:
@@ -124,13 +122,11 @@ def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter
     @router.post("/repository/index", summary="Repository index", response_model=None)
     async def index() -> list[dict[str, str]]:
         """Each loaded version (the model repository extension)."""
-        return metadata.index(inference.routes)
+        return inference.index()
 
     def model(model: str, version: str | None = None) -> Response:
         """What the model takes and gives; features from the store are not among its inputs."""
-        return _answered(
-            lambda: metadata.model(inference.route(model), inference.arm(model, version))
-        )
+        return _answered(lambda: inference.metadata(model, version))
 
     def model_ready(model: str, version: str | None = None) -> Response:
         """200 when the model can answer."""

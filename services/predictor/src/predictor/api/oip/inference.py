@@ -1,12 +1,22 @@
 """Answers a request of the protocol, like any other: arms, features, log, limits."""
 
-import asyncio
+import importlib.metadata
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from predictor.api.headers import ARM
 from predictor.api.intake import Call, Intake
 from predictor.api.native.contract import InvalidRequestError
-from predictor.api.oip.rows import instances, outputs, require_outputs
+from predictor.api.native.endpoint import status_of
+from predictor.api.oip.rows import (
+    ABOUT,
+    OUTPUTS,
+    datatype_of,
+    instances,
+    outputs,
+    require_outputs,
+)
 from predictor.api.oip.tensors import InferAnswer, InferRequest, refuse_extensions, shortest
 from predictor.domain.errors import BadRequestError, RefusalError, shown
 from predictor.domain.routing import Arm
@@ -17,6 +27,13 @@ from predictor.serving.routes.loaded import (
     LoadedVersion,
     arm_of_version,
 )
+
+NAME = "tailrace-predictor"
+VERSION = importlib.metadata.version("predictor")
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
+PLATFORM = "onnxruntime_onnx"
+NOTE = {"optional_inputs": ",".join(ABOUT)}
+"""Tensors that a request may have as well, and whose absence no client must take for a fault."""
 
 
 class Inference:
@@ -40,10 +57,33 @@ class Inference:
         route = self.route(model)
         return arm_of_version(route, version) if version else route.champion
 
-    @property
-    def routes(self) -> list[LoadedRoute]:
-        """The routes of what is served, by name."""
-        return [self.route(model) for model in self.models]
+    def server(self) -> dict[str, Any]:
+        """What the protocol says of the server."""
+        return {"name": NAME, "version": VERSION, "extensions": EXTENSIONS}
+
+    def metadata(self, model: str, version: str | None) -> dict[str, Any]:
+        """What a version takes and gives; stored features are not to be sent."""
+        route, arm = self.route(model), self.arm(model, version)
+        return {
+            "name": model,
+            "versions": [each.version for each in route.versions],
+            "platform": PLATFORM,
+            "inputs": [
+                {"name": each.name, "datatype": datatype_of(each), "shape": [-1, 1]}
+                for each in arm.version.signature.inputs
+                if not each.stored
+            ],
+            "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS],
+            "properties": NOTE,
+        }
+
+    def index(self) -> list[dict[str, str]]:
+        """Each loaded version."""
+        return [
+            {"name": model, "version": each.version, "state": "READY", "reason": ""}
+            for model in self.models
+            for each in self.route(model).versions
+        ]
 
     def pin(self, call: Call, version: str | None, named: str | None) -> None:
         """Pin the version in the path, or the arm that testers name in a header.
@@ -84,19 +124,15 @@ class Inference:
                     error.code, f"row {i}: {error.message}", error.field
                 ) from None
         self.intake.answering.require_room(call.model, len(rows))
-        # They start in one turn of the event loop, so they share one batch.
-        found = await asyncio.gather(
-            *(self.intake.predict(call, row) for row in rows),
-            return_exceptions=True,
-        )
-        predictions: list[Prediction] = []
+        questions = [partial(self.intake.submit, call, row) for row in rows]
+        found = await self.intake.answering.answer_all(questions)
         for i, each in enumerate(found):
-            if isinstance(each, RefusalError):
-                each.message = f"row {i}: {each.message}" if len(rows) > 1 else each.message
-                raise each
-            if isinstance(each, BaseException):
-                raise each
-            predictions.append(each)
+            trouble = each.trouble if isinstance(each, Prediction) else each
+            if isinstance(trouble, RefusalError) and len(rows) > 1:
+                trouble.message = f"row {i}: {trouble.message}"
+            if trouble is not None:
+                raise trouble
+        predictions = [each for each in found if isinstance(each, Prediction)]
         versions = {each.version.version for each in predictions}
         return InferAnswer(
             model=call.model,
@@ -104,3 +140,9 @@ class Inference:
             id=request.id,
             outputs=outputs(predictions, request.outputs),
         )
+
+
+def http_status(refusal: RefusalError) -> int:
+    """The status of `status_of`, but 400 for 422, which clients of the protocol do not know."""
+    status = status_of(refusal)
+    return 400 if status == 422 else status

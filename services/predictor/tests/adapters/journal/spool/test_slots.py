@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from predictor.adapters.journal.spool import slots
-from predictor.adapters.journal.spool.errors import SpoolUnusableError
-from predictor.adapters.journal.spool.slots import free_slots, take_slot
+from predictor.adapters.journal.spool.slots import SpoolUnusableError, free_slots, take_slot
 
 
 def test_each_takes_the_first_slot_that_nobody_holds(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from predictor.adapters.journal.spool.errors import (
+from predictor.adapters.journal.spool.slots import SpoolUnusableError
+from predictor.adapters.journal.spool.spool import (
+    SMALLEST_SEGMENT,
     DiskFailedError,
+    Spool,
     SpoolFullError,
-    SpoolUnusableError,
 )
-from predictor.adapters.journal.spool.spool import SMALLEST_SEGMENT, Spool
 
 BIG = 10**9
 

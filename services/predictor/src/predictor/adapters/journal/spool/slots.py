@@ -10,11 +10,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from predictor.adapters.journal.spool.errors import SpoolUnusableError
-
 log = logging.getLogger(__name__)
 
 MAX_SLOTS = 256
+
+
+class SpoolUnusableError(Exception):
+    """The folder cannot hold a spool; the text says why, and how to mend it."""
 
 
 class Slot:

@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from predictor.adapters.journal.spool.errors import (
-    DiskFailedError,
-    SpoolFullError,
-    SpoolUnusableError,
-)
 from predictor.adapters.journal.spool.frames import Damage, Frame, framed, read_frame
-from predictor.adapters.journal.spool.slots import free_slots, take_slot
+from predictor.adapters.journal.spool.slots import SpoolUnusableError, free_slots, take_slot
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +24,24 @@ SEGMENTS = 16
 """Files that a full spool has about; the space of a file comes back when all of it is delivered."""
 SMALLEST_SEGMENT, LARGEST_SEGMENT = 64 * 1024, 64 * 1024 * 1024
 _MARK = struct.Struct("<QQI")
+
+
+class NotSpooledError(Exception):
+    """A batch is not in the spool; `reason` is one word for metrics."""
+
+    reason: str
+
+
+class SpoolFullError(NotSpooledError):
+    """The batch would take the spool over its bound."""
+
+    reason = "full"
+
+
+class DiskFailedError(NotSpooledError):
+    """The operating system did not write the batch, or not all of it."""
+
+    reason = "disk"
 
 
 class SpoolPosition(NamedTuple):

@@ -2,7 +2,8 @@ import grpc
 import pytest
 
 from predictor.api.native.contract import MalformedError
-from predictor.api.oip.statuses import grpc_code, http_status
+from predictor.api.oip.grpc_server import grpc_code
+from predictor.api.oip.inference import http_status
 from predictor.domain.errors import (
     BadRequestError,
     CannotAnswerError,
