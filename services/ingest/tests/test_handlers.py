@@ -8,9 +8,6 @@ import pytest
 from deltalake import DeltaTable
 
 from event_schemas import DataArrived, DataQuarantined
-from ingest.adapters.dataset_yaml import load_contracts
-from ingest.adapters.delta_lake import DeltaLake
-from ingest.handlers import RecordSink
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode
 from servicekit.errors import FatalBusError, UnavailableError
@@ -19,25 +16,6 @@ from servicekit.loops.sink import Received, SinkLoop
 
 class Crash(BaseException):
     """The process dies here."""
-
-
-@pytest.fixture
-def start(bus, settings, online):
-    """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
-
-    def begin(max_batch: int = 1000, recent_ids: int = 1000, **compact: int) -> SinkLoop:
-        sink = RecordSink(
-            load_contracts(settings.models_dir),
-            DeltaLake(settings.lake_uri, **compact),
-            online,
-            recent_ids=recent_ids,
-            clock=bus.clock,
-        )
-        loop = SinkLoop("ingest", sink, bus, topics=["record.received"], max_batch=max_batch)
-        loop.open()
-        return loop
-
-    return begin
 
 
 def drain(loop: SinkLoop) -> None:

@@ -1,7 +1,7 @@
 """The sink loop: write, publish, commit, with a crash or an outage between any two."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -27,10 +27,14 @@ class Store:
         self.journal: list[Event[Any]] = []
         """What the store was to say, for `recover`."""
         self.known: set[str] = set()
+        self.taken: list[tuple[str, int]] = []
         self.error: Callable[[int], Exception | None] = lambda n: None
 
     def recover(self) -> Sequence[Event[Any]]:
         return self.journal[-1:]
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        self.taken += sorted(partitions)
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event[Any]]:
         new = [item.event for item in batch if item.event.id not in self.known]
@@ -182,3 +186,19 @@ def test_an_event_that_breaks_the_sink_is_found_and_the_others_are_written(
     reasons = sorted(dict(message.headers)["dead_error"] for message in dead)
     assert reasons == [b"UndecodableError", b"ValueError"]
     assert {dict(m.headers)["dead_offset"] for m in dead} == {b"5", b"8"}
+
+
+def test_fault_2_1_the_sink_is_told_what_was_taken_over_before_it_writes(setting: Setting) -> None:
+    setting.publish(1)
+    loop = setting.start()
+    turn(loop, lambda: bool(setting.store.rows))
+    assert setting.store.taken == [(setting.asked.topic(), 0)]
+    setting.publish(1)
+    turn(loop, lambda: len(setting.store.rows) == 2)
+    loop.close()
+    assert len(setting.store.taken) == 1
+    loop = setting.start()
+    setting.publish(1)
+    turn(loop, lambda: len(setting.store.rows) == 3)
+    loop.close()
+    assert len(setting.store.taken) == 2

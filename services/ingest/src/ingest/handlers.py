@@ -9,7 +9,7 @@ The commit holds its events as a note, so they can be published again.
 import json
 import logging
 from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,6 +52,10 @@ class ExactTable:
             self._once = Once(self._table.position, recent, by_position=self._by_position)
         return self._commits
 
+    def forget(self) -> None:
+        """Read anew what the table holds, as others may have written to it."""
+        self._once = None
+
     def split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """The rows that are new to the table, and those that it holds."""
         self.open()
@@ -78,7 +82,7 @@ class ExactTable:
         assert self._once is not None  # noqa: S101 - split() comes first
         positions = last_positions(rows, int(at.timestamp() * 1000))
         try:
-            commit = self._table.append(rows, note, positions)
+            commit = self._table.append(rows, note, positions, self._once.known(positions))
         except BaseException:
             # The commit may have succeeded all the same: the table itself knows.
             self._once = None
@@ -135,6 +139,11 @@ class RecordSink:
             for commit in list(table.open())[-1:]:
                 events += _events(commit)
         return events
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget positions and ids of all tables: each takes rows of any partition."""
+        for table in (*self._tables.values(), *self._quarantines.values()):
+            table.forget()
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
         """See the module: quarantine, table, features; returns the events."""

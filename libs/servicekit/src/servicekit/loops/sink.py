@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,6 +31,10 @@ class Sink(Protocol):
 
     def recover(self) -> Sequence[Event]:
         """Called before the first batch: what may have been written but not published."""
+        ...
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget what is remembered of these topics' partitions: others may have written since."""
         ...
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
@@ -123,6 +127,8 @@ class SinkLoop(GroupLoop):
         enough = time.monotonic() + self._linger_seconds
         while len(messages) < self._max_batch and (left := enough - time.monotonic()) > 0:
             messages += self._poll(self._max_batch - len(messages), left)
+        if taken := self._session.taken_over():
+            self._sink.taken_over(taken)
         tally = Tally()
         received: list[Received] = []
         records: list[Record] = []
