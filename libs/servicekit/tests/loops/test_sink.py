@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from servicekit import cloudevents
 from servicekit.bus import Record
 from servicekit.cloudevents import decode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event, caused_by
 from servicekit.loops.sink import Received, SinkLoop
 from servicekit.testing.faults import FaultyBus
+from servicekit.testing.metrics import metric_value
 
 
 class Crash(BaseException):
@@ -202,3 +204,21 @@ def test_fault_2_1_the_sink_is_told_what_was_taken_over_before_it_writes(setting
     turn(loop, lambda: len(setting.store.rows) == 3)
     loop.close()
     assert len(setting.store.taken) == 2
+
+
+def test_fault_6_1_an_event_that_does_not_fit_is_counted_and_the_loop_goes_on(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting.world.publish(setting.asked(name="a", n=10**15))
+    setting.publish(1)
+    monkeypatch.setattr(cloudevents, "MAX_VALUE_BYTES", 20)
+    loop = setting.start()
+    turn(loop, lambda: len(setting.store.rows) == 2)
+    labels = {"service": setting.service, "error": "TooLargeError"}
+    assert metric_value("tailrace_dead_letters_total", **labels) == 1
+    assert setting.said() == [0]
+    loop.close()
+    del setting.store.journal[1:]
+    loop = setting.start()  # and it starts with such an event as its newest
+    assert metric_value("tailrace_dead_letters_total", **labels) == 2
+    loop.close()

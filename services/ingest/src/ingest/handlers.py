@@ -9,18 +9,19 @@ The commit holds its events as a note, so they can be published again.
 import json
 import logging
 from collections import Counter as Counts
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from event_schemas import BY_TYPE, DataArrived, DataQuarantined, RecordReceived
 from event_schemas.data import ColumnProfile, QuarantineReason
+from ingest.domain.bounded import bounded
 from ingest.domain.contract import Contract, Fault
 from ingest.domain.once import Once, RecentIds, last_positions
 from ingest.domain.profile import profile
 from ingest.domain.row import Origin, Row
-from ingest.metrics import COMMIT_SECONDS, NEWEST, PUSH_SECONDS, ROWS
+from ingest.metrics import COMMIT_SECONDS, LEFT_OUT, NEWEST, PUSH_SECONDS, ROWS
 from ingest.ports import UNKNOWN, Commit, Lake, LakeTable, OnlineStore
 from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event, derived_id
@@ -113,11 +114,13 @@ class RecordSink:
         *,
         recent_ids: int = 200_000,
         max_future: timedelta = timedelta(days=1),
+        max_entries: int = 200,
         clock: Clock | None = None,
     ) -> None:
         self._contracts = contracts
         self._online = online
         self._max_future = max_future
+        self._max_entries = max_entries
         self._clock = clock or SystemClock()
         self._tables = {
             name: ExactTable(lake.data(contract), recent_ids, by_position=True)
@@ -137,7 +140,7 @@ class RecordSink:
         events: list[Event] = []
         for table in (*self._tables.values(), *self._quarantines.values()):
             for commit in list(table.open())[-1:]:
-                events += _events(commit)
+                events += self._events(commit)
         return events
 
     def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
@@ -168,7 +171,9 @@ class RecordSink:
             if contract is None:
                 columns, faults = {}, [Fault(None, "unknown_dataset", body.dataset)]
             else:
-                columns, faults = contract.check(body.entity, body.event_time, body.record)
+                columns, faults = contract.check(
+                    *(body.entity, body.event_time, body.record), max_unknown=self._max_entries
+                )
                 if body.event_time > latest:
                     text = body.event_time.isoformat()
                     faults.append(Fault("event_time", "future", text))
@@ -194,8 +199,11 @@ class RecordSink:
                     "type": DataQuarantined.type,
                     "dataset": dataset,
                     "rows": rows,
-                    "reasons": _reasons(
-                        [share.faults[r.event_id] for r in new if r.columns["dataset"] == dataset]
+                    **self._bounded(
+                        "reasons",
+                        _reasons(
+                            share.faults[r.event_id] for r in new if r.columns["dataset"] == dataset
+                        ),
                     ),
                     "quarantine_uri": table.uri,
                     "contract_version": contract.version if contract else None,
@@ -203,7 +211,14 @@ class RecordSink:
                 for dataset, rows in Counts(row.columns["dataset"] for row in new).items()
             ]
             commits.append(self._commit(table, name, new, bodies, now))
-        return [event for commit in commits for event in _events(commit)]
+        return [event for commit in commits for event in self._events(commit)]
+
+    def _bounded(self, name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A list of an event, and how much of it is left out."""
+        kept, left_out = bounded(entries, self._max_entries)
+        if left_out:
+            LEFT_OUT.labels(name).inc(left_out)
+        return {name: kept, f"{name}_left_out": left_out}
 
     def _store(self, contract: Contract, share: _Share, now: datetime) -> list[Event]:
         table = self._tables[contract.dataset]
@@ -225,14 +240,43 @@ class RecordSink:
                 "quarantined_rows": len({row.event_id for row in share.bad}),
                 "event_time": {"start": min(times).isoformat(), "end": end.isoformat()},
                 "contract_version": contract.version,
-                "profile": [
-                    asdict(profile(column, [row.columns[column.name] for row in new]))
-                    for column in contract.columns
-                ],
+                **self._bounded(
+                    "profile",
+                    [
+                        asdict(profile(column, [row.columns[column.name] for row in new]))
+                        for column in contract.columns
+                    ],
+                ),
             }
             commits.append(self._commit(table, contract.dataset, new, [body], now))
             NEWEST.labels(contract.dataset).set(max(times).timestamp())
-        return [event for commit in commits for event in _events(commit)]
+        return [event for commit in commits for event in self._events(commit)]
+
+    def _events(self, commit: Commit) -> list[Event]:
+        """The events in a commit's note, with the same ids however often they are made."""
+        note = json.loads(commit.note)
+        events: list[Event] = []
+        for index, noted in enumerate(note["events"]):
+            fields = dict(noted)
+            kind = BY_TYPE[fields.pop("type")]
+            name, part = (
+                ("profile", ColumnProfile) if kind is DataArrived else ("reasons", QuarantineReason)
+            )
+            # Notes of earlier releases may be longer than an event can be.
+            kept, left_out = bounded(fields[name], self._max_entries)
+            fields[name] = [part(**entry) for entry in kept]
+            fields[f"{name}_left_out"] = fields.get(f"{name}_left_out", 0) + left_out
+            if kind is DataArrived:
+                fields |= {"table_version": commit.version, "total_rows": commit.total_rows}
+            events.append(
+                Event(
+                    body=kind.model_validate(fields),
+                    source=SOURCE,
+                    time=datetime.fromisoformat(note["time"]),
+                    id=derived_id(commit.id, kind.type, index),
+                )
+            )
+        return events
 
     def _commit(
         self,
@@ -262,7 +306,7 @@ def _quarantined(body: RecordReceived, faults: Sequence[Fault]) -> dict[str, Any
     }
 
 
-def _reasons(faulty: Sequence[Sequence[Fault]]) -> list[dict[str, Any]]:
+def _reasons(faulty: Iterable[Sequence[Fault]]) -> list[dict[str, Any]]:
     """Every rule that was broken, with its first offending value, the most frequent first."""
     first: dict[tuple[str | None, str], Fault] = {}
     rows: Counts[tuple[str | None, str]] = Counts()
@@ -275,26 +319,3 @@ def _reasons(faulty: Sequence[Sequence[Fault]]) -> list[dict[str, Any]]:
         {"column": column, "rule": rule, "example": first[column, rule].value, "rows": count}
         for (column, rule), count in rows.most_common()
     ]
-
-
-def _events(commit: Commit) -> list[Event]:
-    """The events in a commit's note, with the same ids however often they are made."""
-    note = json.loads(commit.note)
-    events: list[Event] = []
-    for index, noted in enumerate(note["events"]):
-        fields = dict(noted)
-        kind = BY_TYPE[fields.pop("type")]
-        if kind is DataArrived:
-            fields |= {"table_version": commit.version, "total_rows": commit.total_rows}
-            fields["profile"] = [ColumnProfile(**column) for column in fields["profile"]]
-        else:
-            fields["reasons"] = [QuarantineReason(**reason) for reason in fields["reasons"]]
-        events.append(
-            Event(
-                body=kind.model_validate(fields),
-                source=SOURCE,
-                time=datetime.fromisoformat(note["time"]),
-                id=derived_id(commit.id, kind.type, index),
-            )
-        )
-    return events

@@ -13,6 +13,11 @@ ROWS = Counter(
     "Rows that came to a table: stored, quarantined, or repeated (held already).",
     ["dataset", "outcome"],
 )
+LEFT_OUT = Counter(
+    "ingest_event_entries_left_out_total",
+    "Entries of data.quarantined (reasons) and data.arrived (profile) beyond what an event lists.",
+    ["field"],
+)
 NEWEST = Gauge(
     "ingest_newest_event_time_seconds",
     "Event time of the newest row of the last commit, in seconds since 1970.",

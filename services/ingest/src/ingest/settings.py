@@ -39,6 +39,9 @@ class IngestSettings(ServiceSettings):
     """Size that one record may have as JSON; a Kafka message holds at most 1 MB."""
     recent_ids: int = Field(default=200_000, ge=0)
     """Newest rows of each table among which a repeated event id is recognised."""
+    max_event_entries: int = Field(default=200, ge=1, le=10_000)
+    """Reasons that data.quarantined lists, columns that data.arrived profiles, and unknown columns
+    of one record that are told one by one; the others are counted."""
     max_future_seconds: float = Field(default=86_400.0, ge=0)
     """How far ahead of wall time an event time may lie before the row is quarantined."""
     retry_after_seconds: int = Field(default=1, ge=1)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from servicekit.bus import Bus, Message, Positions, Record
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode, encode
-from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.errors import FatalBusError, PoisonMessageError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import GroupLoop
@@ -96,7 +96,10 @@ class SinkLoop(GroupLoop):
 
     def _restore(self) -> None:
         """Publish what an earlier process wrote and may not have published."""
-        self._session.publish([encode(event) for event in self._sink.recover()])
+        tally = Tally()
+        records = self._encode(self._sink.recover(), tally)
+        self._session.publish(records)
+        tally.report_dead(self._service)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.
@@ -156,4 +159,19 @@ class SinkLoop(GroupLoop):
             middle = len(batch) // 2
             return self._write(batch[:middle], tally) + self._write(batch[middle:], tally)
         tally.handled.update(item.event.body.type for item in batch)
-        return [encode(event) for event in events]
+        return self._encode(events, tally)
+
+    def _encode(self, events: Sequence[Event], tally: Tally) -> list[Record]:
+        """The records of events whose effects are made already.
+
+        One that no topic takes is counted and left out: nothing can undo its effect, and to try
+        again would end in the same error for ever.
+        """
+        records: list[Record] = []
+        for event in events:
+            try:
+                records.append(encode(event))
+            except (PoisonMessageError, ValueError) as error:
+                log.error("%s %s is not published: %s", event.body.type, event.id, error)
+                tally.dead[type(error).__name__] += 1
+        return records
