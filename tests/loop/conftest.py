@@ -360,6 +360,7 @@ class Loop:
         self._folder = folder
         datasets = folder / "models" / MODEL / "datasets"
         datasets.mkdir(parents=True)
+        (datasets.parent / "model.yaml").write_text(f"model: {MODEL}\n")
         (datasets / "trips.yaml").write_text(CONTRACT)
         self.clock = FakeClock(START)
         self.bus = MemoryBus(self.clock)

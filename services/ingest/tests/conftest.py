@@ -78,6 +78,8 @@ def settings(tmp_path: Path) -> IngestSettings:
     folder.mkdir(parents=True)
     (folder / "weather.yaml").write_text(WEATHER)
     (folder / "landings.yaml").write_text(LANDINGS)
+    (tmp_path / "models" / "flight_delay").mkdir()
+    (tmp_path / "models" / "flight_delay" / "model.yaml").write_text("model: flight_delay\n")
     return IngestSettings(
         models_dir=tmp_path / "models",
         lake_uri=str(tmp_path / "lake"),

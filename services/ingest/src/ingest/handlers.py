@@ -21,7 +21,7 @@ from ingest.domain.contract import Contract, Fault
 from ingest.domain.once import Once, RecentIds, last_positions
 from ingest.domain.profile import profile
 from ingest.domain.row import Origin, Row
-from ingest.metrics import COMMIT_SECONDS, LEFT_OUT, NEWEST, PUSH_SECONDS, ROWS
+from ingest.metrics import COMMIT_SECONDS, LEFT_OUT, NEWEST, NOT_ONLINE, PUSH_SECONDS, ROWS
 from ingest.ports import UNKNOWN, Commit, Lake, LakeTable, OnlineStore
 from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event, derived_id
@@ -114,12 +114,14 @@ class RecordSink:
         *,
         recent_ids: int = 200_000,
         max_future: timedelta = timedelta(days=1),
+        max_online_future: timedelta = timedelta(minutes=5),
         max_entries: int = 200,
         clock: Clock | None = None,
     ) -> None:
         self._contracts = contracts
         self._online = online
         self._max_future = max_future
+        self._max_online_future = max_online_future
         self._max_entries = max_entries
         self._clock = clock or SystemClock()
         self._tables = {
@@ -158,7 +160,7 @@ class RecordSink:
                 events += self._quarantine(contract, share, now)
             if contract is not None and share.good:
                 events += self._store(contract, share, now)
-                self._push(contract, share.good)
+                self._push(contract, share.good, now)
         return events
 
     def _sort(self, batch: Sequence[Received], now: datetime) -> dict[str, _Share]:
@@ -290,9 +292,19 @@ class RecordSink:
         with COMMIT_SECONDS.labels(name).time():
             return table.append(rows, note, now)
 
-    def _push(self, contract: Contract, rows: Sequence[Row]) -> None:
+    def _push(self, contract: Contract, rows: Sequence[Row], now: datetime) -> None:
         """Push rows; also those that the table held, which may not have been pushed then."""
         if self._online is None or contract.feature_view is None:
+            return
+        latest = now + self._max_online_future
+        ahead = sum(row.event_time > latest for row in rows)
+        if ahead:
+            log.warning(
+                "%s: %d rows are ahead of the clock, so not online", contract.dataset, ahead
+            )
+            NOT_ONLINE.labels(contract.dataset).inc(ahead)
+            rows = [row for row in rows if row.event_time <= latest]
+        if not rows:
             return
         with PUSH_SECONDS.labels(contract.dataset).time():
             self._online.push(contract.feature_view, rows)

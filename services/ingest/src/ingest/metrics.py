@@ -23,6 +23,11 @@ NEWEST = Gauge(
     "Event time of the newest row of the last commit, in seconds since 1970.",
     ["dataset"],
 )
+NOT_ONLINE = Counter(
+    "ingest_not_online_total",
+    "Rows that were not written online, since they lie too far ahead of the clock.",
+    ["dataset"],
+)
 COMMIT_SECONDS = Histogram(
     "ingest_commit_seconds", "Duration of a commit of the lake.", ["dataset"]
 )
