@@ -28,6 +28,7 @@ LABELS = {
     "decision": "`accepted`, `merged`, `deferred` or `refused`",
     "error": "the class of an exception",
     "feature": "a feature of a model; `score` for its answers",
+    "field": "of an event: `reasons`, `profile`",
     "group": "consumer group",
     "instead": "`error`, `default` or `last_known`",
     "kind": "of drift: `data`, `prediction`, `performance`, `broken_feed`; of ingest: `records`,"

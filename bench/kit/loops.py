@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -165,6 +165,9 @@ def kit(bootstrap: str, asked: str, answered: str, events: int, batch: int) -> W
     class Sink:
         def recover(self) -> Sequence[Event]:
             return ()
+
+        def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+            """Nothing is remembered."""
 
         def write(self, batch: Sequence[Received]) -> Sequence[Event]:
             watch.begin()

@@ -133,7 +133,13 @@ class MemoryTable:
         self.rows: list[Row] = []
         self.commits: list[Commit] = []
 
-    def append(self, rows: Sequence[Row], note: str, positions: Mapping[int, Held]) -> Commit:
+    def append(
+        self,
+        rows: Sequence[Row],
+        note: str,
+        positions: Mapping[int, Held],
+        known: Mapping[int, Held | None],
+    ) -> Commit:
         self.rows.extend(rows)
         version = len(self.commits)
         commit = Commit(f"{self.uri}@{version}", version, len(self.rows), note, dict(positions))
@@ -354,6 +360,7 @@ class Loop:
         self._folder = folder
         datasets = folder / "models" / MODEL / "datasets"
         datasets.mkdir(parents=True)
+        (datasets.parent / "model.yaml").write_text(f"model: {MODEL}\n")
         (datasets / "trips.yaml").write_text(CONTRACT)
         self.clock = FakeClock(START)
         self.bus = MemoryBus(self.clock)

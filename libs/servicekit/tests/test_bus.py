@@ -221,6 +221,18 @@ class TestTransactionalSession:
 
 
 class TestGroupSession:
+    def test_fault_2_1_what_was_assigned_is_told_once_and_again_after_an_open(
+        self, world: Any, topic: str, unique: str
+    ) -> None:
+        fill(world, topic, 2)
+        session = world.bus.group(group=unique, topics=[topic], member="0")
+        for _ in range(2):
+            session.open()
+            assert values(drain(session.poll, 2)) == [b"0", b"1"]
+            assert set(session.taken_over()) == {(topic, 0)}
+            assert not session.taken_over()
+            session.close()
+
     def test_it_goes_on_after_what_was_committed(self, world: Any, topic: str, unique: str) -> None:
         fill(world, topic, 5)
         session = world.bus.group(group=unique, topics=[topic], member="0")

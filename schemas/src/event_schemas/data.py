@@ -47,7 +47,9 @@ class DataArrived(EventBody):
     contract_version: str
     """Version of the dataset's contract that the rows were checked against."""
     profile: tuple[ColumnProfile, ...] = ()
-    """One entry a column of this batch."""
+    """An entry for each of the first columns of this batch."""
+    profile_left_out: int = Field(default=0, ge=0)
+    """Columns beyond those in `profile`."""
 
 
 class QuarantineReason(Value):
@@ -74,7 +76,9 @@ class DataQuarantined(EventBody):
     rows: int = Field(ge=1)
     """Rows in quarantine from this batch."""
     reasons: tuple[QuarantineReason, ...]
-    """Every rule that was broken; a row may break several."""
+    """The rules that were broken, the most frequent first; a row may break several."""
+    reasons_left_out: int = Field(default=0, ge=0)
+    """Broken rules beyond those in `reasons`; the quarantine table has more of them."""
     quarantine_uri: str
     """Delta table that holds the rows as they came in, each with its reason."""
     contract_version: str | None = None

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from event_schemas import RecordReceived
+from ingest.adapters.dataset_yaml import load_contracts
+from ingest.adapters.delta_lake import DeltaLake
 from ingest.domain.row import Row
+from ingest.handlers import RecordSink
 from ingest.settings import IngestSettings
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import encode
 from servicekit.event import Event
+from servicekit.loops.sink import SinkLoop
 from servicekit.memory import MemoryBus
 
 START = datetime(2013, 1, 1, 10, tzinfo=UTC)
@@ -74,6 +78,8 @@ def settings(tmp_path: Path) -> IngestSettings:
     folder.mkdir(parents=True)
     (folder / "weather.yaml").write_text(WEATHER)
     (folder / "landings.yaml").write_text(LANDINGS)
+    (tmp_path / "models" / "flight_delay").mkdir()
+    (tmp_path / "models" / "flight_delay" / "model.yaml").write_text("model: flight_delay\n")
     return IngestSettings(
         models_dir=tmp_path / "models",
         lake_uri=str(tmp_path / "lake"),
@@ -105,6 +111,28 @@ def receive(bus: MemoryBus) -> Callable[..., None]:
             bus.append(encode(Event(body=body, source="/test", time=bus.clock.now(), id=f"e-{i}")))
 
     return put
+
+
+@pytest.fixture
+def start(bus, settings, online):
+    """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
+
+    def begin(
+        max_batch: int = 1000, recent_ids: int = 1000, member: str = "0", **compact: int
+    ) -> SinkLoop:
+        sink = RecordSink(
+            load_contracts(settings.models_dir),
+            DeltaLake(settings.lake_uri, **compact),
+            online,
+            recent_ids=recent_ids,
+            clock=bus.clock,
+        )
+        topics = ["record.received"]
+        loop = SinkLoop("ingest", sink, bus, topics=topics, member=member, max_batch=max_batch)
+        loop.open()
+        return loop
+
+    return begin
 
 
 @pytest.fixture

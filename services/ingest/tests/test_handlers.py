@@ -8,36 +8,15 @@ import pytest
 from deltalake import DeltaTable
 
 from event_schemas import DataArrived, DataQuarantined
-from ingest.adapters.dataset_yaml import load_contracts
-from ingest.adapters.delta_lake import DeltaLake
-from ingest.handlers import RecordSink
 from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.loops.sink import Received, SinkLoop
+from servicekit.testing.metrics import metric_value
 
 
 class Crash(BaseException):
     """The process dies here."""
-
-
-@pytest.fixture
-def start(bus, settings, online):
-    """Start the service anew, as after a crash: nothing is shared but bus, lake and store."""
-
-    def begin(max_batch: int = 1000, recent_ids: int = 1000, **compact: int) -> SinkLoop:
-        sink = RecordSink(
-            load_contracts(settings.models_dir),
-            DeltaLake(settings.lake_uri, **compact),
-            online,
-            recent_ids=recent_ids,
-            clock=bus.clock,
-        )
-        loop = SinkLoop("ingest", sink, bus, topics=["record.received"], max_batch=max_batch)
-        loop.open()
-        return loop
-
-    return begin
 
 
 def drain(loop: SinkLoop) -> None:
@@ -121,6 +100,22 @@ def test_an_event_time_far_ahead_of_the_clock_is_quarantined(bus, receive, start
     drain(start())
     assert [row["event_id"] for row in rows_of("weather")] == ["e-24"]
     assert rows_of("quarantine/weather")[0]["reasons"][0]["rule"] == "future"
+
+
+def test_fault_1_6_a_row_minutes_ahead_of_the_clock_is_stored_and_freezes_no_online_row(
+    bus, receive, start, rows_of, online
+):
+    bus.clock = FakeClock(datetime(2013, 1, 1, 10, tzinfo=UTC))
+    receive(0, 20)
+    loop = start()
+    drain(loop)
+    assert [row["event_id"] for row in rows_of("weather")] == ["e-0", "e-20"]
+    assert online.rows["weather_by_origin", "JFK"].event_id == "e-0"
+    bus.clock.advance(timedelta(minutes=55))
+    receive(1)  # five minutes ahead is the limit
+    drain(loop)
+    assert online.rows["weather_by_origin", "JFK"].event_id == "e-1"
+    assert metric_value("ingest_not_online_total", dataset="weather") >= 1
 
 
 def test_a_retry_of_the_sender_is_stored_once(bus, receive, start, rows_of):

@@ -1,6 +1,6 @@
 """What a service needs of a message bus; Kafka and the in-memory bus both give it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -157,6 +157,13 @@ class GroupSession(Session, Protocol):
 
         Raises:
             UnavailableError: not recorded; the messages may come again.
+        """
+        ...
+
+    def taken_over(self) -> Collection[tuple[str, int]]:
+        """Topic and partition of what was assigned since the last call; asks nobody.
+
+        Other members may have had them in between: what is remembered of them is old.
         """
         ...
 

@@ -35,6 +35,8 @@ class MemoryBus:
         self.logs: dict[TopicPartition, list[Message]] = defaultdict(list)
         self.committed: dict[tuple[str, str, int], int] = {}
         """Next offset by group, topic and partition."""
+        self.owners: dict[tuple[str, str, int], str | None] = {}
+        """The member of a group that has a partition, where a test says it; else each has it."""
         self.aborts = 0
         """How many of the next transactions to abort."""
         self._epochs: dict[str, int] = defaultdict(int)
@@ -221,17 +223,48 @@ class MemoryTransactionalSession(_Session):
 
 
 class MemoryGroupSession(_Session):
-    """The only member of its group."""
+    """A member of a group: the only one, unless the bus has `owners`."""
 
     def __init__(
         self, bus: MemoryBus, group: str, topics: Sequence[str], member: str | None
     ) -> None:
-        super().__init__(bus, group, f"{group}/{member}", bus.partitions_of(topics))
+        self._inputs = bus.partitions_of(topics)
+        self._member = member
+        super().__init__(bus, group, f"{group}/{member}", [])
         self._paused = False
+        self._taken_over: set[TopicPartition] = set()
+
+    def open(self) -> None:
+        """See `Session.open`."""
+        self._owned = []
+        self._rebalance()
+        super().open()
 
     def poll(self, max_messages: int, timeout: float) -> list[Message]:
         """See `Session.poll`; never waits."""
+        if not self._epoch:
+            raise UnavailableError("the session is not open")
+        self._rebalance()
         return [] if self._paused else self.read(max_messages)
+
+    def _rebalance(self) -> None:
+        """Take over what the owners give to this member, and leave what they give to others."""
+        owners, before = self._bus.owners, self._owned
+        self._owned = [
+            where
+            for where in self._inputs
+            if owners.get((self._group, *where), self._member) == self._member
+        ]
+        for where in set(before) - set(self._owned):
+            del self._positions[where]
+        for where in set(self._owned) - set(before):
+            self._positions[where] = self._bus.committed.get((self._group, *where), 0)
+            self._taken_over.add(where)
+
+    def taken_over(self) -> set[TopicPartition]:
+        """See `GroupSession.taken_over`."""
+        taken, self._taken_over = self._taken_over, set()
+        return taken
 
     def publish(self, records: Sequence[Record]) -> None:
         """See `GroupSession.publish`."""

@@ -21,6 +21,9 @@ class Forgetful:
     def recover(self) -> list[Any]:
         return []
 
+    def taken_over(self, partitions: Any) -> None:
+        pass
+
     def write(self, batch: Any) -> list[Any]:
         return []
 

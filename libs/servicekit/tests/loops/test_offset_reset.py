@@ -103,6 +103,9 @@ class Remembering:
     def recover(self) -> Any:
         return ()
 
+    def taken_over(self, partitions: Any) -> None:
+        pass
+
     def write(self, batch: Any) -> Any:
         self.given += [item.event.body.n for item in batch]
         return ()

@@ -1,17 +1,19 @@
 """The sink loop: write, publish, commit, with a crash or an outage between any two."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
 
+from servicekit import cloudevents
 from servicekit.bus import Record
 from servicekit.cloudevents import decode
 from servicekit.errors import UnavailableError
 from servicekit.event import Event, caused_by
 from servicekit.loops.sink import Received, SinkLoop
 from servicekit.testing.faults import FaultyBus
+from servicekit.testing.metrics import metric_value
 
 
 class Crash(BaseException):
@@ -27,10 +29,14 @@ class Store:
         self.journal: list[Event[Any]] = []
         """What the store was to say, for `recover`."""
         self.known: set[str] = set()
+        self.taken: list[tuple[str, int]] = []
         self.error: Callable[[int], Exception | None] = lambda n: None
 
     def recover(self) -> Sequence[Event[Any]]:
         return self.journal[-1:]
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        self.taken += sorted(partitions)
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event[Any]]:
         new = [item.event for item in batch if item.event.id not in self.known]
@@ -182,3 +188,37 @@ def test_an_event_that_breaks_the_sink_is_found_and_the_others_are_written(
     reasons = sorted(dict(message.headers)["dead_error"] for message in dead)
     assert reasons == [b"UndecodableError", b"ValueError"]
     assert {dict(m.headers)["dead_offset"] for m in dead} == {b"5", b"8"}
+
+
+def test_fault_2_1_the_sink_is_told_what_was_taken_over_before_it_writes(setting: Setting) -> None:
+    setting.publish(1)
+    loop = setting.start()
+    turn(loop, lambda: bool(setting.store.rows))
+    assert setting.store.taken == [(setting.asked.topic(), 0)]
+    setting.publish(1)
+    turn(loop, lambda: len(setting.store.rows) == 2)
+    loop.close()
+    assert len(setting.store.taken) == 1
+    loop = setting.start()
+    setting.publish(1)
+    turn(loop, lambda: len(setting.store.rows) == 3)
+    loop.close()
+    assert len(setting.store.taken) == 2
+
+
+def test_fault_6_1_an_event_that_does_not_fit_is_counted_and_the_loop_goes_on(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting.world.publish(setting.asked(name="a", n=10**15))
+    setting.publish(1)
+    monkeypatch.setattr(cloudevents, "MAX_VALUE_BYTES", 20)
+    loop = setting.start()
+    turn(loop, lambda: len(setting.store.rows) == 2)
+    labels = {"service": setting.service, "error": "TooLargeError"}
+    assert metric_value("tailrace_dead_letters_total", **labels) == 1
+    assert setting.said() == [0]
+    loop.close()
+    del setting.store.journal[1:]
+    loop = setting.start()  # and it starts with such an event as its newest
+    assert metric_value("tailrace_dead_letters_total", **labels) == 2
+    loop.close()

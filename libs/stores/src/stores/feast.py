@@ -68,21 +68,27 @@ def connection_string(redis_url: str, parameters: Mapping[str, str] | None = Non
         parameters: of the client, unless the URL says otherwise.
 
     Raises:
-        ValueError: it is no Redis URL, or it holds a comma, which Feast cannot carry.
+        ValueError: it is no Redis URL, or it holds what Feast cannot carry: the address of an IPv6
+            host, or a comma in its query.
     """
     url = urlsplit(redis_url)
     if url.scheme not in ("redis", "rediss") or not url.hostname:
         raise ValueError("REDIS_URL: write redis://[user:password@]host:port[/db] or rediss://…")
+    if ":" in url.hostname:
+        raise ValueError(
+            "REDIS_URL: Feast cannot read an IPv6 address such as [::1]: give the host by its name"
+        )
     parts = {"db": url.path.strip("/") or "0"}
     if url.scheme == "rediss":
         parts["ssl"] = "true"
-    # Quoted, for Feast would read a password such as 1234 as a number.
+    # Quoted, for Feast would read a password such as 1234 as a number; it splits at each comma
+    # before it reads a value as JSON.
     for name, given in (("username", url.username), ("password", url.password)):
         if given:
-            parts[name] = json.dumps(unquote(given))
+            parts[name] = json.dumps(unquote(given)).replace(",", "\\u002c")
     parts |= {**(parameters or {}), **dict(parse_qsl(url.query))}
     if any("," in value for value in parts.values()):
-        raise ValueError("REDIS_URL: a comma in user name or password cannot be given to Feast")
+        raise ValueError("REDIS_URL: a comma in its query cannot be given to Feast")
     given = [f"{name}={value}" for name, value in parts.items()]
     return ",".join([f"{url.hostname}:{url.port or 6379}", *given])
 

@@ -37,6 +37,7 @@ def describe(event: Event[Any]) -> str:
             what = "detected" if isinstance(body, events.DriftDetected) else "cleared"
             return f"{body.kind} drift {what}: {body.reason}"
         case events.DataQuarantined():
-            return f"{body.rows} rows of {body.dataset} in quarantine: {body.reasons[0].rule}"
+            rules = [reason.rule for reason in body.reasons[:1]]
+            return f"{body.rows} rows of {body.dataset} in quarantine: {', '.join(rules)}"
         case _:
             return body.type

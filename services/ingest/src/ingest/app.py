@@ -54,6 +54,8 @@ def build(
         lake,
         online,
         recent_ids=settings.recent_ids,
+        max_online_future=timedelta(seconds=settings.max_online_future_seconds),
+        max_entries=settings.max_event_entries,
         max_future=timedelta(seconds=settings.max_future_seconds),
     )
     loop = SinkLoop(

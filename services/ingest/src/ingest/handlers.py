@@ -9,18 +9,19 @@ The commit holds its events as a note, so they can be published again.
 import json
 import logging
 from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from event_schemas import BY_TYPE, DataArrived, DataQuarantined, RecordReceived
 from event_schemas.data import ColumnProfile, QuarantineReason
+from ingest.domain.bounded import bounded
 from ingest.domain.contract import Contract, Fault
 from ingest.domain.once import Once, RecentIds, last_positions
 from ingest.domain.profile import profile
 from ingest.domain.row import Origin, Row
-from ingest.metrics import COMMIT_SECONDS, NEWEST, PUSH_SECONDS, ROWS
+from ingest.metrics import COMMIT_SECONDS, LEFT_OUT, NEWEST, NOT_ONLINE, PUSH_SECONDS, ROWS
 from ingest.ports import UNKNOWN, Commit, Lake, LakeTable, OnlineStore
 from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event, derived_id
@@ -52,6 +53,10 @@ class ExactTable:
             self._once = Once(self._table.position, recent, by_position=self._by_position)
         return self._commits
 
+    def forget(self) -> None:
+        """Read anew what the table holds, as others may have written to it."""
+        self._once = None
+
     def split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """The rows that are new to the table, and those that it holds."""
         self.open()
@@ -78,7 +83,7 @@ class ExactTable:
         assert self._once is not None  # noqa: S101 - split() comes first
         positions = last_positions(rows, int(at.timestamp() * 1000))
         try:
-            commit = self._table.append(rows, note, positions)
+            commit = self._table.append(rows, note, positions, self._once.known(positions))
         except BaseException:
             # The commit may have succeeded all the same: the table itself knows.
             self._once = None
@@ -109,11 +114,15 @@ class RecordSink:
         *,
         recent_ids: int = 200_000,
         max_future: timedelta = timedelta(days=1),
+        max_online_future: timedelta = timedelta(minutes=5),
+        max_entries: int = 200,
         clock: Clock | None = None,
     ) -> None:
         self._contracts = contracts
         self._online = online
         self._max_future = max_future
+        self._max_online_future = max_online_future
+        self._max_entries = max_entries
         self._clock = clock or SystemClock()
         self._tables = {
             name: ExactTable(lake.data(contract), recent_ids, by_position=True)
@@ -133,8 +142,13 @@ class RecordSink:
         events: list[Event] = []
         for table in (*self._tables.values(), *self._quarantines.values()):
             for commit in list(table.open())[-1:]:
-                events += _events(commit)
+                events += self._events(commit)
         return events
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget positions and ids of all tables: each takes rows of any partition."""
+        for table in (*self._tables.values(), *self._quarantines.values()):
+            table.forget()
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
         """See the module: quarantine, table, features; returns the events."""
@@ -146,7 +160,7 @@ class RecordSink:
                 events += self._quarantine(contract, share, now)
             if contract is not None and share.good:
                 events += self._store(contract, share, now)
-                self._push(contract, share.good)
+                self._push(contract, share.good, now)
         return events
 
     def _sort(self, batch: Sequence[Received], now: datetime) -> dict[str, _Share]:
@@ -159,7 +173,9 @@ class RecordSink:
             if contract is None:
                 columns, faults = {}, [Fault(None, "unknown_dataset", body.dataset)]
             else:
-                columns, faults = contract.check(body.entity, body.event_time, body.record)
+                columns, faults = contract.check(
+                    *(body.entity, body.event_time, body.record), max_unknown=self._max_entries
+                )
                 if body.event_time > latest:
                     text = body.event_time.isoformat()
                     faults.append(Fault("event_time", "future", text))
@@ -185,8 +201,11 @@ class RecordSink:
                     "type": DataQuarantined.type,
                     "dataset": dataset,
                     "rows": rows,
-                    "reasons": _reasons(
-                        [share.faults[r.event_id] for r in new if r.columns["dataset"] == dataset]
+                    **self._bounded(
+                        "reasons",
+                        _reasons(
+                            share.faults[r.event_id] for r in new if r.columns["dataset"] == dataset
+                        ),
                     ),
                     "quarantine_uri": table.uri,
                     "contract_version": contract.version if contract else None,
@@ -194,7 +213,14 @@ class RecordSink:
                 for dataset, rows in Counts(row.columns["dataset"] for row in new).items()
             ]
             commits.append(self._commit(table, name, new, bodies, now))
-        return [event for commit in commits for event in _events(commit)]
+        return [event for commit in commits for event in self._events(commit)]
+
+    def _bounded(self, name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A list of an event, and how much of it is left out."""
+        kept, left_out = bounded(entries, self._max_entries)
+        if left_out:
+            LEFT_OUT.labels(name).inc(left_out)
+        return {name: kept, f"{name}_left_out": left_out}
 
     def _store(self, contract: Contract, share: _Share, now: datetime) -> list[Event]:
         table = self._tables[contract.dataset]
@@ -216,14 +242,43 @@ class RecordSink:
                 "quarantined_rows": len({row.event_id for row in share.bad}),
                 "event_time": {"start": min(times).isoformat(), "end": end.isoformat()},
                 "contract_version": contract.version,
-                "profile": [
-                    asdict(profile(column, [row.columns[column.name] for row in new]))
-                    for column in contract.columns
-                ],
+                **self._bounded(
+                    "profile",
+                    [
+                        asdict(profile(column, [row.columns[column.name] for row in new]))
+                        for column in contract.columns
+                    ],
+                ),
             }
             commits.append(self._commit(table, contract.dataset, new, [body], now))
             NEWEST.labels(contract.dataset).set(max(times).timestamp())
-        return [event for commit in commits for event in _events(commit)]
+        return [event for commit in commits for event in self._events(commit)]
+
+    def _events(self, commit: Commit) -> list[Event]:
+        """The events in a commit's note, with the same ids however often they are made."""
+        note = json.loads(commit.note)
+        events: list[Event] = []
+        for index, noted in enumerate(note["events"]):
+            fields = dict(noted)
+            kind = BY_TYPE[fields.pop("type")]
+            name, part = (
+                ("profile", ColumnProfile) if kind is DataArrived else ("reasons", QuarantineReason)
+            )
+            # Notes of earlier releases may be longer than an event can be.
+            kept, left_out = bounded(fields[name], self._max_entries)
+            fields[name] = [part(**entry) for entry in kept]
+            fields[f"{name}_left_out"] = fields.get(f"{name}_left_out", 0) + left_out
+            if kind is DataArrived:
+                fields |= {"table_version": commit.version, "total_rows": commit.total_rows}
+            events.append(
+                Event(
+                    body=kind.model_validate(fields),
+                    source=SOURCE,
+                    time=datetime.fromisoformat(note["time"]),
+                    id=derived_id(commit.id, kind.type, index),
+                )
+            )
+        return events
 
     def _commit(
         self,
@@ -237,9 +292,19 @@ class RecordSink:
         with COMMIT_SECONDS.labels(name).time():
             return table.append(rows, note, now)
 
-    def _push(self, contract: Contract, rows: Sequence[Row]) -> None:
+    def _push(self, contract: Contract, rows: Sequence[Row], now: datetime) -> None:
         """Push rows; also those that the table held, which may not have been pushed then."""
         if self._online is None or contract.feature_view is None:
+            return
+        latest = now + self._max_online_future
+        ahead = sum(row.event_time > latest for row in rows)
+        if ahead:
+            log.warning(
+                "%s: %d rows are ahead of the clock, so not online", contract.dataset, ahead
+            )
+            NOT_ONLINE.labels(contract.dataset).inc(ahead)
+            rows = [row for row in rows if row.event_time <= latest]
+        if not rows:
             return
         with PUSH_SECONDS.labels(contract.dataset).time():
             self._online.push(contract.feature_view, rows)
@@ -253,7 +318,7 @@ def _quarantined(body: RecordReceived, faults: Sequence[Fault]) -> dict[str, Any
     }
 
 
-def _reasons(faulty: Sequence[Sequence[Fault]]) -> list[dict[str, Any]]:
+def _reasons(faulty: Iterable[Sequence[Fault]]) -> list[dict[str, Any]]:
     """Every rule that was broken, with its first offending value, the most frequent first."""
     first: dict[tuple[str | None, str], Fault] = {}
     rows: Counts[tuple[str | None, str]] = Counts()
@@ -266,26 +331,3 @@ def _reasons(faulty: Sequence[Sequence[Fault]]) -> list[dict[str, Any]]:
         {"column": column, "rule": rule, "example": first[column, rule].value, "rows": count}
         for (column, rule), count in rows.most_common()
     ]
-
-
-def _events(commit: Commit) -> list[Event]:
-    """The events in a commit's note, with the same ids however often they are made."""
-    note = json.loads(commit.note)
-    events: list[Event] = []
-    for index, noted in enumerate(note["events"]):
-        fields = dict(noted)
-        kind = BY_TYPE[fields.pop("type")]
-        if kind is DataArrived:
-            fields |= {"table_version": commit.version, "total_rows": commit.total_rows}
-            fields["profile"] = [ColumnProfile(**column) for column in fields["profile"]]
-        else:
-            fields["reasons"] = [QuarantineReason(**reason) for reason in fields["reasons"]]
-        events.append(
-            Event(
-                body=kind.model_validate(fields),
-                source=SOURCE,
-                time=datetime.fromisoformat(note["time"]),
-                id=derived_id(commit.id, kind.type, index),
-            )
-        )
-    return events

@@ -13,9 +13,19 @@ ROWS = Counter(
     "Rows that came to a table: stored, quarantined, or repeated (held already).",
     ["dataset", "outcome"],
 )
+LEFT_OUT = Counter(
+    "ingest_event_entries_left_out_total",
+    "Entries of data.quarantined (reasons) and data.arrived (profile) beyond what an event lists.",
+    ["field"],
+)
 NEWEST = Gauge(
     "ingest_newest_event_time_seconds",
     "Event time of the newest row of the last commit, in seconds since 1970.",
+    ["dataset"],
+)
+NOT_ONLINE = Counter(
+    "ingest_not_online_total",
+    "Rows that were not written online, since they lie too far ahead of the clock.",
     ["dataset"],
 )
 COMMIT_SECONDS = Histogram(

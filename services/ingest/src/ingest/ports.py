@@ -31,12 +31,23 @@ class LakeTable(Protocol):
 
     uri: str
 
-    def append(self, rows: Sequence[Row], note: str, positions: Mapping[int, Held]) -> Commit:
-        """Add rows, the note and the positions in one step, or nothing."""
+    def append(
+        self,
+        rows: Sequence[Row],
+        note: str,
+        positions: Mapping[int, Held],
+        known: Mapping[int, Held | None],
+    ) -> Commit:
+        """Add rows, the note and the positions in one step, or nothing.
+
+        Raises:
+            UnavailableError: an outage, or the table's positions are no longer those `known`, as
+                another replica wrote in between.
+        """
         ...
 
     def recent_commits(self) -> Sequence[Commit]:
-        """The newest commits made by `append`, oldest first."""
+        """The newest commits made by `append`, oldest first, by whomever, up to this moment."""
         ...
 
     def recent_ids(self, limit: int) -> Sequence[str]:

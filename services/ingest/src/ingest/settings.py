@@ -35,11 +35,24 @@ class IngestSettings(ServiceSettings):
     """Records or labels that one request may hold."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     """Size that the body of one request may have."""
+    max_drained_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
+    """Bytes over `max_body_bytes` that are read and thrown away, so that the sender of a body that
+    is too large gets the answer 413; of a larger body the connection is closed at once."""
     max_record_bytes: int = Field(default=256 * 1024, ge=1, le=900 * 1024)
     """Size that one record may have as JSON; a Kafka message holds at most 1 MB."""
     recent_ids: int = Field(default=200_000, ge=0)
     """Newest rows of each table among which a repeated event id is recognised."""
+    max_event_entries: int = Field(default=200, ge=1, le=10_000)
+    """Reasons that data.quarantined lists, columns that data.arrived profiles, and unknown columns
+    of one record that are told one by one; the others are counted."""
     max_future_seconds: float = Field(default=86_400.0, ge=0)
     """How far ahead of wall time an event time may lie before the row is quarantined."""
+    max_online_future_seconds: float = Field(default=300.0, ge=0)
+    """How far ahead of wall time a row may lie to be written online as well: a later one would keep
+    newer rows of its entity out until its time has come."""
+    max_label_future_seconds: float = Field(default=300.0, ge=0)
+    """How far ahead of wall time a label's `observed_at` may lie: the latest one is the truth."""
+    labels_of_any_model: bool = False
+    """Whether labels of models without a folder in `models_dir` are taken as well."""
     retry_after_seconds: int = Field(default=1, ge=1)
     """`Retry-After` of an answer 503."""

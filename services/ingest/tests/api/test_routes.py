@@ -202,7 +202,8 @@ def test_a_body_at_the_limit_is_read_and_one_byte_more_is_413(
 ):
     body = json.dumps({"records": [weather(0)]}).encode()
     for limit, status in ((len(body), 202), (len(body) - 1, 413)):
-        _, api = build(settings.model_copy(update={"max_body_bytes": limit}), bus, online=online)
+        few = {"max_body_bytes": limit, "max_drained_bytes": 0}
+        _, api = build(settings.model_copy(update=few), bus, online=online)
 
         async def parts() -> AsyncIterator[bytes]:
             yield body[:50]

@@ -59,6 +59,7 @@ class KafkaGroupSession(KafkaSession):
         )
         self._producer = SyncProducer(clients)
         self._paused = False
+        self._taken_over: set[tuple[str, int]] = set()
 
     def open(self) -> None:
         """See `GroupSession.open`; after an outage it may be called again."""
@@ -87,6 +88,7 @@ class KafkaGroupSession(KafkaSession):
         consumer.incremental_assign(partitions)
         if self._paused:
             consumer.pause(partitions)
+        self._taken_over.update((p.topic, p.partition) for p in partitions)
         log.info("%s has %s", self._name, [f"{p.topic}[{p.partition}]" for p in partitions])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -137,6 +139,11 @@ class KafkaGroupSession(KafkaSession):
         except KafkaException as error:
             raise translate(error, f"committing offsets of {self._group}") from error
         reader.committed(positions)
+
+    def taken_over(self) -> set[tuple[str, int]]:
+        """See `GroupSession.taken_over`."""
+        taken, self._taken_over = self._taken_over, set()
+        return taken
 
     def pause(self) -> None:
         """See `GroupSession.pause`."""

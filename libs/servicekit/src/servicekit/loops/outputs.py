@@ -61,6 +61,11 @@ class Tally:
         self.on_commit: list[Callback] = []
         """What handlers want to be called when the batch is committed."""
 
+    def report_dead(self, service: str) -> None:
+        """Add what nobody could handle or send to the metrics."""
+        for error, count in self.dead.items():
+            metrics.DEAD_LETTERS.labels(service, error).inc(count)
+
     def report(self, service: str, records: Iterable[Record], *, group: str | None = None) -> None:
         """Add the batch, and the records that it published, to the metrics; `group` of its loop."""
         took = time.monotonic() - self._started
@@ -69,8 +74,7 @@ class Tally:
         metrics.BATCH_SECONDS.labels(group or service).observe(took)
         for event_type, count in self.handled.items():
             metrics.EVENTS_HANDLED.labels(service, event_type).inc(count)
-        for error, count in self.dead.items():
-            metrics.DEAD_LETTERS.labels(service, error).inc(count)
+        self.report_dead(service)
         own = (f"{service}.dead", f"{service}.state")
         published = Counter(record.topic for record in records)
         for topic, count in published.items():

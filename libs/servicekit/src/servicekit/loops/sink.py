@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from servicekit.bus import Bus, Message, Positions, Record
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode, encode
-from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.errors import FatalBusError, PoisonMessageError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import GroupLoop
@@ -31,6 +31,10 @@ class Sink(Protocol):
 
     def recover(self) -> Sequence[Event]:
         """Called before the first batch: what may have been written but not published."""
+        ...
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget what is remembered of these topics' partitions: others may have written since."""
         ...
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
@@ -92,7 +96,10 @@ class SinkLoop(GroupLoop):
 
     def _restore(self) -> None:
         """Publish what an earlier process wrote and may not have published."""
-        self._session.publish([encode(event) for event in self._sink.recover()])
+        tally = Tally()
+        records = self._encode(self._sink.recover(), tally)
+        self._session.publish(records)
+        tally.report_dead(self._service)
 
     def step(self) -> int:
         """Handle one batch; returns the number of messages in it.
@@ -123,6 +130,8 @@ class SinkLoop(GroupLoop):
         enough = time.monotonic() + self._linger_seconds
         while len(messages) < self._max_batch and (left := enough - time.monotonic()) > 0:
             messages += self._poll(self._max_batch - len(messages), left)
+        if taken := self._session.taken_over():
+            self._sink.taken_over(taken)
         tally = Tally()
         received: list[Received] = []
         records: list[Record] = []
@@ -150,4 +159,19 @@ class SinkLoop(GroupLoop):
             middle = len(batch) // 2
             return self._write(batch[:middle], tally) + self._write(batch[middle:], tally)
         tally.handled.update(item.event.body.type for item in batch)
-        return [encode(event) for event in events]
+        return self._encode(events, tally)
+
+    def _encode(self, events: Sequence[Event], tally: Tally) -> list[Record]:
+        """The records of events whose effects are made already.
+
+        One that no topic takes is counted and left out: nothing can undo its effect, and to try
+        again would end in the same error for ever.
+        """
+        records: list[Record] = []
+        for event in events:
+            try:
+                records.append(encode(event))
+            except (PoisonMessageError, ValueError) as error:
+                log.error("%s %s is not published: %s", event.body.type, event.id, error)
+                tally.dead[type(error).__name__] += 1
+        return records

@@ -16,7 +16,7 @@ from ingest.domain.contract import Contract, Kind
 from ingest.domain.once import Held
 from ingest.domain.row import Row
 from ingest.ports import Commit, TableState
-from servicekit.errors import FatalBusError
+from servicekit.errors import FatalBusError, UnavailableError
 from stores.delta import ID, TIME, open_table, outages
 
 TOPIC = "record.received"
@@ -101,7 +101,13 @@ class DeltaLakeTable:
         """Files that were added since the table was compacted, as far as is known."""
         self._table: DeltaTable | None = None
 
-    def append(self, rows: Sequence[Row], note: str, positions: Mapping[int, Held]) -> Commit:
+    def append(
+        self,
+        rows: Sequence[Row],
+        note: str,
+        positions: Mapping[int, Held],
+        known: Mapping[int, Held | None],
+    ) -> Commit:
         """See `LakeTable.append`."""
         at_ms = max(held.at_ms for held in positions.values())
         data = self._arrow(rows, datetime.fromtimestamp(at_ms / 1000, UTC))
@@ -118,6 +124,7 @@ class DeltaLakeTable:
                     self._create()
                     table = self._open()
                 assert table is not None  # noqa: S101 - it was created a line ago
+                self._require_known(table, known)
                 write_deltalake(
                     table, data, mode="append", schema_mode="merge", commit_properties=properties
                 )
@@ -150,6 +157,8 @@ class DeltaLakeTable:
 
     def recent_commits(self) -> Sequence[Commit]:
         """See `LakeTable.recent_commits`; at most `COMMITS`."""
+        # The handle sees what it read and wrote itself, and nothing of another replica.
+        self._table = None
         with outages(self.uri):
             table = self._open()
             if table is None:
@@ -208,6 +217,20 @@ class DeltaLakeTable:
         DeltaTable.create(
             self.uri, schema=self._schema, mode="ignore", configuration=_CONFIGURATION
         )
+
+    def _require_known(self, table: DeltaTable, known: Mapping[int, Held | None]) -> None:
+        """Raise UnavailableError when another writer took in messages of these partitions.
+
+        Delta sees a conflict with what came after this handle was read, and this one what came
+        before.
+        """
+        for partition, held in known.items():
+            offset = table.transaction_version(_app(partition))
+            if offset != (held and held.offset):
+                raise UnavailableError(
+                    f"{self.uri}: another replica has taken in {_app(partition)} up to {offset},"
+                    f" and not to {held and held.offset}: reading the table again"
+                )
 
     def _require_types(self, table: DeltaTable) -> None:
         """Raise FatalBusError when a column of the contract has another type in the table.

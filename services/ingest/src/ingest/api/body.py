@@ -18,25 +18,41 @@ class RefusedError(Exception):
         self.faults = faults
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, drained: int) -> bytes:
     """The body.
 
+    Args:
+        request: whose body it is.
+        limit: bytes that it may have; a longer one is never held.
+        drained: bytes of a longer one that are read and thrown away, so that its sender comes to
+            read the answer and finds no broken connection.
+
     Raises:
-        RefusedError: 413 when it is longer than `limit` bytes; a longer one is never held.
+        RefusedError: 413 when it is longer than `limit`, 415 when it is compressed.
     """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RefusedError(
+            415, f"content-encoding: {encoding[:40]!r}: compressed bodies are not read: send JSON"
+        )
     too_large = RefusedError(
         413, f"the body is larger than {limit} bytes (MAX_BODY_BYTES): send it in several requests"
     )
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and int(announced) > limit + drained:
         raise too_large
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
+        if size > limit + drained:
+            break
         if size > limit:
-            raise too_large
-        parts.append(part)
+            parts.clear()
+        else:
+            parts.append(part)
+    if size > limit:
+        raise too_large
     return b"".join(parts)
 
 

@@ -6,6 +6,7 @@ The id of an event is made of its content, so that a repeated request makes the 
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,13 +41,23 @@ def record_events(
     return _all("records", items, lambda item: _record(dataset, item, now, max_record_bytes))
 
 
-def label_events(items: list[Any], now: datetime) -> list[Event]:
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """Which labels are taken."""
+
+    models: frozenset[str] | None
+    """The models that there are; None: a label of any model is taken."""
+    latest: datetime
+    """Latest `observed_at`."""
+
+
+def label_events(items: list[Any], now: datetime, rules: LabelRules) -> list[Event]:
     """`label.arrived` for each item.
 
     Raises:
         RefusedError: 422, naming the first faults.
     """
-    return _all("labels", items, lambda item: _label(item, now))
+    return _all("labels", items, lambda item: _label(item, now, rules))
 
 
 def _all(name: str, items: list[Any], event: Callable[[Any], Event]) -> list[Event]:
@@ -111,14 +122,27 @@ def _canonical(record: dict[str, Any]) -> str:
     return text
 
 
-def _label(item: Any, now: datetime) -> Event:
+def _label(item: Any, now: datetime, rules: LabelRules) -> Event:
     fields = _object(item, '{"prediction_id": …, "model": …, "label": …, "observed_at": …}')
     prediction_id = _text(fields, "prediction_id", MAX_PREDICTION_ID)
     model = _text(fields, "model", 63)
     label = fields.get("label")
     if isinstance(label, bool) or not isinstance(label, int | float) or not _finite(label):
         raise _FaultError("label", label, "it is no number", "send 0 or 1")
+    if label not in (0, 1):
+        problem = "it is neither 0 nor 1, as every model here is a binary classification"
+        raise _FaultError("label", label, problem, "send 0 or 1")
     observed_at = _time(fields, "observed_at")
+    if observed_at > rules.latest:
+        limit = rules.latest.isoformat(timespec="seconds")
+        problem = f"it lies ahead of the clock, after {limit} (MAX_LABEL_FUTURE_SECONDS)"
+        raise _FaultError(
+            "observed_at", fields["observed_at"], problem, "send when the truth became known"
+        )
+    if rules.models is not None and model not in rules.models:
+        known = ", ".join(sorted(rules.models)[:10]) or "none"
+        remedy = "mend the name, add the model's folder, or set LABELS_OF_ANY_MODEL"
+        raise _FaultError("model", model, f"no folder of models has it; known are {known}", remedy)
     return _event(
         lambda: LabelArrived(
             prediction_id=prediction_id, model=model, label=label, observed_at=observed_at

@@ -46,7 +46,7 @@ LABELS = _list_of(
     {
         "prediction_id": _text(128),
         "model": {"type": "string"},
-        "label": {"type": "number"},
+        "label": {"type": "number", "enum": [0, 1]},
         "observed_at": _TIME,
     },
     {
@@ -67,6 +67,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: _answer("No JSON", {"detail": "the body is no JSON (…): send {…} in UTF-8"}),
     404: _answer("Unknown dataset", {"detail": "dataset 'x' has no contract; known are: weather"}),
     413: _answer("Body too large", {"detail": "the body is larger than 8388608 bytes …"}),
+    415: _answer("Compressed body", {"detail": "content-encoding: 'gzip': compressed bodies …"}),
     422: _answer(
         "Items are missing or wrong; nothing was taken",
         {

@@ -71,9 +71,16 @@ class Contract:
         object.__setattr__(self, "names", frozenset(column.name for column in self.columns))
 
     def check(
-        self, entity: str, event_time: datetime, record: Mapping[str, Any]
+        self,
+        entity: str,
+        event_time: datetime,
+        record: Mapping[str, Any],
+        *,
+        max_unknown: int = 200,
     ) -> tuple[dict[str, Any], list[Fault]]:
         """The record's columns as the table holds them, and every fault.
+
+        Of columns that the contract does not know, the first `max_unknown` are a fault each.
 
         The columns are complete (None where missing) when there is no fault.
         """
@@ -99,11 +106,14 @@ class Contract:
             if column.allowed is not None and held not in column.allowed:
                 faults.append(Fault(column.name, "allowed", _text(value)))
         if self.unknown_columns == "refuse" and not record.keys() <= self.names:
+            unknown = [name for name in record if name not in self.names]
             faults += [
-                Fault(name, "unknown_column", _text(record[name]))
-                for name in record
-                if name not in self.names
+                Fault(_text(name), "unknown_column", _text(record[name]))
+                for name in unknown[:max_unknown]
             ]
+            if len(unknown) > max_unknown:
+                more = f"{len(unknown) - max_unknown} more"
+                faults.append(Fault(None, "unknown_columns", more))
         for rule, name, said in (
             ("entity", self.entity_column, entity),
             ("event_time", self.event_time_column, event_time),

@@ -88,6 +88,12 @@ class Once:
         self._recent.add(row.event_id for row in rows)
         self._held.update(positions)
 
+    def known(self, partitions: Iterable[int]) -> dict[int, Held | None]:
+        """How far the table had taken in these partitions when their rows were split."""
+        return (
+            {p: self._held[p] for p in partitions if p in self._held} if self._by_position else {}
+        )
+
     def _before_position(self, row: Row) -> bool:
         origin = row.origin
         if origin.partition not in self._held:

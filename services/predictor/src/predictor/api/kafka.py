@@ -8,7 +8,7 @@ import asyncio
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from event_schemas import ScoreRequested
@@ -56,6 +56,9 @@ class KafkaScoring:
     def recover(self) -> Sequence[Event]:
         """Return nothing: what has no answer in the log was not committed, and comes again."""
         return ()
+
+    def taken_over(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget nothing: no partition is remembered."""
 
     def write(self, batch: Sequence[Received]) -> Sequence[Event]:
         """Answer a batch; all of it is in the log when this returns.
