@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.domain.rollout import RefusedCommandError
-from deployer.handlers import Deployer
+from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin
+from deployer.handlers import Deployer, policy_of
 from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
 from servicekit.event import Event
 
@@ -72,6 +72,58 @@ def test_an_approval_that_comes_twice_changes_nothing(
 ) -> None:
     assert take(approve("2")) == []
     assert take(approve("1")) == []
+
+
+def test_fault_2_2_a_version_is_rolled_out_once_whatever_is_told_again(
+    take: Take, approve: Any, canary: RolloutStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    take(order("rollback"))
+    take(approve("3"))
+    take(approve("4"))
+    take(approve("5"))
+    take(order("abort"))
+    (promoted,) = take(order("promote"))
+    assert promoted.champion.version == "5"
+    caplog.set_level("INFO")
+    for version in "12345":
+        assert take(approve(version)) == [], "rolled back, replaced while it waited, or in service"
+    assert "approval" in caplog.text
+    assert "version 4 of flight_delay is ignored" in caplog.text
+    (step,) = take(approve("6"))
+    assert step.challenger
+    assert step.challenger.version == "6"
+
+
+def test_fault_2_2_a_version_that_a_person_went_back_from_is_not_rolled_out_again(
+    take: Take, approve: Any, canary: RolloutStep
+) -> None:
+    take(order("promote"))
+    take(order("rollback"))
+    take(approve("3"))
+    take(order("abort"))
+    assert take(approve("2")) == []
+
+
+def test_fault_2_2_a_state_of_before_names_the_versions_that_it_knows(
+    deployer: Deployer, take: Take, approve: Any
+) -> None:
+    take(approve("1"))
+    deployer.rollouts.load(
+        "flight_delay",
+        b'{"rollout_id":"r","sequence":9,"phase":"stable","champion":"1","challenger":null,'
+        b'"weight":0.0,"shadow":0.0,"outcome":"rolled_back","previous":"2","waiting":null}',
+    )
+    assert take(approve("2")) == []
+    (step,) = take(approve("3"))
+    assert step.sequence == 10
+
+
+def test_fault_2_2_what_is_remembered_is_bounded(approve: Any) -> None:
+    decided = tuple(str(version) for version in range(REMEMBERED))
+    current = Rollout("r", 9, "stable", "1", outcome="rolled_back", decided=decided)
+    step = begin(current, "new", "r2", policy_of(approve("new").version))
+    assert step
+    assert step.rollout.decided == (*decided[1:], "new")
 
 
 def test_a_healthy_challenger_goes_from_10_to_50_to_100_and_is_promoted(

@@ -1,5 +1,6 @@
 """Events in, `rollout.step` out."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from deployer.domain.evidence import Measurement
 from deployer.domain.policy import Policy
 from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command
 from deployer.domain.verdict import ArmEvidence, Verdict
-from deployer.metrics import PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
+from deployer.metrics import IGNORED, PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
 from event_schemas import ArmMeasured, EventBody, ModelApproved, RolloutCommand, RolloutStep
 from event_schemas import rollout as rollout_events
 from event_schemas.base import TimeRange
@@ -22,6 +23,8 @@ from servicekit.processor import Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from servicekit.telemetry.tracing import link_to
+
+log = logging.getLogger(__name__)
 
 
 class Deployer:
@@ -60,6 +63,7 @@ class Deployer:
             SEQUENCE.labels(model).set(rollout.sequence)
             # Series that begin at their first event would hide it from increase().
             RECOVER_SECONDS.labels(model)
+            IGNORED.labels(model)
             for phase in get_args(Phase):
                 PHASE.labels(model, phase).set(phase == rollout.phase)
             for outcome in get_args(End):
@@ -67,10 +71,8 @@ class Deployer:
                     ROLLOUTS.labels(model, outcome)
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
-        """Start a rollout, or queue the version behind the one that runs."""
-        version = event.body.version
-        self.versions.put(f"{version.model}/{version.version}", version)
-        yield from self._begin(event, version)
+        """Start a rollout, or queue the version behind the one that runs; each version once."""
+        yield from self._begin(event, event.body.version)
 
     def on_arm_measured(self, event: Event[ArmMeasured]) -> Iterator[EventBody]:
         """Add a measurement to the evidence, and judge."""
@@ -110,11 +112,19 @@ class Deployer:
     def _begin(self, event: Event[Any], version: ModelVersion) -> Iterator[EventBody]:
         model = version.model
         rollout_id = f"{model}-{version.version}-{event.id[:8]}"
-        step = begin(self.rollouts.get(model), version.version, rollout_id, _policy(version))
-        if step:
-            if event.traceparent:
-                self.traces.put(model, event.traceparent)
-            yield from self._apply(event, model, step)
+        step = begin(self.rollouts.get(model), version.version, rollout_id, policy_of(version))
+        if step is None:
+            when_committed(IGNORED.labels(model).inc)
+            log.info(
+                "approval %s of version %s of %s is ignored: the version had its rollout, and has"
+                " one only; train another to try again",
+                *(event.id, version.version, model),
+            )
+            return
+        self.versions.put(f"{model}/{version.version}", version)
+        if event.traceparent:
+            self.traces.put(model, event.traceparent)
+        yield from self._apply(event, model, step)
 
     def _apply(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
         """Keep the new state, and yield a step when the routing changed."""
@@ -177,10 +187,11 @@ class Deployer:
         )
 
     def _policy(self, model: str, rollout: Rollout) -> Policy:
-        return _policy(self.versions[f"{model}/{rollout.challenger}"])
+        return policy_of(self.versions[f"{model}/{rollout.challenger}"])
 
 
-def _policy(version: ModelVersion) -> Policy:
+def policy_of(version: ModelVersion) -> Policy:
+    """The rollout policy that a version brought along."""
     return Policy(**version.policies.rollout.model_dump())
 
 

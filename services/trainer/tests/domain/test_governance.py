@@ -186,6 +186,12 @@ def test_an_approval_that_comes_after_the_steps_of_its_rollout_waits_for_nothing
     assert governance.version_approved(state, "2").awaited_version is None
 
 
+def test_fault_2_2_an_approval_that_is_told_again_is_not_awaited_again():
+    state = governance.version_approved(governance.version_approved(TRAINED, "2"), "3")
+    state = step(state, 9, running=False, versions=("1", "3"))
+    assert governance.version_approved(state, "2") == state, "the deployer took 3 in its place"
+
+
 def test_the_last_step_is_enough_when_compaction_took_the_others():
     state = governance.version_approved(TRAINED, "2")
     state = step(state, 9, running=False, versions=("1",))

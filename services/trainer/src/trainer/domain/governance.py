@@ -70,6 +70,8 @@ class ModelState:
     """Newest step that was seen."""
     rolled_out: tuple[str, ...] = ()
     """Versions that the newest steps named, oldest first."""
+    approved: tuple[str, ...] = ()
+    """The newest versions whose approval was seen: each is awaited once."""
     broken_feed_since: datetime | None = None
     accepted: tuple[datetime, ...] = ()
     """Event times of the accepted requests that may still count, ascending."""
@@ -197,9 +199,15 @@ def training_failed(state: ModelState, request_id: str) -> ModelState:
 
 
 def version_approved(state: ModelState, version: str) -> ModelState:
-    """After an approval: its rollout is to come, unless it has been seen already."""
+    """After an approval: its rollout is to come, unless it has been seen already.
+
+    One that is told again is not: its rollout may be over, or a newer version took its place.
+    """
     state = replace(state, trained=True)
-    return state if version in state.rolled_out else replace(state, awaited_version=version)
+    if version in state.approved or version in state.rolled_out:
+        return state
+    approved = (*state.approved, version)[-REMEMBERED:]
+    return replace(state, approved=approved, awaited_version=version)
 
 
 def rollout_stepped(
