@@ -15,7 +15,7 @@ from event_schemas import (
     RolloutStep,
     TrainingFailed,
 )
-from servicekit.errors import UnavailableError
+from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.loops.job import JobLoop
 from servicekit.memory import MemoryBus
 from trainer.adapters.rollout_champions import RolloutChampions
@@ -125,6 +125,47 @@ def test_a_bug_ends_the_training_instead_of_leaving_it_in_flight(make_worker, wr
     (failed,) = worker.on_retrain_decided(wrap(decided()))
     assert isinstance(failed, TrainingFailed)
     assert failed.error == "ZeroDivisionError: oh"
+
+
+@pytest.mark.parametrize("call", ["outcome", "begin", "conclude", "register", "point", "fetch"])
+@pytest.mark.parametrize("error", [TrainingError("register", "MLflow: 400"), KeyError("bug")])
+def test_fault_3_2_a_refusal_anywhere_in_the_worker_ends_the_request(
+    make_worker, make_result, make_version, registry, wrap, monkeypatch, call, error
+):
+    champion = make_version("1") if call == "fetch" else None
+    worker, _ = make_worker(make_result(), champion=champion)
+
+    def refuse(*args, **named):
+        raise error
+
+    monkeypatch.setattr(registry, call, refuse)
+    (failed,) = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(failed, TrainingFailed)
+    assert (failed.request_id, failed.will_retry) == ("r1", False)
+    assert type(error).__name__ in failed.error
+
+
+def test_fault_3_2_an_earlier_outcome_that_cannot_be_read_ends_the_request(
+    make_worker, registry, wrap, monkeypatch
+):
+    worker, _ = make_worker()
+    monkeypatch.setattr(registry, "outcome", lambda *named: "no JSON")
+    (failed,) = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(failed, TrainingFailed)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), FatalBusError("fenced")])
+def test_fault_3_2_an_outage_and_a_fence_end_no_request(
+    make_worker, registry, wrap, monkeypatch, error
+):
+    worker, _ = make_worker()
+
+    def refuse(*args, **named):
+        raise error
+
+    monkeypatch.setattr(registry, "outcome", refuse)
+    with pytest.raises(type(error)):
+        worker.on_retrain_decided(wrap(decided()))
 
 
 def test_a_model_that_has_gone_meanwhile_fails(make_worker, wrap):

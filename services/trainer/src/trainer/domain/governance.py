@@ -55,6 +55,8 @@ class InFlight:
     """Id of the event that accepted it; what the training publishes names it as its cause."""
     rows_before: int
     """`trained_rows` before it was accepted, restored when it fails."""
+    since: datetime | None = None
+    """Wall time at which it was first seen to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,23 @@ def training_failed(state: ModelState, request_id: str) -> ModelState:
         return state
     rows = state.in_flight.rows_before
     return replace(state, in_flight=None, trained_rows=rows)
+
+
+def overdue(
+    state: ModelState, wall: datetime, limit: timedelta
+) -> tuple[ModelState, InFlight | None]:
+    """Look at the training in flight, at a wall time.
+
+    Returns:
+        The state that remembers since when it runs, and the training when no end of it was told
+        within the limit.
+    """
+    running = state.in_flight
+    if running is None:
+        return state, None
+    if running.since is None:
+        return replace(state, in_flight=replace(running, since=wall)), None
+    return state, running if wall - running.since > limit else None
 
 
 def version_approved(state: ModelState, version: str) -> ModelState:

@@ -1,8 +1,10 @@
 """Decides on requests for retraining, and asks for some itself."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from event_schemas import (
     DataArrived,
@@ -18,13 +20,15 @@ from event_schemas import (
 )
 from event_schemas.policy import RetrainPolicy
 from servicekit.event import Event, derived_id
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
 from trainer.handlers.metrics import DECIDE_SECONDS, DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
 from trainer.ports import Catalog
+
+log = logging.getLogger(__name__)
 
 SERVICE = "trainer"
 
@@ -43,8 +47,9 @@ class Growth:
 class Governor:
     """One handler for each event; the state of a model lies in a table, and so does a dataset's."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, in_flight_limit: timedelta = timedelta(days=1)) -> None:
         self._catalog = catalog
+        self._in_flight_limit = in_flight_limit
         self._models: Table[ModelState] = Table.of("models", ModelState)
         self._datasets: Table[Growth] = Table.of("datasets", Growth)
 
@@ -64,6 +69,7 @@ class Governor:
             },
             [self._models, self._datasets],
             self.measure,
+            self.due,
         )
 
     def measure(self) -> None:
@@ -163,6 +169,28 @@ class Governor:
             self._put(body.model, state)
         return ()
 
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Trainings that told no end in time; what fails them has the id of their own failure."""
+        for model, state in self._models.items():
+            state, late = governance.overdue(state, now, self._in_flight_limit)
+            self._put(model, state)
+            if late is not None:
+                failed = TrainingFailed(
+                    model=model,
+                    request_id=late.request_id,
+                    stage="prepare",
+                    error=f"no end was told within {self._in_flight_limit} of its acceptance",
+                )
+                yield Event(failed, f"/tailrace/{SERVICE}", now, id=late.decision_id), self.on_late
+
+    def on_late(self, event: Event[TrainingFailed]) -> Iterator[EventBody]:
+        """Tell that a training failed of which nobody has told anything."""
+        body = event.body
+        log.error("request %s of %s: %s; it is given up", body.request_id, body.model, body.error)
+        when_committed(TRAININGS.labels(body.model, "failed").inc)
+        self.on_training_failed(event)
+        yield body
+
     def _state(self, model: str) -> ModelState:
         return self._models.get(model) or ModelState()
 
@@ -216,7 +244,8 @@ class Governor:
 
 def rules_of(policy: RetrainPolicy) -> RetrainRules:
     """The policy as the domain has it."""
-    return RetrainRules(**(dict(policy) | {"causes": frozenset(policy.causes)}))
+    fields: dict[str, Any] = dict(policy)
+    return RetrainRules(**{**fields, "causes": frozenset(policy.causes)})
 
 
 def _not_beyond(until: datetime | None, moment: datetime) -> datetime:
