@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin
 from deployer.handlers import Deployer, policy_of
 from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
+from event_schemas.policy_rules import contradictions
 from servicekit.event import Event
 
 Take = Callable[[EventBody], list[RolloutStep]]
@@ -310,3 +311,18 @@ def test_whatever_happens_there_is_one_champion_and_the_sequence_counts_up(
     for step in steps:
         assert (step.challenger is None) == (step.weight == 0) == (step.phase == "stable")
         assert (step.outcome == "running") == (step.challenger is not None)
+
+
+@given(st.lists(st.floats(0, 1), max_size=4).map(tuple))
+def test_fault_3_8_the_policies_that_may_be_written_are_those_that_can_be_rolled_out(
+    approve: Any, steps: tuple[float, ...]
+) -> None:
+    version = approve("1").version
+    rollout = version.policies.rollout.model_copy(update={"steps": steps})
+    policies = version.policies.model_copy(update={"rollout": rollout})
+    version = version.model_copy(update={"policies": policies})
+    if list(contradictions(policies)):
+        with pytest.raises(ValueError, match=r"rollout\.steps"):
+            policy_of(version)
+    else:
+        policy_of(version)

@@ -181,6 +181,17 @@ def test_fault_3_2_a_training_that_tells_no_end_is_given_up_by_wall_time(governo
     assert len(governor.bus.events(TrainingFailed)) == 1
 
 
+def test_fault_3_8_a_version_that_nobody_can_roll_out_is_not_awaited(serving, caplog):
+    version = serving._version("2")
+    rollout = version.policies.rollout.model_copy(update={"steps": (0.5, 0.1)})
+    policies = version.policies.model_copy(update={"rollout": rollout})
+    version = version.model_copy(update={"policies": policies})
+    serving.happens(ModelApproved(model=MODEL, version=version, approved_by="ann"))
+    serving.ask(day=20)
+    assert serving.last.decision == "accepted"
+    assert "version 2 of flight_delay is not awaited: rollout.steps is [0.5, 0.1]" in caplog.text
+
+
 def test_the_first_request_is_accepted_when_data_are_there(governor):
     governor.data(1000)
     asked = governor.ask(day=2)

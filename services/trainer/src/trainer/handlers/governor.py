@@ -19,6 +19,7 @@ from event_schemas import (
     TrainingFailed,
 )
 from event_schemas.policy import RetrainPolicy
+from event_schemas.policy_rules import contradictions
 from servicekit.event import Event, derived_id
 from servicekit.processor import Due, Processor
 from servicekit.table import Table
@@ -151,7 +152,16 @@ class Governor:
         """The training is over, and a rollout is to come."""
         body = event.body
         state = governance.training_ended(self._state(body.model), event.causation_id)
-        self._put(body.model, governance.version_approved(state, body.version.version))
+        problems = list(contradictions(body.version.policies, body.version.features))
+        if problems:
+            # The deployer cannot roll it out: who waited for that would wait for ever.
+            log.error(
+                "version %s of %s is not awaited: %s",
+                *(body.version.version, body.model, "; ".join(problems)),
+            )
+        else:
+            state = governance.version_approved(state, body.version.version)
+        self._put(body.model, state)
         return ()
 
     def on_model_rejected(self, event: Event[ModelRejected]) -> Iterable[EventBody]:
