@@ -119,7 +119,7 @@ class RetrainPolicy(Value):
     cooldown: Duration = timedelta(days=7)
     """Shortest time between two accepted requests, in event time."""
     budget: int = Field(default=20, ge=1)
-    """Accepted requests within `budget_period`."""
+    """Trainings within `budget_period` that no person asked for; one that fails costs nothing."""
     budget_period: Duration = timedelta(days=365)
     """Sliding period over which the budget counts, in event time."""
     min_new_rows: int = Field(default=1000, ge=0)
