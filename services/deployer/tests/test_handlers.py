@@ -1,18 +1,22 @@
 """Rollouts from event to event."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin
+from deployer.domain.policy import Policy
+from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin, look
 from deployer.handlers import Deployer, policy_of
 from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
 from event_schemas.policy_rules import contradictions
+from servicekit.clock import FakeClock
 from servicekit.event import Event
+from servicekit.loops.transactional import TransactionalLoop
+from servicekit.memory import MemoryBus
 
 Take = Callable[[EventBody], list[RolloutStep]]
 
@@ -311,6 +315,55 @@ def test_whatever_happens_there_is_one_champion_and_the_sequence_counts_up(
     for step in steps:
         assert (step.challenger is None) == (step.weight == 0) == (step.phase == "stable")
         assert (step.outcome == "running") == (step.challenger is not None)
+
+
+def test_fault_3_5_a_canary_of_which_nothing_is_measured_times_out_by_wall_time(
+    deployer: Deployer, approve: Any, measure: Any
+) -> None:
+    clock = FakeClock(datetime(2026, 1, 1, tzinfo=UTC))
+    bus = MemoryBus(clock)
+    loop = TransactionalLoop(deployer.processor, bus, clock=clock)
+    loop.open()
+
+    def after(days: float) -> list[RolloutStep]:
+        clock.advance(timedelta(days=days))
+        while loop.step():
+            pass
+        return [event.body for event in bus.events(RolloutStep)]
+
+    bus.publish(approve("1"))
+    bus.publish(approve("2"))
+    (_, canary) = after(0)
+    after(1)  # the look that finds it silent
+    assert len(after(29)) == 2
+    bus.publish(measure("champion", rollout_id=canary.rollout_id, weight=0.1, n=5))
+    after(0.1)
+    after(0.1)
+    assert len(after(29)) == 2, "a measurement ends the silence"
+    bus.publish(approve("3"))
+    after(0)
+    ended, begun = after(2)[2:]
+    assert (ended.outcome, ended.challenger) == ("rolled_back", None)
+    assert ended.reason == "nothing was measured for 30 days, 0:00:00 of wall time at 10%"
+    assert begun.challenger
+    assert begun.challenger.version == "3"
+    assert not bus.messages("deployer.dead")
+    bus.publish(order("pause"))
+    after(1)
+    assert len(after(100)) == 5, "a person holds it"
+    loop.close()
+
+
+def test_fault_3_5_a_state_of_before_is_silent_from_the_first_look() -> None:
+    rollout = Rollout("r", 1, "canary", "1", challenger="2", weight=0.1)
+    policy = Policy((0.1, 1.0), 0, 1.0, 0.05, 0.05, 0.01, 200, timedelta(days=2), 0, 0.15)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    looked, end = look(rollout, now, policy)
+    assert (looked.silent_since, end) == (now, None)
+    assert look(looked, now + timedelta(days=2), policy) == (looked, None)
+    _, end = look(looked, now + timedelta(days=2, microseconds=1), policy)
+    assert end
+    assert end.rollout.outcome == "rolled_back"
 
 
 @given(st.lists(st.floats(0, 1), max_size=4).map(tuple))

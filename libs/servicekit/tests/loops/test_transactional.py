@@ -491,3 +491,18 @@ def test_what_is_due_and_fails_leaves_the_rest_as_it_is(
     with pytest.raises(TransactionAbortedError):
         loop.step()
     assert counting.counts.get("x") == 2
+
+
+def test_who_cannot_say_what_is_due_goes_on(
+    counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    def due(now: datetime) -> Iterable[Due]:
+        yield Event(counting.asked(name="x", n=1), "/test", now), counting.count
+        raise KeyError("gone")
+
+    bus = MemoryBus()
+    loop = TransactionalLoop(replace(counting.processor, due=due), bus)
+    loop.open()
+    loop.step()
+    assert len(bus.events(counting.counted)) == 1
+    assert "what is due cannot be said" in caplog.text

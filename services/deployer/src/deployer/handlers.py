@@ -4,6 +4,8 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -11,7 +13,7 @@ from pydantic import TypeAdapter
 from deployer.domain.confidence import Sample
 from deployer.domain.evidence import Measurement
 from deployer.domain.policy import Policy
-from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command
+from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command, look
 from deployer.domain.verdict import ArmEvidence, Verdict
 from deployer.metrics import IGNORED, PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
 from event_schemas import ArmMeasured, EventBody, ModelApproved, RolloutCommand, RolloutStep
@@ -19,7 +21,7 @@ from event_schemas import rollout as rollout_events
 from event_schemas.base import TimeRange
 from event_schemas.model import ModelVersion
 from servicekit.event import Event
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from servicekit.telemetry.tracing import link_to
@@ -54,6 +56,7 @@ class Deployer:
             },
             (self.rollouts, self.versions, self.evidence, self.traces),
             self.measure,
+            self.due,
         )
 
     def measure(self) -> None:
@@ -98,6 +101,9 @@ class Deployer:
             ),
         )
         self.evidence.put(body.model, measured)
+        if rollout.silent_since is not None:
+            rollout = replace(rollout, silent_since=None)
+            self.rollouts.put(body.model, rollout)
         step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
         if step:
             link_to(self.traces.get(body.model))
@@ -108,6 +114,23 @@ class Deployer:
         body = event.body
         step = command(self.rollouts.get(body.model), body.command, body.commanded_by, body.reason)
         yield from self._apply(event, body.model, step)
+
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Rollouts of which nothing was measured for too long; the cause is their newest step."""
+        for model, rollout in self.rollouts.items():
+            if not rollout.running:
+                continue
+            looked, end = look(rollout, now, self._policy(model, rollout))
+            if looked is not rollout:
+                self.rollouts.put(model, looked)
+            if end is not None:
+                silent = self._event(model, rollout, Step(rollout, end.reason))
+                name = f"{rollout.rollout_id}/{rollout.sequence}/silent"
+                traced = self.traces.get(model)
+                yield (
+                    Event(silent, "/tailrace/deployer", now, id=name, traceparent=traced),
+                    partial(self._apply, model=model, step=end),
+                )
 
     def _begin(self, event: Event[Any], version: ModelVersion) -> Iterator[EventBody]:
         model = version.model
@@ -133,6 +156,8 @@ class Deployer:
         waiting = rollout.waiting if not rollout.running else None
         if waiting:
             rollout = replace(rollout, waiting=None)
+        if before and rollout.sequence != before.sequence:
+            rollout = replace(rollout, silent_since=None)
         self.rollouts.put(model, rollout)
         if before and rollout.sequence == before.sequence:
             return

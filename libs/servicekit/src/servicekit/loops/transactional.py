@@ -1,7 +1,7 @@
 """Consume, handle, publish: outputs, state and offsets in one transaction."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from servicekit.bus import (
@@ -25,7 +25,7 @@ from servicekit.errors import (
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
 from servicekit.loops.outputs import Tally, handle
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.telemetry.committed import collecting
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             return []
         self._next_look = now + LOOK
         outputs: list[Record] = []
-        for event, handler in self._processor.due(now):
+        for event, handler in self._due(now):
             marks = [(table, table.mark()) for table in self._tables.values()]
             callbacks = len(tally.on_commit)
             try:
@@ -206,6 +206,12 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                     table.rollback(mark)
                 del tally.on_commit[callbacks:]
         return outputs + self._state_records()
+
+    def _due(self, now: datetime) -> Iterator[Due]:
+        try:
+            yield from self._processor.due(now)
+        except Exception:
+            log.exception("%s: what is due cannot be said", self.name)
 
     def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from deployer.domain.evidence import Measurement, StepEvidence, at_weight
@@ -40,6 +41,8 @@ class Rollout:
     decided: tuple[str, ...] = ()
     """The newest versions whose rollout began, or that a newer one replaced before; the oldest
     first."""
+    silent_since: datetime | None = None
+    """Wall time at which it was first looked at after its newest step or measurement."""
 
     @property
     def running(self) -> bool:
@@ -120,6 +123,24 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
         reason = f"healthy at {rollout.weight:.0%}: {verdict}"
         return _heavier(rollout, policy, reason, verdict, step)
     return _timed_out(rollout, step, policy, verdict)
+
+
+def look(rollout: Rollout, wall: datetime, policy: Policy) -> tuple[Rollout, Step | None]:
+    """Look at a rollout at a wall time: event time stands still where nothing is measured.
+
+    Returns:
+        The rollout that remembers since when it is silent, and its end when nothing was measured
+        for as long as a step may take.
+    """
+    if not rollout.running or rollout.phase == "paused":
+        return rollout, None
+    if rollout.silent_since is None:
+        return replace(rollout, silent_since=wall), None
+    if wall - rollout.silent_since <= policy.max_step:
+        return rollout, None
+    where = "in shadow" if rollout.shadow else f"at {rollout.weight:.0%}"
+    reason = f"nothing was measured for {policy.max_step} of wall time {where}"
+    return rollout, _ended(rollout, "rolled_back", reason)
 
 
 def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> Step:

@@ -211,7 +211,7 @@ def training_failed(state: ModelState, request_id: str) -> ModelState:
     if failed is None or failed.request_id != request_id:
         return state
     paid = list(_paid(state))
-    if failed.spent in paid:
+    if failed.spent is not None and failed.spent in paid:
         paid.remove(failed.spent)
     return replace(state, in_flight=None, trained_rows=failed.rows_before, spent=tuple(paid))
 
