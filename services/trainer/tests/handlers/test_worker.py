@@ -204,17 +204,28 @@ def step(make_version, champion, outcome, sequence=1):
     )
 
 
-def test_a_promotion_moves_the_champion_alias(make_worker, make_version, registry, wrap):
+@pytest.mark.parametrize("outcome", ["promoted", "rolled_back", "aborted"])
+def test_fault_6_10_the_aliases_follow_the_route(
+    make_worker, make_version, registry, wrap, outcome
+):
     worker, _ = make_worker()
-    assert list(worker.on_rollout_step(wrap(step(make_version, "2", "promoted")))) == []
-    assert registry.aliases == {"champion": "2"}
+    running = step(make_version, "1", "running").model_copy(
+        update={"challenger": make_version("2"), "weight": 0.1}
+    )
+    assert list(worker.on_rollout_step(wrap(running))) == []
+    assert registry.aliases == {"champion": "1", "challenger": "2"}
+    champion = "2" if outcome == "promoted" else "1"
+    list(worker.on_rollout_step(wrap(step(make_version, champion, outcome))))
+    assert registry.aliases == {"champion": champion}
 
 
-@pytest.mark.parametrize("outcome", ["running", "rolled_back", "aborted"])
-def test_no_other_step_moves_it(make_worker, make_version, registry, wrap, outcome):
+def test_fault_6_10_a_person_who_goes_back_moves_the_champion_back(
+    make_worker, make_version, registry, wrap
+):
     worker, _ = make_worker()
-    list(worker.on_rollout_step(wrap(step(make_version, "2", outcome))))
-    assert registry.aliases == {}
+    list(worker.on_rollout_step(wrap(step(make_version, "2", "promoted"))))
+    list(worker.on_rollout_step(wrap(step(make_version, "1", "rolled_back", sequence=2))))
+    assert registry.aliases == {"champion": "1"}
 
 
 def test_outcomes_read_back_as_they_were_written(make_worker, make_result, wrap):
@@ -246,4 +257,4 @@ def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
     assert training.tasks[0].champion_name == "version 2"
     published: list[type[EventBody]] = [ModelTrained, ModelApproved]
     assert [len(bus.events(body)) for body in published] == [1, 1]
-    assert registry.aliases == {"champion": "2", "challenger": "1"}
+    assert registry.aliases["champion"] == "2"

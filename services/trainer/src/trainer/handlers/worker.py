@@ -92,10 +92,13 @@ class Worker:
         return bodies
 
     def on_rollout_step(self, event: Event[RolloutStep]) -> Iterable[EventBody]:
-        """Move the alias when a version has been promoted."""
+        """Let the aliases name who answers now: a rollback moves them as a promotion does."""
         step = event.body
-        if step.outcome == "promoted":
-            self._versions.point(step.model, "champion", step.champion.version)
+        self._versions.point(step.model, "champion", step.champion.version)
+        if step.challenger is not None:
+            self._versions.point(step.model, "challenger", step.challenger.version)
+        else:
+            self._versions.withdraw(step.model, "challenger")
         return ()
 
     def _outcome(self, decided: RetrainDecided) -> tuple[list[EventBody], bool]:
