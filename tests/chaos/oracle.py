@@ -195,6 +195,12 @@ def _rollout(sent: Sent, found: Found) -> Iterator[Violation]:
         if problem := _illegal(before, after):
             text = f"step {after.sequence} after step {before.sequence}: {problem}"
             yield Violation(Promise.STATE, "rollout steps", 1, text)
+    begun: dict[str, set[str]] = {}
+    for step in found.steps:
+        if step.challenger is not None:
+            begun.setdefault(step.challenger, set()).add(step.rollout_id)
+    if again := [version for version, rollouts in begun.items() if len(rollouts) > 1]:
+        yield _named(Promise.TWICE, "rollouts", "of one version, begun again: version", again)
     reasons = [step.reason for step in found.steps]
     for who in sorted(sent.commands):
         carried = sum(f" by {who}:" in reason for reason in reasons)

@@ -166,6 +166,16 @@ FAULTS: dict[str, tuple[Promise, str, Plant]] = {
         "rollout steps",
         lambda s, f: f.steps.insert(2, f.steps[1]),
     ),
+    "a version that is rolled out again": (
+        Promise.TWICE,
+        "rollouts",
+        lambda s, f: f.steps.extend(
+            [
+                replace(step(4, "canary", 0.5, "2"), rollout_id="r2"),
+                step(5, "idle", 0.0, None, champion="1", outcome="rolled_back"),
+            ]
+        ),
+    ),
     "a step that is missing": (
         Promise.LOST,
         "rollout steps",

@@ -233,6 +233,9 @@ class OneModel:
     def point(self, model: str, alias: str, version: str) -> None:
         self.aliases[alias] = version
 
+    def withdraw(self, model: str, alias: str) -> None:
+        self.aliases.pop(alias, None)
+
     def fetch(self, artifact: Artifact) -> Path:
         return Path(artifact.uri)
 
@@ -275,12 +278,12 @@ class CountingTraining:
         scores = 1 / (1 + np.exp(-np.where(xs == 1, logits[1], logits[0])))
         losses = log_losses(labels, scores)
         rules = gates.GateRules(min_rows=task.definition.policies.gate.min_rows)
-        if task.champion is None:
-            compared = gates.beats_base_rate(labels, scores, 0.5)
-        else:
+        compared = [gates.beats_base_rate(labels, scores, 0.5)]
+        if task.champion is not None:
             model = OnnxModel(task.champion, [Input("x", "number")])
             rival = np.array(model.scores([[x] for x in xs.tolist()]))
-            compared = gates.log_loss(labels, scores, rival, task.champion_name, rules)
+            name = task.champion_name
+            compared.append(gates.log_loss(labels, scores, rival, name, rules))
         reference = {"x": xs.tolist(), "label": labels.tolist(), "score": scores.tolist()}
         return TrainingResult(
             artifact=artifact,
@@ -300,7 +303,7 @@ class CountingTraining:
             loss_std=float(losses.std()),
             train_rows=int((~held_out).sum()),
             holdout_rows=int(held_out.sum()),
-            gates=(gates.min_rows(len(labels), rules), compared),
+            gates=(gates.min_rows(len(labels), rules), *compared),
             stages={},
         )
 

@@ -100,7 +100,8 @@ class RolloutPolicy(Value):
     min_labelled: int = Field(default=200, ge=1)
     """Labelled predictions that each arm needs before any verdict on the loss."""
     max_step: Duration = timedelta(days=30)
-    """A step without a verdict for this long, in event time, is rolled back."""
+    """A step without a verdict for this long, in event time, is rolled back; and one of which
+    nothing is measured for this long, in wall time."""
     probation_labelled: int = Field(default=1000, ge=0)
     """Labelled predictions at 100 % during which the old champion stays loaded."""
     probation_margin: float = Field(default=0.15, ge=0)
@@ -119,7 +120,7 @@ class RetrainPolicy(Value):
     cooldown: Duration = timedelta(days=7)
     """Shortest time between two accepted requests, in event time."""
     budget: int = Field(default=20, ge=1)
-    """Accepted requests within `budget_period`."""
+    """Trainings within `budget_period` that no person asked for; one that fails costs nothing."""
     budget_period: Duration = timedelta(days=365)
     """Sliding period over which the budget counts, in event time."""
     min_new_rows: int = Field(default=1000, ge=0)

@@ -1,17 +1,22 @@
 """Rollouts from event to event."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.domain.rollout import RefusedCommandError
-from deployer.handlers import Deployer
+from deployer.domain.policy import Policy
+from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin, look
+from deployer.handlers import Deployer, policy_of
 from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
+from event_schemas.policy_rules import contradictions
+from servicekit.clock import FakeClock
 from servicekit.event import Event
+from servicekit.loops.transactional import TransactionalLoop
+from servicekit.memory import MemoryBus
 
 Take = Callable[[EventBody], list[RolloutStep]]
 
@@ -72,6 +77,58 @@ def test_an_approval_that_comes_twice_changes_nothing(
 ) -> None:
     assert take(approve("2")) == []
     assert take(approve("1")) == []
+
+
+def test_fault_2_2_a_version_is_rolled_out_once_whatever_is_told_again(
+    take: Take, approve: Any, canary: RolloutStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    take(order("rollback"))
+    take(approve("3"))
+    take(approve("4"))
+    take(approve("5"))
+    take(order("abort"))
+    (promoted,) = take(order("promote"))
+    assert promoted.champion.version == "5"
+    caplog.set_level("INFO")
+    for version in "12345":
+        assert take(approve(version)) == [], "rolled back, replaced while it waited, or in service"
+    assert "approval" in caplog.text
+    assert "version 4 of flight_delay is ignored" in caplog.text
+    (step,) = take(approve("6"))
+    assert step.challenger
+    assert step.challenger.version == "6"
+
+
+def test_fault_2_2_a_version_that_a_person_went_back_from_is_not_rolled_out_again(
+    take: Take, approve: Any, canary: RolloutStep
+) -> None:
+    take(order("promote"))
+    take(order("rollback"))
+    take(approve("3"))
+    take(order("abort"))
+    assert take(approve("2")) == []
+
+
+def test_fault_2_2_a_state_of_before_names_the_versions_that_it_knows(
+    deployer: Deployer, take: Take, approve: Any
+) -> None:
+    take(approve("1"))
+    deployer.rollouts.load(
+        "flight_delay",
+        b'{"rollout_id":"r","sequence":9,"phase":"stable","champion":"1","challenger":null,'
+        b'"weight":0.0,"shadow":0.0,"outcome":"rolled_back","previous":"2","waiting":null}',
+    )
+    assert take(approve("2")) == []
+    (step,) = take(approve("3"))
+    assert step.sequence == 10
+
+
+def test_fault_2_2_what_is_remembered_is_bounded(approve: Any) -> None:
+    decided = tuple(str(version) for version in range(REMEMBERED))
+    current = Rollout("r", 9, "stable", "1", outcome="rolled_back", decided=decided)
+    step = begin(current, "new", "r2", policy_of(approve("new").version))
+    assert step
+    assert step.rollout.decided == (*decided[1:], "new")
 
 
 def test_a_healthy_challenger_goes_from_10_to_50_to_100_and_is_promoted(
@@ -258,3 +315,67 @@ def test_whatever_happens_there_is_one_champion_and_the_sequence_counts_up(
     for step in steps:
         assert (step.challenger is None) == (step.weight == 0) == (step.phase == "stable")
         assert (step.outcome == "running") == (step.challenger is not None)
+
+
+def test_fault_3_5_a_canary_of_which_nothing_is_measured_times_out_by_wall_time(
+    deployer: Deployer, approve: Any, measure: Any
+) -> None:
+    clock = FakeClock(datetime(2026, 1, 1, tzinfo=UTC))
+    bus = MemoryBus(clock)
+    loop = TransactionalLoop(deployer.processor, bus, clock=clock)
+    loop.open()
+
+    def after(days: float) -> list[RolloutStep]:
+        clock.advance(timedelta(days=days))
+        while loop.step():
+            pass
+        return [event.body for event in bus.events(RolloutStep)]
+
+    bus.publish(approve("1"))
+    bus.publish(approve("2"))
+    (_, canary) = after(0)
+    after(1)  # the look that finds it silent
+    assert len(after(29)) == 2
+    bus.publish(measure("champion", rollout_id=canary.rollout_id, weight=0.1, n=5))
+    after(0.1)
+    after(0.1)
+    assert len(after(29)) == 2, "a measurement ends the silence"
+    bus.publish(approve("3"))
+    after(0)
+    ended, begun = after(2)[2:]
+    assert (ended.outcome, ended.challenger) == ("rolled_back", None)
+    assert ended.reason == "nothing was measured for 30 days, 0:00:00 of wall time at 10%"
+    assert begun.challenger
+    assert begun.challenger.version == "3"
+    assert not bus.messages("deployer.dead")
+    bus.publish(order("pause"))
+    after(1)
+    assert len(after(100)) == 5, "a person holds it"
+    loop.close()
+
+
+def test_fault_3_5_a_state_of_before_is_silent_from_the_first_look() -> None:
+    rollout = Rollout("r", 1, "canary", "1", challenger="2", weight=0.1)
+    policy = Policy((0.1, 1.0), 0, 1.0, 0.05, 0.05, 0.01, 200, timedelta(days=2), 0, 0.15)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    looked, end = look(rollout, now, policy)
+    assert (looked.silent_since, end) == (now, None)
+    assert look(looked, now + timedelta(days=2), policy) == (looked, None)
+    _, end = look(looked, now + timedelta(days=2, microseconds=1), policy)
+    assert end
+    assert end.rollout.outcome == "rolled_back"
+
+
+@given(st.lists(st.floats(0, 1), max_size=4).map(tuple))
+def test_fault_3_8_the_policies_that_may_be_written_are_those_that_can_be_rolled_out(
+    approve: Any, steps: tuple[float, ...]
+) -> None:
+    version = approve("1").version
+    rollout = version.policies.rollout.model_copy(update={"steps": steps})
+    policies = version.policies.model_copy(update={"rollout": rollout})
+    version = version.model_copy(update={"policies": policies})
+    if list(contradictions(policies)):
+        with pytest.raises(ValueError, match=r"rollout\.steps"):
+            policy_of(version)
+    else:
+        policy_of(version)

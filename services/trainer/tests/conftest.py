@@ -86,6 +86,9 @@ class MemoryRegistry:
     def point(self, model: str, alias: str, version: str) -> None:
         self.aliases[alias] = version
 
+    def withdraw(self, model: str, alias: str) -> None:
+        self.aliases.pop(alias, None)
+
     def fetch(self, artifact: Artifact) -> Path:
         path = Path(artifact.uri)
         if not path.exists():

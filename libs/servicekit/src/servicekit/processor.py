@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from event_schemas import EventBody
@@ -10,6 +11,9 @@ from servicekit.table import Table
 
 Handler = Callable[[Event[Any]], Iterable[EventBody]]
 """Takes an event and yields events; it cannot publish."""
+
+Due = tuple[Event[Any], Handler]
+"""What wall time alone brings about: an event that nobody sent, and its handler."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,10 @@ class Processor:
     tables: Sequence[Table[Any]] = field(default=())
     measure: Callable[[], None] = lambda: None
     """Sets gauges from the tables: called when they were restored, and after each commit."""
+
+    due: Callable[[datetime], Iterable[Due]] = lambda now: ()
+    """What is due at a wall time: asked every few seconds while nothing waits to be read, so that
+    a backlog is read before anybody is found to be late. The id of each event says what is due."""
 
     @property
     def topics(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,13 +11,14 @@ from prometheus_client import REGISTRY
 
 from event_schemas import EventBody
 from servicekit.bus import MAX_VALUE_BYTES, Record
+from servicekit.clock import FakeClock
 from servicekit.cloudevents import decode, encode
 from servicekit.errors import FatalBusError, TransactionAbortedError, UnavailableError
 from servicekit.event import Event, derived_id
 from servicekit.loops.backoff import Backoff
-from servicekit.loops.transactional import TransactionalLoop
+from servicekit.loops.transactional import LOOK, TransactionalLoop
 from servicekit.memory import MemoryBus
-from servicekit.processor import Handler, Processor
+from servicekit.processor import Due, Handler, Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from servicekit.testing.faults import FaultyBus
@@ -429,3 +432,77 @@ def test_what_a_handler_counts_is_counted_when_it_is_committed(
     assert counted == [0, 2], "the dead letter counts no more than the aborted transaction"
     when_committed(counted.append, 7)
     assert counted == [0, 2, 7], "there is nothing to wait for"
+
+
+def test_what_is_due_is_handled_and_committed_once_nothing_waits(
+    counting: Counting,
+) -> None:
+    clock = FakeClock()
+    bus = MemoryBus(clock)
+    looks: list[datetime] = []
+
+    def due(now: datetime) -> Iterable[Due]:
+        looks.append(now)
+        asked = Event(counting.asked(name="late", n=1), "/test", now, id=f"late-{len(looks)}")
+        return [(asked, counting.count)]
+
+    loop = TransactionalLoop(replace(counting.processor, due=due), bus, clock=clock)
+    loop.open()
+    bus.publish(counting.asked(name="a", n=1))
+    assert loop.step() == 1
+    assert looks == [], "the backlog comes first"
+    assert loop.step() == loop.step() == 0
+    assert len(looks) == 1
+    clock.advance(LOOK)
+    loop.step()
+    assert len(looks) == 2
+    assert [(e.body.name, e.body.n) for e in bus.events(counting.counted)] == [
+        ("a", 1),
+        ("late", 1),
+        ("late", 2),
+    ]
+    assert bus.events(counting.counted)[1].id == derived_id("late-1", counting.counted.type)
+    assert len(bus.messages(counting.processor.state_topic)) == 3
+
+
+def test_what_is_due_and_fails_leaves_the_rest_as_it_is(
+    counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    bus = MemoryBus(clock)
+
+    def refuse(body: Any) -> None:
+        if body.n == 2:
+            raise ValueError("no")
+
+    counting.before = refuse
+
+    def due(now: datetime) -> Iterable[Due]:
+        for n in (1, 2, 3):
+            yield Event(counting.asked(name="x", n=n), "/test", now), counting.count
+
+    loop = TransactionalLoop(replace(counting.processor, due=due), bus, clock=clock)
+    loop.open()
+    loop.step()
+    assert counting.counts.get("x") == 2
+    assert "what is due" in caplog.text
+    bus.aborts = 1
+    clock.advance(LOOK)
+    with pytest.raises(TransactionAbortedError):
+        loop.step()
+    assert counting.counts.get("x") == 2
+
+
+def test_who_cannot_say_what_is_due_goes_on(
+    counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    def due(now: datetime) -> Iterable[Due]:
+        yield Event(counting.asked(name="x", n=1), "/test", now), counting.count
+        raise KeyError("gone")
+
+    bus = MemoryBus()
+    loop = TransactionalLoop(replace(counting.processor, due=due), bus)
+    loop.open()
+    loop.step()
+    assert len(bus.events(counting.counted)) == 1
+    assert "what is due cannot be said" in caplog.text

@@ -1,8 +1,11 @@
 """Events in, `rollout.step` out."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -10,18 +13,20 @@ from pydantic import TypeAdapter
 from deployer.domain.confidence import Sample
 from deployer.domain.evidence import Measurement
 from deployer.domain.policy import Policy
-from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command
+from deployer.domain.rollout import End, Phase, Rollout, Step, advance, begin, command, look
 from deployer.domain.verdict import ArmEvidence, Verdict
-from deployer.metrics import PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
+from deployer.metrics import IGNORED, PHASE, RECOVER_SECONDS, ROLLOUTS, SEQUENCE, WEIGHT
 from event_schemas import ArmMeasured, EventBody, ModelApproved, RolloutCommand, RolloutStep
 from event_schemas import rollout as rollout_events
 from event_schemas.base import TimeRange
 from event_schemas.model import ModelVersion
 from servicekit.event import Event
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from servicekit.telemetry.tracing import link_to
+
+log = logging.getLogger(__name__)
 
 
 class Deployer:
@@ -51,6 +56,7 @@ class Deployer:
             },
             (self.rollouts, self.versions, self.evidence, self.traces),
             self.measure,
+            self.due,
         )
 
     def measure(self) -> None:
@@ -60,6 +66,7 @@ class Deployer:
             SEQUENCE.labels(model).set(rollout.sequence)
             # Series that begin at their first event would hide it from increase().
             RECOVER_SECONDS.labels(model)
+            IGNORED.labels(model)
             for phase in get_args(Phase):
                 PHASE.labels(model, phase).set(phase == rollout.phase)
             for outcome in get_args(End):
@@ -67,10 +74,8 @@ class Deployer:
                     ROLLOUTS.labels(model, outcome)
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
-        """Start a rollout, or queue the version behind the one that runs."""
-        version = event.body.version
-        self.versions.put(f"{version.model}/{version.version}", version)
-        yield from self._begin(event, version)
+        """Start a rollout, or queue the version behind the one that runs; each version once."""
+        yield from self._begin(event, event.body.version)
 
     def on_arm_measured(self, event: Event[ArmMeasured]) -> Iterator[EventBody]:
         """Add a measurement to the evidence, and judge."""
@@ -96,6 +101,9 @@ class Deployer:
             ),
         )
         self.evidence.put(body.model, measured)
+        if rollout.silent_since is not None:
+            rollout = replace(rollout, silent_since=None)
+            self.rollouts.put(body.model, rollout)
         step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
         if step:
             link_to(self.traces.get(body.model))
@@ -107,14 +115,39 @@ class Deployer:
         step = command(self.rollouts.get(body.model), body.command, body.commanded_by, body.reason)
         yield from self._apply(event, body.model, step)
 
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Rollouts of which nothing was measured for too long; the cause is their newest step."""
+        for model, rollout in self.rollouts.items():
+            if not rollout.running:
+                continue
+            looked, end = look(rollout, now, self._policy(model, rollout))
+            if looked is not rollout:
+                self.rollouts.put(model, looked)
+            if end is not None:
+                silent = self._event(model, rollout, Step(rollout, end.reason))
+                name = f"{rollout.rollout_id}/{rollout.sequence}/silent"
+                traced = self.traces.get(model)
+                yield (
+                    Event(silent, "/tailrace/deployer", now, id=name, traceparent=traced),
+                    partial(self._apply, model=model, step=end),
+                )
+
     def _begin(self, event: Event[Any], version: ModelVersion) -> Iterator[EventBody]:
         model = version.model
         rollout_id = f"{model}-{version.version}-{event.id[:8]}"
-        step = begin(self.rollouts.get(model), version.version, rollout_id, _policy(version))
-        if step:
-            if event.traceparent:
-                self.traces.put(model, event.traceparent)
-            yield from self._apply(event, model, step)
+        step = begin(self.rollouts.get(model), version.version, rollout_id, policy_of(version))
+        if step is None:
+            when_committed(IGNORED.labels(model).inc)
+            log.info(
+                "approval %s of version %s of %s is ignored: the version had its rollout, and has"
+                " one only; train another to try again",
+                *(event.id, version.version, model),
+            )
+            return
+        self.versions.put(f"{model}/{version.version}", version)
+        if event.traceparent:
+            self.traces.put(model, event.traceparent)
+        yield from self._apply(event, model, step)
 
     def _apply(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
         """Keep the new state, and yield a step when the routing changed."""
@@ -123,6 +156,8 @@ class Deployer:
         waiting = rollout.waiting if not rollout.running else None
         if waiting:
             rollout = replace(rollout, waiting=None)
+        if before and rollout.sequence != before.sequence:
+            rollout = replace(rollout, silent_since=None)
         self.rollouts.put(model, rollout)
         if before and rollout.sequence == before.sequence:
             return
@@ -177,10 +212,11 @@ class Deployer:
         )
 
     def _policy(self, model: str, rollout: Rollout) -> Policy:
-        return _policy(self.versions[f"{model}/{rollout.challenger}"])
+        return policy_of(self.versions[f"{model}/{rollout.challenger}"])
 
 
-def _policy(version: ModelVersion) -> Policy:
+def policy_of(version: ModelVersion) -> Policy:
+    """The rollout policy that a version brought along."""
     return Policy(**version.policies.rollout.model_dump())
 
 

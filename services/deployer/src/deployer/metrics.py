@@ -8,6 +8,9 @@ WEIGHT = Gauge(
 PHASE = Gauge("rollout_phase", "1 for the phase that a model's rollout is in.", ["model", "phase"])
 SEQUENCE = Gauge("rollout_sequence", "Number of the step in force.", ["model"])
 ROLLOUTS = Counter("rollouts_total", "Rollouts that ended.", ["model", "outcome"])
+IGNORED = Counter(
+    "rollout_approvals_ignored_total", "Approvals of versions that had their rollout.", ["model"]
+)
 RECOVER_SECONDS = Histogram(
     "loop_recover_seconds",
     "Event time from the end of a version's training data to its promotion. What drift makes the"

@@ -1,6 +1,7 @@
 """Wires the trainer: importing this does nothing, `build` opens nothing but the model folders."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from servicekit.bus import Bus
 from servicekit.clock import Clock
@@ -58,7 +59,9 @@ def build(
         clock=clock,
     )
     governor = TransactionalLoop(
-        Governor(catalog).processor(),
+        Governor(
+            catalog, in_flight_limit=timedelta(seconds=settings.in_flight_limit_seconds)
+        ).processor(),
         bus,
         clock=clock,
         slot=settings.replica_slot,

@@ -173,6 +173,10 @@ class Versions(Protocol):
         """Move an alias of a model to a version."""
         ...
 
+    def withdraw(self, model: str, alias: str) -> None:
+        """Remove an alias of a model, if it is there."""
+        ...
+
     def fetch(self, artifact: Artifact) -> Path:
         """A local copy of an artifact whose digest was checked.
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from servicekit.settings import ServiceSettings
 from stores.storage import StorageUri
@@ -27,8 +27,21 @@ class TrainerSettings(ServiceSettings):
     """Folder for copies of champions."""
     training_timeout_seconds: float = Field(default=1800.0, gt=0)
     """Time that one training may take."""
+    in_flight_limit_seconds: float = Field(default=86400.0, gt=0)
+    """Wall time after which an accepted training that told no end counts as failed, so that the
+    model can be trained again; longer than an outage of the lake or MLflow may last."""
     omp_num_threads: int = Field(default=1, ge=1)
     """Threads of one training."""
     skops_trusted_types: tuple[str, ...] = ()
     """Types that a skops file may hold beside those of `stores.skops`, as JSON; whoever
     names one here lets artifacts build objects of it."""
+
+    @model_validator(mode="after")
+    def _a_training_may_take_its_time(self) -> "TrainerSettings":
+        if self.in_flight_limit_seconds <= self.training_timeout_seconds:
+            raise ValueError(
+                f"IN_FLIGHT_LIMIT_SECONDS={self.in_flight_limit_seconds:g} is not longer than"
+                f" TRAINING_TIMEOUT_SECONDS={self.training_timeout_seconds:g}: a training that"
+                " still computes would be given up; raise the first"
+            )
+        return self

@@ -95,6 +95,10 @@ def test_a_result_becomes_a_run_and_a_numbered_version(
     assert names == {"model.onnx", "reference.parquet", "outcome.json"}
     version = client.get_model_version_by_alias("flight_delay", "champion")
     assert (str(version.version), version.run_id) == (registered.version, run_id)
+    mlflow_registry.point("flight_delay", "challenger", registered.version)
+    for _ in range(2):
+        mlflow_registry.withdraw("flight_delay", "challenger")
+    assert set(client.get_registered_model("flight_delay").aliases) == {"champion"}
     assert registered.artifact.sha256 == hashlib.sha256(b"onnx").hexdigest()
     assert mlflow_registry.fetch(registered.artifact).read_bytes() == b"onnx"
     assert mlflow_registry.fetch(registered.reference).read_bytes() == b"parquet"

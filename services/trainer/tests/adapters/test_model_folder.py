@@ -24,6 +24,7 @@ DOCUMENT = {
     ],
     "training": {"dataset": "ferries", "label": "minutes_late", "label_above": 15, "seed": 7},
 }
+HARBOUR, WIND = DOCUMENT["features"]
 
 
 @pytest.fixture
@@ -96,6 +97,51 @@ def test_a_mistake_is_told_with_file_key_and_value(folder, document, told):
         load_model(folder)
     assert str(caught.value).startswith(f"{folder / 'model.yaml'}: ")
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (changed(rollout={"steps": [0.5, 0.1]}), "rollout.steps is [0.5, 0.1]: give ascending"),
+        (changed(rollout={"steps": []}), "rollout.steps is []"),
+        (changed(rollout={"max_step": "PT0S"}), "rollout.max_step is no time at all"),
+        (changed(drift={"slice": "P5D", "window": "P7D"}), "drift.slice is 5 days, 0:00:00, which"),
+        (changed(drift={"slice": "PT0S"}), "drift.slice is no time at all"),
+        (changed(drift={"window": "PT0S"}), "drift.window is no time at all"),
+        (changed(drift={"feature_thresholds": {"wind": 0}}), "thresholds.wind is 0: give a number"),
+        (changed(retrain={"budget_period": "PT0S"}), "retrain.budget_period is no time at all"),
+        (changed(training={"max_rows": 500}), "training.max_rows is 500, fewer than"),
+        (changed(training={"window": "-P7D"}), "training.window is -7 days, 0:00:00: give"),
+        (changed(training={"window": "P7D", "holdout": "P7D"}), "nothing would be left"),
+        (changed(training={"holdout": 0.2, "max_rows": 2000}), "no version would pass"),
+        (
+            changed(
+                features=[DOCUMENT["features"][0], {**DOCUMENT["features"][1], "join_key": "x"}]
+            ),
+            "wind is found by join_key x, which no request brings; name one of harbour",
+        ),
+        (
+            changed(features=[{**DOCUMENT["features"][0], "default": 1.5}]),
+            "the default of harbour is 1.5: give text",
+        ),
+    ],
+)
+def test_fault_3_8_a_policy_that_nobody_could_carry_out_is_refused_where_it_is_written(
+    folder, document, told
+):
+    write(folder, document)
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(folder)
+    assert told in str(caught.value)
+
+
+def test_fault_3_8_each_of_several_problems_has_its_line(folder):
+    write(folder, changed(rollout={"steps": [0.5]}, drift={"slice": "P5D"}))
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(folder)
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 2
+    assert all(line.startswith(f"{folder / 'model.yaml'}: ") for line in lines)
 
 
 def test_a_folder_without_a_pipeline_is_told(folder):

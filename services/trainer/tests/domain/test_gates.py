@@ -56,7 +56,9 @@ def test_a_champion_that_could_not_be_scored_is_no_pass():
     assert gate.verdict == "not_measured"
 
 
-def test_a_first_version_has_to_beat_the_base_rate():
+def test_fault_4_8_each_version_has_to_beat_the_base_rate():
+    gate = gates.beats_base_rate(LABELS, np.full(4, 0.5), 0.5)
+    assert (gate.name, gate.threshold) == ("base_rate", 0.0), "beside the champion's log_loss"
     assert gates.beats_base_rate(LABELS, np.full(4, 0.5), 0.5).verdict == "failed"
     assert gates.beats_base_rate(LABELS, LABELS * 0.2 + 0.4, 0.5).verdict == "passed"
     assert gates.beats_base_rate(LABELS, 0.6 - LABELS * 0.2, 0.5).verdict == "failed"

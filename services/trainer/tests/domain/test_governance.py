@@ -186,10 +186,51 @@ def test_an_approval_that_comes_after_the_steps_of_its_rollout_waits_for_nothing
     assert governance.version_approved(state, "2").awaited_version is None
 
 
+def test_fault_2_2_an_approval_that_is_told_again_is_not_awaited_again():
+    state = governance.version_approved(governance.version_approved(TRAINED, "2"), "3")
+    state = step(state, 9, running=False, versions=("1", "3"))
+    assert governance.version_approved(state, "2") == state, "the deployer took 3 in its place"
+
+
 def test_the_last_step_is_enough_when_compaction_took_the_others():
     state = governance.version_approved(TRAINED, "2")
     state = step(state, 9, running=False, versions=("1",))
     assert state.awaited_version is None
+
+
+def taken(state, cause, day, name, end):
+    """A request is decided at a day, and its training ends."""
+    asked = request(cause, day=day, name=name)
+    state, decision, _ = decide(
+        *(state, asked, RULES, asked.event_time), rows=10_000 * (day + 1), decision_id=f"d-{name}"
+    )
+    if end == "fail":
+        return governance.training_failed(state, name), decision
+    return governance.training_ended(state, f"d-{name}"), decision
+
+
+def test_fault_4_9_the_budget_counts_neither_manual_nor_failed_trainings():
+    state = TRAINED
+    for n in range(4):
+        state, decision = taken(state, "manual", n, f"m{n}", "end")
+        assert decision == "accepted"
+    for n in range(4):
+        state, decision = taken(state, "drift", 20 + 11 * n, f"f{n}", "fail")
+        assert decision == "accepted"
+    for day in (64, 75, 86):
+        state, decision = taken(state, "drift", day, f"d{day}", "end")
+        assert decision == "accepted"
+    _, reason = ruling(state, day=97.0, rows=10**7)
+    assert reason == "budget: 3 of 3 trainings in 100 days are spent"
+
+
+def test_fault_4_9_a_state_of_before_counts_all_that_it_names():
+    state = replace(TRAINED, accepted=tuple(T0 + day * DAY for day in (0, 11, 22)))
+    assert "3 of 3 trainings" in ruling(state, day=40.0)[1]
+    state = governance.training_failed(
+        replace(state, in_flight=InFlight("old", "d-old", rows_before=0)), "old"
+    )
+    assert "3 of 3 trainings" in ruling(state, day=40.0)[1], "what it cost is not known"
 
 
 def test_rows_ask_for_a_training_once_for_each_volume():

@@ -17,8 +17,9 @@ from event_schemas import (
     TrainingFailed,
 )
 from event_schemas.base import TimeRange
+from servicekit.clock import FakeClock
 from servicekit.cloudevents import encode
-from servicekit.event import Event
+from servicekit.event import Event, derived_id
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
 from trainer.handlers.governor import Governor
@@ -149,6 +150,46 @@ def serving(governor):
     governor.trained("1")
     governor.rollout("1", None, "promoted")
     return governor
+
+
+def test_fault_3_2_a_training_that_tells_no_end_is_given_up_by_wall_time(governor):
+    clock = FakeClock()
+    processor = Governor(governor._catalog, in_flight_limit=timedelta(hours=1)).processor()
+    governor.loop = TransactionalLoop(processor, governor.bus, clock=clock)
+    governor.loop.open()
+    governor.data(1000)
+    asked = governor.ask()
+    clock.advance(timedelta(seconds=10))
+    governor.turn()  # the look that sees it run
+    clock.advance(timedelta(hours=1))
+    governor.turn()
+    assert governor.bus.events(TrainingFailed) == []
+    governor.ask(day=1)
+    assert governor.last.decision == "merged"
+    clock.advance(timedelta(seconds=10))
+    governor.turn()
+    (failed,) = governor.bus.events(TrainingFailed)
+    assert (failed.body.request_id, failed.body.will_retry) == (asked.id, False)
+    assert "within 1:00:00" in failed.body.error
+    (accepted,) = governor.accepted()
+    assert failed.causation_id == accepted.id
+    assert failed.id == derived_id(accepted.id, TrainingFailed.type), "the worker's has this id too"
+    governor.ask(day=2)
+    assert governor.last.decision == "accepted"
+    clock.advance(timedelta(seconds=10))
+    governor.turn()
+    assert len(governor.bus.events(TrainingFailed)) == 1
+
+
+def test_fault_3_8_a_version_that_nobody_can_roll_out_is_not_awaited(serving, caplog):
+    version = serving._version("2")
+    rollout = version.policies.rollout.model_copy(update={"steps": (0.5, 0.1)})
+    policies = version.policies.model_copy(update={"rollout": rollout})
+    version = version.model_copy(update={"policies": policies})
+    serving.happens(ModelApproved(model=MODEL, version=version, approved_by="ann"))
+    serving.ask(day=20)
+    assert serving.last.decision == "accepted"
+    assert "version 2 of flight_delay is not awaited: rollout.steps is [0.5, 0.1]" in caplog.text
 
 
 def test_the_first_request_is_accepted_when_data_are_there(governor):

@@ -15,7 +15,7 @@ from event_schemas import (
     RolloutStep,
     TrainingFailed,
 )
-from servicekit.errors import UnavailableError
+from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.loops.job import JobLoop
 from servicekit.memory import MemoryBus
 from trainer.adapters.rollout_champions import RolloutChampions
@@ -127,6 +127,47 @@ def test_a_bug_ends_the_training_instead_of_leaving_it_in_flight(make_worker, wr
     assert failed.error == "ZeroDivisionError: oh"
 
 
+@pytest.mark.parametrize("call", ["outcome", "begin", "conclude", "register", "point", "fetch"])
+@pytest.mark.parametrize("error", [TrainingError("register", "MLflow: 400"), KeyError("bug")])
+def test_fault_3_2_a_refusal_anywhere_in_the_worker_ends_the_request(
+    make_worker, make_result, make_version, registry, wrap, monkeypatch, call, error
+):
+    champion = make_version("1") if call == "fetch" else None
+    worker, _ = make_worker(make_result(), champion=champion)
+
+    def refuse(*args, **named):
+        raise error
+
+    monkeypatch.setattr(registry, call, refuse)
+    (failed,) = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(failed, TrainingFailed)
+    assert (failed.request_id, failed.will_retry) == ("r1", False)
+    assert type(error).__name__ in failed.error
+
+
+def test_fault_3_2_an_earlier_outcome_that_cannot_be_read_ends_the_request(
+    make_worker, registry, wrap, monkeypatch
+):
+    worker, _ = make_worker()
+    monkeypatch.setattr(registry, "outcome", lambda *named: "no JSON")
+    (failed,) = worker.on_retrain_decided(wrap(decided()))
+    assert isinstance(failed, TrainingFailed)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), FatalBusError("fenced")])
+def test_fault_3_2_an_outage_and_a_fence_end_no_request(
+    make_worker, registry, wrap, monkeypatch, error
+):
+    worker, _ = make_worker()
+
+    def refuse(*args, **named):
+        raise error
+
+    monkeypatch.setattr(registry, "outcome", refuse)
+    with pytest.raises(type(error)):
+        worker.on_retrain_decided(wrap(decided()))
+
+
 def test_a_model_that_has_gone_meanwhile_fails(make_worker, wrap):
     worker, _ = make_worker()
     gone = decided().model_copy(update={"model": "gone"})
@@ -163,17 +204,28 @@ def step(make_version, champion, outcome, sequence=1):
     )
 
 
-def test_a_promotion_moves_the_champion_alias(make_worker, make_version, registry, wrap):
+@pytest.mark.parametrize("outcome", ["promoted", "rolled_back", "aborted"])
+def test_fault_6_10_the_aliases_follow_the_route(
+    make_worker, make_version, registry, wrap, outcome
+):
     worker, _ = make_worker()
-    assert list(worker.on_rollout_step(wrap(step(make_version, "2", "promoted")))) == []
-    assert registry.aliases == {"champion": "2"}
+    running = step(make_version, "1", "running").model_copy(
+        update={"challenger": make_version("2"), "weight": 0.1}
+    )
+    assert list(worker.on_rollout_step(wrap(running))) == []
+    assert registry.aliases == {"champion": "1", "challenger": "2"}
+    champion = "2" if outcome == "promoted" else "1"
+    list(worker.on_rollout_step(wrap(step(make_version, champion, outcome))))
+    assert registry.aliases == {"champion": champion}
 
 
-@pytest.mark.parametrize("outcome", ["running", "rolled_back", "aborted"])
-def test_no_other_step_moves_it(make_worker, make_version, registry, wrap, outcome):
+def test_fault_6_10_a_person_who_goes_back_moves_the_champion_back(
+    make_worker, make_version, registry, wrap
+):
     worker, _ = make_worker()
-    list(worker.on_rollout_step(wrap(step(make_version, "2", outcome))))
-    assert registry.aliases == {}
+    list(worker.on_rollout_step(wrap(step(make_version, "2", "promoted"))))
+    list(worker.on_rollout_step(wrap(step(make_version, "1", "rolled_back", sequence=2))))
+    assert registry.aliases == {"champion": "1"}
 
 
 def test_outcomes_read_back_as_they_were_written(make_worker, make_result, wrap):
@@ -205,4 +257,4 @@ def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
     assert training.tasks[0].champion_name == "version 2"
     published: list[type[EventBody]] = [ModelTrained, ModelApproved]
     assert [len(bus.events(body)) for body in published] == [1, 1]
-    assert registry.aliases == {"champion": "2", "challenger": "1"}
+    assert registry.aliases["champion"] == "2"

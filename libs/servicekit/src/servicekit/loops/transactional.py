@@ -1,13 +1,15 @@
 """Consume, handle, publish: outputs, state and offsets in one transaction."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from servicekit.bus import (
     MAX_VALUE_BYTES,
     Bus,
     Message,
     PartitionOffset,
+    Positions,
     Record,
     TransactionalSession,
 )
@@ -23,10 +25,13 @@ from servicekit.errors import (
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import SessionLoop
 from servicekit.loops.outputs import Tally, handle
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.telemetry.committed import collecting
 
 log = logging.getLogger(__name__)
+
+LOOK = timedelta(seconds=5)
+"""How often the processor is asked what is due."""
 
 
 class TransactionalLoop(SessionLoop[TransactionalSession]):
@@ -58,6 +63,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         self._max_batch = max_batch
         self._handlers = {body.type: handler for body, handler in processor.handlers.items()}
         self._tables = {table.name: table for table in processor.tables}
+        self._next_look = datetime.min.replace(tzinfo=UTC)
 
     def _restore(self) -> None:
         """Read the slot's state.
@@ -123,23 +129,27 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         return len(forgotten)
 
     def step(self) -> int:
-        """Handle one batch; returns the number of messages in it.
+        """Handle one batch, or where there is none, what is due; returns the messages in it.
 
         Raises:
             UnavailableError: nothing happened; the batch will be read again.
         """
         try:
             batch = self._poll(self._max_batch, self._poll_seconds)
-            if not batch:
-                return 0
             tally = Tally()
             with collecting(tally.on_commit):
-                records = self._handle_all(batch, tally)
+                records = self._handle_all(batch, tally) if batch else self._handle_due(tally)
         except UnavailableError:
             self._undo()
             raise
+        if batch or records:
+            positions = {(m.topic, m.partition): m.offset + 1 for m in batch}
+            self._commit(records, positions, tally)
+        return len(batch)
+
+    def _commit(self, records: list[Record], positions: Positions, tally: Tally) -> None:
         try:
-            self._session.commit(records, {(m.topic, m.partition): m.offset + 1 for m in batch})
+            self._session.commit(records, positions)
         except TransactionAbortedError:
             self._undo()
             raise
@@ -151,7 +161,6 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             table.settle()
         self._processor.measure()
         tally.report(self._service, records)
-        return len(batch)
 
     def _undo(self) -> None:
         for table in self._tables.values():
@@ -176,6 +185,33 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             return [
                 record for message in batch for record in self._handle(message, tally, check=True)
             ] + self._state_records()
+
+    def _handle_due(self, tally: Tally) -> list[Record]:
+        """The records that wall time makes; what fails is logged, and tried again."""
+        now = self._clock.now()
+        if now < self._next_look:
+            return []
+        self._next_look = now + LOOK
+        outputs: list[Record] = []
+        for event, handler in self._due(now):
+            marks = [(table, table.mark()) for table in self._tables.values()]
+            callbacks = len(tally.on_commit)
+            try:
+                outputs += handle(event, handler, service=self._service, clock=self._clock)
+            except (UnavailableError, FatalBusError):
+                raise
+            except Exception:
+                log.exception("%s: what is due by %s failed", self.name, event.id)
+                for table, mark in marks:
+                    table.rollback(mark)
+                del tally.on_commit[callbacks:]
+        return outputs + self._state_records()
+
+    def _due(self, now: datetime) -> Iterator[Due]:
+        try:
+            yield from self._processor.due(now)
+        except Exception:
+            log.exception("%s: what is due cannot be said", self.name)
 
     def _handle(self, message: Message, tally: Tally, check: bool = False) -> list[Record]:
         """The records that a message makes: its outputs, or its dead letter."""

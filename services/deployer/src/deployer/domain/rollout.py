@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from deployer.domain.evidence import Measurement, StepEvidence, at_weight
@@ -11,6 +12,9 @@ from deployer.domain.verdict import ArmEvidence, Outcome, Verdict, judge
 Phase = Literal["canary", "probation", "stable", "paused"]
 End = Literal["running", "promoted", "rolled_back", "aborted"]
 Command = Literal["pause", "resume", "promote", "abort", "rollback"]
+
+REMEMBERED = 1000
+"""Versions of one model that are remembered, to roll each of them out once."""
 
 
 class RefusedCommandError(Exception):
@@ -34,6 +38,11 @@ class Rollout:
     """The champion before this one, to which a command can go back."""
     waiting: str | None = None
     """A version that was approved while the rollout ran; the newest wins."""
+    decided: tuple[str, ...] = ()
+    """The newest versions whose rollout began, or that a newer one replaced before; the oldest
+    first."""
+    silent_since: datetime | None = None
+    """Wall time at which it was first looked at after its newest step or measurement."""
 
     @property
     def running(self) -> bool:
@@ -56,17 +65,19 @@ def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy
 
     Returns:
         The first step of its rollout; a step that only notes that it waits has the same sequence
-        as before; None when the version is already there.
+        as before; None when the version had its turn, however that ended.
     """
     if current is None:
-        first = Rollout(rollout_id, 0, "stable", version, outcome="promoted")
+        first = Rollout(rollout_id, 0, "stable", version, outcome="promoted", decided=(version,))
         return Step(first, f"version {version} is the first of its model, so it serves at once")
-    if version in (current.champion, current.challenger, current.waiting):
+    # A state that was written before `decided` was kept names no more versions than these.
+    named = (current.champion, current.challenger, current.waiting, current.previous)
+    if version in named or version in current.decided:
         return None
     if current.running:
-        return Step(
-            replace(current, waiting=version), f"version {version} waits for the running rollout"
-        )
+        replaced = (current.waiting,) if current.waiting else ()
+        waits = replace(current, waiting=version, decided=_remembered(current, *replaced))
+        return Step(waits, f"version {version} waits for the running rollout")
     if policy.shadow_labelled:
         weight, shadow = 0.0, policy.shadow_share
         how = f"in shadow of {shadow:.0%} until {_shadow_labels(policy)} labels"
@@ -82,8 +93,16 @@ def begin(current: Rollout | None, version: str, rollout_id: str, policy: Policy
         weight=weight,
         shadow=shadow,
         previous=current.previous,
+        decided=_remembered(current, version),
     )
     return Step(started, f"version {version} was approved: {how}")
+
+
+def _remembered(current: Rollout, *versions: str) -> tuple[str, ...]:
+    """Return the versions that had their turn, with those that have it now."""
+    named = (current.previous, current.champion, current.challenger)
+    known = (*current.decided, *(v for v in named if v and v not in current.decided), *versions)
+    return tuple(dict.fromkeys(known))[-REMEMBERED:]
 
 
 def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -> Step | None:
@@ -104,6 +123,24 @@ def advance(rollout: Rollout, measured: Sequence[Measurement], policy: Policy) -
         reason = f"healthy at {rollout.weight:.0%}: {verdict}"
         return _heavier(rollout, policy, reason, verdict, step)
     return _timed_out(rollout, step, policy, verdict)
+
+
+def look(rollout: Rollout, wall: datetime, policy: Policy) -> tuple[Rollout, Step | None]:
+    """Look at a rollout at a wall time: event time stands still where nothing is measured.
+
+    Returns:
+        The rollout that remembers since when it is silent, and its end when nothing was measured
+        for as long as a step may take.
+    """
+    if not rollout.running or rollout.phase == "paused":
+        return rollout, None
+    if rollout.silent_since is None:
+        return replace(rollout, silent_since=wall), None
+    if wall - rollout.silent_since <= policy.max_step:
+        return rollout, None
+    where = "in shadow" if rollout.shadow else f"at {rollout.weight:.0%}"
+    reason = f"nothing was measured for {policy.max_step} of wall time {where}"
+    return rollout, _ended(rollout, "rolled_back", reason)
 
 
 def command(rollout: Rollout | None, order: Command, by: str, reason: str) -> Step:

@@ -126,6 +126,12 @@ class MlflowRegistry:
         with self._outages():
             self._client.set_registered_model_alias(model, alias, version)
 
+    def withdraw(self, model: str, alias: str) -> None:
+        """See `Versions.withdraw`."""
+        with self._outages():
+            if alias in self._client.get_registered_model(model).aliases:
+                self._client.delete_registered_model_alias(model, alias)
+
     def fetch(self, artifact: Artifact) -> Path:
         """See `Versions.fetch`; a file is downloaded once."""
         with self._outages():

@@ -6,6 +6,7 @@ The error over a mistake names file, key, value and remedy; an unknown key is a 
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,6 +23,7 @@ from event_schemas.policy import (
     RolloutPolicy,
     ServingPolicy,
 )
+from event_schemas.policy_rules import contradictions
 from trainer.ports import ModelDefinition, TrainingPlan
 
 log = logging.getLogger(__name__)
@@ -60,32 +62,40 @@ class ModelFile(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelFile":
-        names = [feature.name for feature in self.features]
-        if double := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"features: {', '.join(sorted(double))} is there twice")
-        requested = {f.name for f in self.features if f.source == "request"}
-        for feature in self.features:
-            if feature.source == "store" and not (feature.view and feature.join_key):
-                raise ValueError(
-                    f"features: {feature.name} comes from the store, and needs view and join_key"
-                )
-            if feature.source == "request" and feature.last_known_seconds is not None:
-                raise ValueError(
-                    f"features: {feature.name} comes with the request, so nobody knows a last value"
-                    " of it; drop last_known_seconds"
-                )
-        if self.retrain.volume_rows and "volume" not in self.retrain.causes:
-            raise ValueError(
-                f"retrain: volume_rows is {self.retrain.volume_rows}, but causes lacks volume,"
-                " so each such request would be refused; add it, or drop volume_rows"
-            )
-        if unwatched := set(self.drift.feature_thresholds) - set(names):
-            raise ValueError(
-                f"drift.feature_thresholds: {', '.join(sorted(unwatched))} is no feature"
-            )
-        if not requested:
-            raise ValueError("features: none has the source `request`")
+        problems = [*contradictions(self.policies, self.features), *_of_plan(self)]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def policies(self) -> Policies:
+        """What travels with each version."""
+        return Policies(**{name: getattr(self, name) for name in Policies.model_fields})
+
+
+def _of_plan(file: ModelFile) -> Iterator[str]:
+    """Each reason for which no training could come to a version."""
+    plan, needed = file.training, file.gate.min_rows
+    if plan.max_rows < plan.min_rows:
+        yield (
+            f"training.max_rows is {plan.max_rows}, fewer than training.min_rows, {plan.min_rows}:"
+            " nothing would be trained; raise it"
+        )
+    if plan.window is not None and plan.window <= timedelta(0):
+        yield f"training.window is {plan.window}: give a length of time above 0"
+    if isinstance(plan.holdout, timedelta):
+        if plan.holdout <= timedelta(0):
+            yield f"training.holdout is {plan.holdout}: give a length of time above 0"
+        elif plan.window is not None and timedelta(0) < plan.window <= plan.holdout:
+            yield (
+                f"training.holdout is {plan.holdout} of a training.window of {plan.window}: nothing"
+                " would be left to train on; shorten it"
+            )
+    elif plan.max_rows * plan.holdout < needed:
+        yield (
+            f"training.holdout is {plan.holdout:g} of at most {plan.max_rows} rows, and"
+            f" gate.min_rows is {needed}: no version would pass; raise max_rows or holdout"
+        )
 
 
 class ModelFolders:
@@ -161,8 +171,8 @@ def load_model(folder: Path) -> ModelDefinition:
     try:
         described = ModelFile.model_validate(document)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        raise ModelFolderError("\n".join(f"{path}: {_text(p)}" for p in problems)) from error
+        problems = [line for p in error.errors(include_url=False) for line in _text(p).split("\n")]
+        raise ModelFolderError("\n".join(f"{path}: {line}" for line in problems)) from error
     if described.model != folder.name:
         raise ModelFolderError(
             f"{path}: model: {described.model!r} lies in the folder {folder.name!r}; give both"
@@ -176,7 +186,7 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
     return ModelDefinition(
         model=described.model,
         features=described.features,
-        policies=Policies(**{name: getattr(described, name) for name in Policies.model_fields}),
+        policies=described.policies,
         training=described.training,
         pipeline=pipeline,
         digest=digest,

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,9 +87,8 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
             gates=(
                 gates.parity(made.parity, len(held), rules),
                 gates.min_rows(len(held), rules),
-                gates.beats_base_rate(labels, scores, float(np.mean(train_labels)))
-                if task.champion is None
-                else _against_champion(task, task.champion, held, labels, scores, moments, rules),
+                gates.beats_base_rate(labels, scores, float(np.mean(train_labels))),
+                *_against_champion(task, held, labels, scores, moments, rules),
             ),
             stages=clock.seconds,
         )
@@ -136,26 +134,28 @@ def _fit(pipeline: Any, frame: "pd.DataFrame", labels: Floats) -> None:
 
 def _against_champion(
     task: TrainingTask,
-    champion: Path,
     held: "pd.DataFrame",
     labels: Floats,
     scores: Floats,
     moments: "NDArray[np.int64]",
     rules: GateRules,
-) -> Gate:
-    """The gate of the log-loss, on held-out rows that the champion was not trained on either.
+) -> Iterator[Gate]:
+    """The gate of the log-loss where there is a champion, on held-out rows unseen by it as well.
 
     When these are too few, all held-out rows count: that favours the champion; the gate says so.
     """
+    if task.champion is None:
+        return
     name = task.champion_name
     kinds = {feature.name: feature.kind for feature in task.champion_features}
     missing = [n for n, kind in kinds.items() if n not in held or kind != _kind(held[n])]
     if missing:
         name = f"{name} (its inputs {', '.join(missing)} are no longer there)"
-        return gates.log_loss(labels, scores, None, name, rules)
+        yield gates.log_loss(labels, scores, None, name, rules)
+        return
     rival = artifact.score(
         "champion",
-        champion,
+        task.champion,
         task.champion_format,
         held,
         task.champion_features,
@@ -167,7 +167,7 @@ def _against_champion(
             labels, scores, rival = labels[unseen], scores[unseen], rival[unseen]
         elif not unseen.all():
             name = f"{name} (which may have been trained on {(~unseen).sum()} of them)"
-    return gates.log_loss(labels, scores, rival, name, rules)
+    yield gates.log_loss(labels, scores, rival, name, rules)
 
 
 def _kind(column: Any) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.domain.measures import Floats, log_losses, mean
@@ -84,12 +84,17 @@ def log_loss(
 
 
 def beats_base_rate(labels: Floats, scores: Floats, train_rate: float) -> Gate:
-    """Whether a first version is better than always answering the rate of the training rows."""
+    """Whether a version is better than always answering the rate of the training rows.
+
+    Asked of each version: a champion may have become worse than that itself.
+    """
     rival = labels * 0.0 + train_rate
     name = f"the base rate {train_rate:.4f}"
-    gate = log_loss(labels, scores, rival, name, GateRules(max_regression=0.0))
+    gate = replace(
+        log_loss(labels, scores, rival, name, GateRules(max_regression=0.0)), name="base_rate"
+    )
     if gate.verdict == "passed" and gate.value == 0.0:
-        return Gate(gate.name, gate.value, gate.threshold, "failed", f"{gate.reason}, and less")
+        return replace(gate, verdict="failed", reason=f"{gate.reason}, and less")
     return gate
 
 

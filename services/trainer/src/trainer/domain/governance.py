@@ -27,7 +27,8 @@ class RetrainRules:
     cooldown: timedelta = timedelta(days=7)
     """Shortest time between an accepted request and the next that no person made."""
     budget: int = 20
-    """Accepted requests within `budget_period` from which only people are granted more."""
+    """Trainings within `budget_period` from which only people are granted more; what people asked
+    for, and what failed, does not count."""
     budget_period: timedelta = timedelta(days=365)
     """Sliding period over which the budget counts."""
     min_new_rows: int = 1000
@@ -55,6 +56,10 @@ class InFlight:
     """Id of the event that accepted it; what the training publishes names it as its cause."""
     rows_before: int
     """`trained_rows` before it was accepted, restored when it fails."""
+    spent: datetime | None = None
+    """What it took of the budget, given back when it fails; None for what a person asked for."""
+    since: datetime | None = None
+    """Wall time at which it was first seen to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,13 @@ class ModelState:
     """Newest step that was seen."""
     rolled_out: tuple[str, ...] = ()
     """Versions that the newest steps named, oldest first."""
+    approved: tuple[str, ...] = ()
+    """The newest versions whose approval was seen: each is awaited once."""
     broken_feed_since: datetime | None = None
     accepted: tuple[datetime, ...] = ()
     """Event times of the accepted requests that may still count, ascending."""
+    spent: tuple[datetime, ...] | None = None
+    """Those of them that count for the budget; None in a state of before, where all do."""
     trained_rows: int = 0
     """Rows of the training dataset when the last training was accepted."""
     asked_rows: int = 0
@@ -109,10 +118,15 @@ def decide(
     if decision == "deferred":
         state = replace(state, deferred=(*state.deferred, request))
     elif decision == "accepted" and rules is not None:
+        spends = None if request.cause == "manual" else now
+        paid = _paid(state) if spends is None else (*_paid(state), spends)
         state = replace(
             state,
-            in_flight=InFlight(request.id, decision_id, rows_before=state.trained_rows),
-            accepted=_still_counting(state, rules, now),
+            in_flight=InFlight(
+                request.id, decision_id, rows_before=state.trained_rows, spent=spends
+            ),
+            accepted=_still_counting((*state.accepted, now), rules),
+            spent=_still_counting(paid, rules),
             trained_rows=rows,
             asked_rows=rows,
         )
@@ -189,17 +203,46 @@ def training_ended(state: ModelState, decision_id: str | None) -> ModelState:
 
 
 def training_failed(state: ModelState, request_id: str) -> ModelState:
-    """After a training ended without a version: its rows are new again, its cost is spent."""
-    if state.in_flight is None or state.in_flight.request_id != request_id:
+    """After a training ended without a version: its rows are new again, and its cost is given back.
+
+    The cool-down goes on, so that what fails is not tried without end.
+    """
+    failed = state.in_flight
+    if failed is None or failed.request_id != request_id:
         return state
-    rows = state.in_flight.rows_before
-    return replace(state, in_flight=None, trained_rows=rows)
+    paid = list(_paid(state))
+    if failed.spent is not None and failed.spent in paid:
+        paid.remove(failed.spent)
+    return replace(state, in_flight=None, trained_rows=failed.rows_before, spent=tuple(paid))
+
+
+def overdue(
+    state: ModelState, wall: datetime, limit: timedelta
+) -> tuple[ModelState, InFlight | None]:
+    """Look at the training in flight, at a wall time.
+
+    Returns:
+        The state that remembers since when it runs, and the training when no end of it was told
+        within the limit.
+    """
+    running = state.in_flight
+    if running is None:
+        return state, None
+    if running.since is None:
+        return replace(state, in_flight=replace(running, since=wall)), None
+    return state, running if wall - running.since > limit else None
 
 
 def version_approved(state: ModelState, version: str) -> ModelState:
-    """After an approval: its rollout is to come, unless it has been seen already."""
+    """After an approval: its rollout is to come, unless it has been seen already.
+
+    One that is told again is not: its rollout may be over, or a newer version took its place.
+    """
     state = replace(state, trained=True)
-    return state if version in state.rolled_out else replace(state, awaited_version=version)
+    if version in state.approved or version in state.rolled_out:
+        return state
+    approved = (*state.approved, version)[-REMEMBERED:]
+    return replace(state, approved=approved, awaited_version=version)
 
 
 def rollout_stepped(
@@ -258,12 +301,16 @@ def _spent(state: ModelState, rules: RetrainRules, now: datetime, *, first: bool
 
 
 def _in_period(state: ModelState, rules: RetrainRules, now: datetime) -> int:
-    return sum(time > now - rules.budget_period for time in state.accepted)
+    return sum(time > now - rules.budget_period for time in _paid(state))
 
 
-def _still_counting(state: ModelState, rules: RetrainRules, now: datetime) -> tuple[datetime, ...]:
-    times = sorted((*state.accepted, now))
-    return tuple(t for t in times if t > times[-1] - rules.budget_period)
+def _paid(state: ModelState) -> tuple[datetime, ...]:
+    return state.accepted if state.spent is None else state.spent
+
+
+def _still_counting(times: tuple[datetime, ...], rules: RetrainRules) -> tuple[datetime, ...]:
+    ordered = sorted(times)
+    return tuple(t for t in ordered if t > ordered[-1] - rules.budget_period)
 
 
 def _days(time: timedelta) -> str:

@@ -1,8 +1,10 @@
 """Decides on requests for retraining, and asks for some itself."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from event_schemas import (
     DataArrived,
@@ -17,14 +19,17 @@ from event_schemas import (
     TrainingFailed,
 )
 from event_schemas.policy import RetrainPolicy
+from event_schemas.policy_rules import contradictions
 from servicekit.event import Event, derived_id
-from servicekit.processor import Processor
+from servicekit.processor import Due, Processor
 from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
 from trainer.handlers.metrics import DECIDE_SECONDS, DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
 from trainer.ports import Catalog
+
+log = logging.getLogger(__name__)
 
 SERVICE = "trainer"
 
@@ -43,8 +48,9 @@ class Growth:
 class Governor:
     """One handler for each event; the state of a model lies in a table, and so does a dataset's."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, in_flight_limit: timedelta = timedelta(days=1)) -> None:
         self._catalog = catalog
+        self._in_flight_limit = in_flight_limit
         self._models: Table[ModelState] = Table.of("models", ModelState)
         self._datasets: Table[Growth] = Table.of("datasets", Growth)
 
@@ -64,6 +70,7 @@ class Governor:
             },
             [self._models, self._datasets],
             self.measure,
+            self.due,
         )
 
     def measure(self) -> None:
@@ -145,7 +152,16 @@ class Governor:
         """The training is over, and a rollout is to come."""
         body = event.body
         state = governance.training_ended(self._state(body.model), event.causation_id)
-        self._put(body.model, governance.version_approved(state, body.version.version))
+        problems = list(contradictions(body.version.policies, body.version.features))
+        if problems:
+            # The deployer cannot roll it out: who waited for that would wait for ever.
+            log.error(
+                "version %s of %s is not awaited: %s",
+                *(body.version.version, body.model, "; ".join(problems)),
+            )
+        else:
+            state = governance.version_approved(state, body.version.version)
+        self._put(body.model, state)
         return ()
 
     def on_model_rejected(self, event: Event[ModelRejected]) -> Iterable[EventBody]:
@@ -162,6 +178,28 @@ class Governor:
             state = governance.training_failed(self._state(body.model), body.request_id)
             self._put(body.model, state)
         return ()
+
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Trainings that told no end in time; what fails them has the id of their own failure."""
+        for model, state in self._models.items():
+            state, late = governance.overdue(state, now, self._in_flight_limit)
+            self._put(model, state)
+            if late is not None:
+                failed = TrainingFailed(
+                    model=model,
+                    request_id=late.request_id,
+                    stage="prepare",
+                    error=f"no end was told within {self._in_flight_limit} of its acceptance",
+                )
+                yield Event(failed, f"/tailrace/{SERVICE}", now, id=late.decision_id), self.on_late
+
+    def on_late(self, event: Event[TrainingFailed]) -> Iterator[EventBody]:
+        """Tell that a training failed of which nobody has told anything."""
+        body = event.body
+        log.error("request %s of %s: %s; it is given up", body.request_id, body.model, body.error)
+        when_committed(TRAININGS.labels(body.model, "failed").inc)
+        self.on_training_failed(event)
+        yield body
 
     def _state(self, model: str) -> ModelState:
         return self._models.get(model) or ModelState()
@@ -216,14 +254,8 @@ class Governor:
 
 def rules_of(policy: RetrainPolicy) -> RetrainRules:
     """The policy as the domain has it."""
-    return RetrainRules(
-        causes=frozenset(policy.causes),
-        cooldown=policy.cooldown,
-        budget=policy.budget,
-        budget_period=policy.budget_period,
-        min_new_rows=policy.min_new_rows,
-        volume_rows=policy.volume_rows,
-    )
+    fields: dict[str, Any] = dict(policy)
+    return RetrainRules(**{**fields, "causes": frozenset(policy.causes)})
 
 
 def _not_beyond(until: datetime | None, moment: datetime) -> datetime:

@@ -18,7 +18,7 @@ from event_schemas import (
 )
 from event_schemas.model import GateResult, Metric, ModelVersion
 from servicekit.clock import Clock, SystemClock
-from servicekit.errors import UnavailableError
+from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.processor import Handler
 from trainer.domain.failure import TrainingError
@@ -76,35 +76,50 @@ class Worker:
         decided = event.body
         if decided.decision != "accepted":
             return ()
-        definition = self._catalog.find(decided.model)
-        if definition is None:
-            return (_failed(decided, TrainingError("prepare", "its model.yaml has gone")),)
-        earlier = self._runs.outcome(decided.model, decided.request_id)
-        if earlier is not None:
-            log.info("request %s was served before; telling it again", decided.request_id)
-            return read_outcome(earlier)
-        bodies = self._serve(definition, decided)
-        TRAININGS.labels(decided.model, _OUTCOMES[type(bodies[-1])]).inc()
-        waited = self._clock.now() - event.time
-        DECIDE_SECONDS.labels(decided.model).observe(max(0.0, waited.total_seconds()))
+        try:
+            bodies, is_new = self._outcome(decided)
+        except (UnavailableError, FatalBusError):
+            raise
+        except Exception as error:
+            # A refusal or a bug must not leave the request in flight for ever.
+            if not isinstance(error, TrainingError):
+                log.exception("training of %s failed", decided.model)
+            bodies, is_new = [_failed(decided, error)], True
+        if is_new:
+            TRAININGS.labels(decided.model, _OUTCOMES[type(bodies[-1])]).inc()
+            waited = self._clock.now() - event.time
+            DECIDE_SECONDS.labels(decided.model).observe(max(0.0, waited.total_seconds()))
         return bodies
 
     def on_rollout_step(self, event: Event[RolloutStep]) -> Iterable[EventBody]:
-        """Move the alias when a version has been promoted."""
+        """Let the aliases name who answers now: a rollback moves them as a promotion does."""
         step = event.body
-        if step.outcome == "promoted":
-            self._versions.point(step.model, "champion", step.champion.version)
+        self._versions.point(step.model, "champion", step.champion.version)
+        if step.challenger is not None:
+            self._versions.point(step.model, "challenger", step.challenger.version)
+        else:
+            self._versions.withdraw(step.model, "challenger")
         return ()
+
+    def _outcome(self, decided: RetrainDecided) -> tuple[list[EventBody], bool]:
+        """What comes of an accepted request, and whether it is new or told again."""
+        definition = self._catalog.find(decided.model)
+        if definition is None:
+            raise TrainingError("prepare", "its model.yaml has gone")
+        earlier = self._runs.outcome(decided.model, decided.request_id)
+        if earlier is not None:
+            log.info("request %s was served before; telling it again", decided.request_id)
+            return read_outcome(earlier), False
+        return self._serve(definition, decided), True
 
     def _serve(self, definition: ModelDefinition, decided: RetrainDecided) -> list[EventBody]:
         tags = {"cause": decided.cause, "until": decided.event_time.isoformat()}
         run_id = self._runs.begin(definition, decided.request_id, tags)
         try:
             bodies: list[EventBody] = self._attempt(definition, decided, run_id)
-        except UnavailableError:
+        except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
-            # A bug must not leave the request in flight for ever: it is a failure like any other.
             if not isinstance(error, TrainingError):
                 log.exception("training of %s failed", decided.model)
             bodies = [_failed(decided, error)]
