@@ -12,7 +12,15 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from servicekit.errors import UnavailableError
-from stores.artifacts import SERVED, ArtifactError, InRun, Limits, OnServer, place_of
+from stores.artifacts import (
+    SERVED,
+    ArtifactError,
+    InRun,
+    Limits,
+    OnServer,
+    place_of,
+    without_password,
+)
 
 _FINAL = frozenset(
     {"INVALID_PARAMETER_VALUE", "NOT_FOUND", "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"}
@@ -122,8 +130,12 @@ def download(tracking_uri: str, uri: str, folder: Path, limits: Limits = _DEFAUL
         raise ArtifactError(error.reason, f"{uri} cannot be downloaded: {error}") from error
     except Exception as error:  # MLflow's, and those of the clients behind it
         if _is_final(error):
-            raise ArtifactError("missing", f"{uri} cannot be downloaded: {error}") from error
-        raise UnavailableError(f"{uri} cannot be downloaded now: {error}") from error
+            raise ArtifactError(
+                "missing", f"{uri} cannot be downloaded: {without_password(error)}"
+            ) from error
+        raise UnavailableError(
+            f"{uri} cannot be downloaded now: {without_password(error)}"
+        ) from error
     return path
 
 
