@@ -247,7 +247,7 @@ class Noting(IdlePriority):
 def test_files_are_checked_aside(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"weights")
     digest, aside = hashlib.sha256(b"weights").hexdigest(), Noting()
-    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache", aside)
+    artifacts = MlflowArtifacts(str(tmp_path), tmp_path / "cache", aside)
     kept = artifacts.fetch(str(tmp_path / "model.onnx"), digest)
     assert artifacts.fetch(str(tmp_path / "model.onnx"), digest) == kept
     (downloaded, again) = aside.done
@@ -260,7 +260,7 @@ def test_a_file_with_another_sha256_is_not_kept(tmp_path: Path, aside: IdlePrior
     file = tmp_path / "model.onnx"
     file.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
-    artifacts = MlflowArtifacts("http://127.0.0.1:1", tmp_path / "cache", aside)
+    artifacts = MlflowArtifacts(str(tmp_path), tmp_path / "cache", aside)
     with pytest.raises(LoadError, match=f"has SHA-256 {digest}, and 0000") as caught:
         artifacts.fetch(str(file), "0" * 64)
     assert caught.value.reason == "sha256"

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 PROJECT = "tailrace"
 
 
+class CodeInRegistryError(Exception):
+    """The registry holds what Feast would run while it reads; nothing of it was run."""
+
+
 def registry_of(repo: StorageUri) -> str:
     """The address of the registry, which ingest writes."""
     return inside(repo, "registry.db")
@@ -37,7 +41,12 @@ def repo_config(
     return RepoConfig(
         project=project,
         provider="local",
-        registry={"path": registry_of(repo), "cache_ttl_seconds": 0},
+        registry={
+            "path": registry_of(repo),
+            "cache_ttl_seconds": 0,
+            # By name, since it imports Feast.
+            "registry_store_type": "stores.feast_registry.GuardedRegistryStore",
+        },
         online_store=None if online_store is None else dict(online_store),
         entity_key_serialization_version=3,
         **others,

@@ -38,7 +38,7 @@ def build(
     if references is None:
         from drift_monitor.adapters.mlflow_references import MlflowReferences
 
-        references = MlflowReferences(settings.mlflow_tracking_uri)
+        references = MlflowReferences(settings.mlflow_tracking_uri, settings.artifact_limits)
     if reports is None:
         from drift_monitor.adapters.evidently_reports import EvidentlyReports
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from servicekit.settings import ServiceSettings
+from stores.artifacts import ArtifactSettings
 
 
-class WindowsSettings(ServiceSettings):
+class WindowsSettings(ArtifactSettings):
     """Settings of `drift-monitor windows`."""
 
     http_port: int = Field(default=18084, ge=0, le=65535)

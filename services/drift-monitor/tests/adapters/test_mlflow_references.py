@@ -34,31 +34,29 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_columns_of_the_version_and_the_scores_are_read(reference):
-    loaded = MlflowReferences("http://127.0.0.1:1").load(
-        reference.as_uri(), digest(reference), COLUMNS
-    )
+def test_the_columns_of_the_version_and_the_scores_are_read(reference, tmp_path):
+    loaded = MlflowReferences(str(tmp_path)).load(reference.as_uri(), digest(reference), COLUMNS)
     assert sorted(loaded) == ["carrier", "distance", "score"]
     assert np.isnan(loaded["distance"][1])
     assert loaded["carrier"].tolist() == ["UA", ""]
     assert loaded["score"].tolist() == [0.2, 0.8]
 
 
-def test_a_reference_is_downloaded_once(reference):
-    references, name = MlflowReferences("http://127.0.0.1:1"), digest(reference)
+def test_a_reference_is_downloaded_once(reference, tmp_path):
+    references, name = MlflowReferences(str(tmp_path)), digest(reference)
     references.load(reference.as_uri(), name, COLUMNS)
     reference.unlink()
     assert references.load(reference.as_uri(), name, COLUMNS)
 
 
-def test_another_file_than_the_one_named_is_refused(reference):
+def test_another_file_than_the_one_named_is_refused(reference, tmp_path):
     with pytest.raises(BadReferenceError, match=r"and 0000.* was announced"):
-        MlflowReferences("http://127.0.0.1:1").load(reference.as_uri(), "0" * 64, COLUMNS)
+        MlflowReferences(str(tmp_path)).load(reference.as_uri(), "0" * 64, COLUMNS)
 
 
 def test_a_file_that_is_gone_is_no_outage(tmp_path):
     with pytest.raises(BadReferenceError):
-        MlflowReferences("http://127.0.0.1:1").load(
+        MlflowReferences(str(tmp_path)).load(
             (tmp_path / "gone.parquet").as_uri(), "0" * 64, COLUMNS
         )
 
@@ -67,7 +65,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
     path = tmp_path / "text"
     path.write_text("no parquet")
     with pytest.raises(BadReferenceError, match="no Parquet"):
-        MlflowReferences("http://127.0.0.1:1").load(path.as_uri(), digest(path), COLUMNS)
+        MlflowReferences(str(tmp_path)).load(path.as_uri(), digest(path), COLUMNS)
 
 
 def test_a_server_that_does_not_answer_is_an_outage(monkeypatch):

@@ -317,4 +317,5 @@ def artifacts_of(settings: PredictorSettings, idle: IdlePriority | None = None) 
         settings.mlflow_tracking_uri,
         settings.model_cache or Path(tempfile.gettempdir()) / "tailrace-predictor",
         idle,
+        settings.artifact_limits,
     )

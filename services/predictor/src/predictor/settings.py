@@ -5,11 +5,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from servicekit.settings import ServiceSettings
+from stores.artifacts import ArtifactSettings
 from stores.storage import StorageUri
 
 
-class PredictorSettings(ServiceSettings):
+class PredictorSettings(ArtifactSettings):
     """Where models and features come from, and how much work is taken at once."""
 
     http_port: int = Field(default=18080, ge=0, le=65535)

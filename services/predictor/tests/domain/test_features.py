@@ -4,7 +4,15 @@ from typing import Literal, TypeAlias
 import pytest
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError
-from predictor.domain.features import FLOAT32_MAX, Gap, Input, Ref, Signature, Stored
+from predictor.domain.features import (
+    FLOAT32_MAX,
+    Gap,
+    Input,
+    Ref,
+    Signature,
+    Stored,
+    trial_rows,
+)
 
 CARRIER = Input("carrier", "category")
 HOUR = Input("hour", "number")
@@ -168,3 +176,12 @@ def test_a_signature_that_contradicts_itself_is_not_loaded(inputs: list, text: s
     with pytest.raises(LoadError, match=text) as caught:
         Signature(inputs)
     assert caught.value.reason == "signature"
+
+
+def test_fault_4_3_a_model_is_tried_on_rows_that_callers_may_send() -> None:
+    optional = Input("gust", "number", required=False)
+    inputs = [CARRIER, HOUR, NOTE, DISTANCE, TEMP, NEEDED, optional]
+    assert trial_rows(inputs) == [
+        ["", 0.0, "", 900.0, 10.0, 0.0, 0.0],
+        ["", 0.0, None, 900.0, 10.0, 0.0, None],
+    ]

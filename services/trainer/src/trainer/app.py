@@ -40,6 +40,7 @@ def build(
         settings.mlflow_tracking_uri,
         settings.work_dir,
         timeout_seconds=settings.mlflow_timeout_seconds,
+        limits=settings.artifact_limits,
     )
     components: list[Component] = []
     if training is None:

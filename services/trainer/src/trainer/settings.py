@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from servicekit.settings import ServiceSettings
+from stores.artifacts import ArtifactSettings
 from stores.storage import StorageUri
 
 
-class TrainerSettings(ServiceSettings):
+class TrainerSettings(ArtifactSettings):
     """Settings of the trainer; the environment variable is the name in capitals."""
 
     http_port: int = Field(default=18082, ge=0, le=65535)

@@ -10,7 +10,8 @@ import numpy as np
 
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
-from stores.mlflow import ArtifactError, fetch, set_up
+from stores.artifacts import ArtifactError, Limits
+from stores.mlflow import fetch, set_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +23,9 @@ KEPT = 8
 class MlflowReferences:
     """Downloads a reference once and keeps it in memory."""
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, limits: Limits | None = None) -> None:
         self._tracking_uri = tracking_uri
+        self._limits = limits or Limits()
         self._kept: OrderedDict[tuple[str, str], pa.Table] = OrderedDict()
 
     def warm_up(self) -> None:
@@ -61,7 +63,8 @@ class MlflowReferences:
 
         try:
             with tempfile.TemporaryDirectory(prefix="reference-") as folder:
-                data = fetch(self._tracking_uri, uri, sha256, Path(folder)).read_bytes()
+                found = fetch(self._tracking_uri, uri, sha256, Path(folder), limits=self._limits)
+                data = found.read_bytes()
         except ArtifactError as error:
             raise BadReferenceError(str(error)) from error
         try:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from ingest.domain.contract import Contract, Kind
 from ingest.domain.row import Row
 from servicekit.errors import FatalBusError, UnavailableError
-from stores.feast import redis_online_store, registry_of, repo_config
+from stores.feast import CodeInRegistryError, redis_online_store, registry_of, repo_config
 from stores.storage import StorageUri
 
 if TYPE_CHECKING:
@@ -86,9 +86,12 @@ class FeastOnline:
             for value in vars(_module(path)).values():
                 if isinstance(value, kinds):
                     objects[id(value)] = value
-        if objects:
-            store.apply(list(objects.values()))
-        views = store.list_feature_views()
+        try:
+            if objects:
+                store.apply(list(objects.values()))
+            views = store.list_feature_views()
+        except CodeInRegistryError as error:
+            raise FatalBusError(str(error)) from error
         for contract in self._contracts:
             self._require_fit(store, contract, views)
         self._store = store

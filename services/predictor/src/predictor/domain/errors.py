@@ -73,8 +73,8 @@ class OverShareError(OverloadedError):
 class LoadError(Exception):
     """A version that cannot be loaded, however often it is tried.
 
-    `reason` is one word for metrics: `sha256`, `missing`, `format`, `unreadable`, `signature`,
-    `features` or `step`.
+    `reason` is one word for metrics: `address`, `sha256`, `missing`, `too_large`, `format`,
+    `unreadable`, `signature`, `features` or `step`.
     """
 
     def __init__(self, reason: str, message: str) -> None:

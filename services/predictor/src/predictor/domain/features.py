@@ -34,6 +34,22 @@ class Input:
     """Up to which age the last known value stands in for a missing one; None: none does."""
 
 
+def trial_rows(inputs: Sequence[Input]) -> list[list[Value]]:
+    """Rows to try a model on when it is opened; it has to answer one of them.
+
+    In the first, every input has a value, as when a caller sends all; in the second, those that may
+    be missing have their default, or none. A model that takes no missing value answers the first.
+    """
+    given: list[Value] = [
+        each.default if each.default is not None else 0.0 if each.kind == "number" else ""
+        for each in inputs
+    ]
+    missing = [
+        value if each.required else each.default for each, value in zip(inputs, given, strict=True)
+    ]
+    return [given, missing]
+
+
 Cell = tuple[Any, float]
 """A stored value, and its event time in seconds since 1970: a plain pair, since there is one for
 every stored feature of every request."""

@@ -108,6 +108,23 @@ def test_missing_values_are_nan_and_empty_text_as_in_training(
     assert found == fitted.predict_proba(frame)[:, 1].tolist()
 
 
+def test_fault_4_3_a_model_that_takes_no_missing_value_is_opened(
+    pool: SkopsPool, tmp_path: Path
+) -> None:
+    import skops.io
+    from sklearn.linear_model import LogisticRegression
+
+    path = tmp_path / "model.skops"
+    rows = pd.DataFrame({"a": np.arange(10, dtype=np.float32), "b": np.ones(10, np.float32)})
+    skops.io.dump(LogisticRegression().fit(rows, rows["a"] > 4), path)
+    for required in (True, False):
+        numbers = [Input(name, "number", required=required) for name in ("a", "b")]
+        model = pool.open(path, numbers)
+        assert model.scores([[9.0, 1.0]])[0] > 0.5
+    with pytest.raises(LoadError, match="no trial row is answered: "):
+        pool.open(path, [Input("a", "number"), Input("c", "number")])
+
+
 def test_a_type_that_nobody_trusts_is_named_and_nothing_of_it_is_run(
     pool: SkopsPool, tmp_path: Path, wanted: tuple[Input, ...]
 ) -> None:

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import httpx
 import pytest
@@ -167,6 +168,26 @@ def test_models_fail_alone(lab: Lab, body: Json) -> None:
     assert lab.post(body).status_code == 200
     assert not lab.follower.ready
     assert lab.follower.tried
+
+
+def test_fault_1_5_a_rollback_waits_for_no_other_model_that_is_loaded(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = lab.version(1), lab.version(2)
+    lab.announce(lab.step(0, old, new, weight=0.5))
+    fetch, seen = lab.artifacts.fetch, []
+
+    def slow(uri: str, sha256: str) -> Path:
+        route = in_force(lab)
+        seen.append((Path(uri).stem, route.sequence))
+        if uri.endswith("first-1.onnx"):  # said while this one is on its way
+            lab.bus.publish(lab.step(2, old))
+        return fetch(uri, sha256)
+
+    monkeypatch.setattr(lab.artifacts, "fetch", slow)
+    others = [lab.step(0, lab.version(1, model=name)) for name in ("first", "second")]
+    lab.announce(*others, lab.step(1, old, new, weight=0.7))
+    assert seen == [("first-1", 1), ("second-1", 2)]
 
 
 def test_a_model_that_is_announced_and_not_loaded_is_missing_for_now(lab: Lab, body: Json) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
-from stores.feast import dataset_of, registry_of, repo_config
+from stores.feast import CodeInRegistryError, dataset_of, registry_of, repo_config
 from stores.storage import StorageUri, is_there
 from trainer.adapters.delta_table import PinnedTable, pin
 from trainer.domain.failure import TrainingError
@@ -201,7 +201,10 @@ def _feature_store(
     def store(offline: Any) -> FeatureStore:
         return FeatureStore(config=repo_config(source.feast_repo, None, offline_store=offline))
 
-    found = _view(store(DeltaOfflineStoreConfig(tables={}, max_age={})), view)
+    try:
+        found = _view(store(DeltaOfflineStoreConfig(tables={}, max_age={})), view)
+    except CodeInRegistryError as error:
+        raise TrainingError("read", str(error)) from error
     known = {field.name for field in found.features}
     missing = sorted({f.field or f.name for f in members} - known)
     if missing:

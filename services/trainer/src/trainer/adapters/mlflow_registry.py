@@ -13,7 +13,8 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
-from stores.mlflow import ArtifactError, download, fetch, set_up
+from stores.artifacts import ArtifactError, Limits, without_password
+from stores.mlflow import download, fetch, set_up
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 
@@ -27,10 +28,18 @@ MAX_TAG = 5000
 class MlflowRegistry:
     """`Runs` and `Versions` on one tracking server; the client is made at the first call."""
 
-    def __init__(self, tracking_uri: str, work_dir: Path, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        work_dir: Path,
+        *,
+        timeout_seconds: float = 30.0,
+        limits: Limits | None = None,
+    ) -> None:
         self._tracking_uri = tracking_uri
         self._work_dir = work_dir
         self._timeout_seconds = timeout_seconds
+        self._limits = limits or Limits()
         self._made: Any = None
 
     def outcome(self, model: str, request_id: str) -> str | None:
@@ -40,7 +49,8 @@ class MlflowRegistry:
                 if run.data.tags.get("concluded") == "true":
                     uri = f"{run.info.artifact_uri}/{OUTCOME}"
                     with tempfile.TemporaryDirectory() as folder:
-                        return download(self._tracking_uri, uri, Path(folder)).read_text()
+                        found = download(self._tracking_uri, uri, Path(folder), self._limits)
+                        return found.read_text()
         return None
 
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
@@ -136,7 +146,11 @@ class MlflowRegistry:
         """See `Versions.fetch`; a file is downloaded once."""
         with self._outages():
             return fetch(
-                self._tracking_uri, artifact.uri, artifact.sha256, self._work_dir
+                self._tracking_uri,
+                artifact.uri,
+                artifact.sha256,
+                self._work_dir,
+                limits=self._limits,
             ).resolve()
 
     @property
@@ -187,13 +201,19 @@ class MlflowRegistry:
         try:
             yield
         except (RequestException, ConnectionError, TimeoutError) as error:
-            raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
+            raise UnavailableError(
+                without_password(f"MLflow at {self._tracking_uri}: {error}")
+            ) from error
         except ArtifactError as error:
             raise TrainingError("evaluate", str(error)) from error
         except MlflowException as error:
             if error.error_code in OUTAGES:
-                raise UnavailableError(f"MLflow at {self._tracking_uri}: {error}") from error
-            raise TrainingError("register", f"MLflow: {error.error_code}: {error}") from error
+                raise UnavailableError(
+                    without_password(f"MLflow at {self._tracking_uri}: {error}")
+                ) from error
+            raise TrainingError(
+                "register", without_password(f"MLflow: {error.error_code}: {error}")
+            ) from error
 
 
 def _key(request_id: str) -> str:

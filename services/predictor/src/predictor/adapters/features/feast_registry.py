@@ -76,8 +76,8 @@ class FeastRegistry:
         if not lookups:
             return {}
         with self._lock:
-            store = self._store or self._open()
             try:
+                store = self._store or self._open()
                 # Never refreshed by a request: it would make that request wait.
                 store.refresh_registry()
                 columns = {key: _column(store, key, refs) for key, refs in lookups.items()}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from predictor.adapters.models.idle_priority import IdlePriority
 from predictor.domain.errors import LoadError
-from stores.mlflow import ArtifactError, fetch, set_up, sha256_of
+from stores.artifacts import ArtifactError, Limits
+from stores.mlflow import fetch, set_up, sha256_of
 
 
 class MlflowArtifacts:
@@ -14,12 +15,20 @@ class MlflowArtifacts:
         tracking_uri: of the MLflow server.
         folder: takes the files; those in it are checked again before they are used.
         idle: where they are checked; None: by whoever fetches them.
+        limits: of each download.
     """
 
-    def __init__(self, tracking_uri: str, folder: Path, idle: IdlePriority | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        folder: Path,
+        idle: IdlePriority | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._tracking_uri = tracking_uri
         self._folder = folder
         self._idle = idle
+        self._limits = limits or Limits()
 
     def warm_up(self) -> None:
         """See `Artifacts.warm_up`."""
@@ -28,7 +37,7 @@ class MlflowArtifacts:
     def fetch(self, uri: str, sha256: str) -> Path:
         """See `Artifacts.fetch`."""
         try:
-            return fetch(self._tracking_uri, uri, sha256, self._folder, self._digest)
+            return fetch(self._tracking_uri, uri, sha256, self._folder, self._digest, self._limits)
         except ArtifactError as error:
             raise LoadError(error.reason, str(error)) from error
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from predictor.domain.errors import LoadError, ModelFailedError
-from predictor.domain.features import Input, Value
+from predictor.domain.features import Input, Value, trial_rows
 
 _TYPES = {"number": "tensor(float)", "category": "tensor(string)"}
 
@@ -53,10 +53,17 @@ class OnnxModel:
         self._texts = [(i, each.name) for i, each in enumerate(inputs) if each.kind != "number"]
         self._output = _check(session, inputs)
         self._bound: dict[int, _Bound] = {}
+        failures = [failed for row in trial_rows(inputs) if (failed := self._failure(row))]
+        if len(failures) == len(trial_rows(inputs)):
+            raise LoadError("signature", f"no trial row is answered: {failures[0].message}")
+
+    def _failure(self, row: Sequence[Value]) -> ModelFailedError | None:
+        """Why a row has no score; None: it has one."""
         try:
-            self._fed([[None] * len(inputs)])
+            self._fed([row])
         except ModelFailedError as error:
-            raise LoadError("signature", f"a trial row failed: {error.message}") from error
+            return error
+        return None
 
     def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         """See `Model.scores`."""

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 
 from predictor.adapters.models import skops_worker
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
-from predictor.domain.features import Input, Value
+from predictor.domain.features import Input, Value, trial_rows
 from servicekit.errors import UnavailableError
 from stores.child import Child, ChildLostError
 
@@ -62,11 +62,12 @@ class SkopsPool:
             self._trusted,
         )
         try:
-            (score,) = self._schedule(file, [[None] * len(inputs)], START_SECONDS).result()
+            scores = self._schedule(file, trial_rows(inputs), START_SECONDS).result()
         except CannotAnswerError as error:  # a lost process is no fault of the file
             raise UnavailableError(error.message) from error
-        if isinstance(score, ModelFailedError):
-            raise LoadError("signature", f"a trial row failed: {score.message}")
+        failures = [score for score in scores if isinstance(score, ModelFailedError)]
+        if len(failures) == len(scores):
+            raise LoadError("signature", f"no trial row is answered: {failures[0].message}")
         return SkopsModel(self, file)
 
     def submit(self, file: skops_worker.File, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class LoadFailure:
     will_retry: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     """A step that is not applied yet."""
 
@@ -152,11 +152,31 @@ class RolloutFollower(Loop):
         self._swap(self.routes.without(model))
 
     def _apply_pending(self) -> None:
-        for model, pending in list(self._pending.items()):
-            if self._now() < pending.not_before:
-                continue
+        tried: list[_Pending] = []
+        while (pending := self._next(tried)) is not None:
+            loads = not self._is_loaded(pending.step)
+            tried.append(pending)
             if self._apply(pending):
-                del self._pending[model]
+                del self._pending[pending.step.model]
+            if loads and self._view is not None:
+                # A load may take long: what was said meanwhile may be a rollback.
+                for message in self._view.poll(0):
+                    self._take(message)
+
+    def _next(self, tried: Sequence[_Pending]) -> _Pending | None:
+        """The step to apply now: one whose versions are loaded goes past those that have to be."""
+        due = [
+            pending
+            for pending in self._pending.values()
+            if pending not in tried and self._now() >= pending.not_before
+        ]
+        return min(due, key=lambda pending: not self._is_loaded(pending.step), default=None)
+
+    def _is_loaded(self, step: RolloutStep) -> bool:
+        route = self.routes.by_model.get(step.model)
+        loaded = route.versions if route else ()
+        wanted = [version for version in (step.champion, step.challenger) if version]
+        return all(any(each.is_of(version) for each in loaded) for version in wanted)
 
     def _apply(self, pending: _Pending) -> bool:
         """Load what the step names and swap; returns whether nothing is left to try."""
