@@ -116,6 +116,7 @@ def environment(folder: Path, bootstrap: str, models: Path) -> dict[str, str]:
         "LAKE_URI": str(folder / "lake"),
         "MODELS_DIR": str(models),
         "MODEL_CACHE": str(folder / "cache"),
+        "MLFLOW_TRACKING_URI": str(folder),
         "SPOOL_DIR": str(folder / "spool"),
         "REPORT_DIR": str(folder / "reports"),
         "WORK_DIR": str(folder / "work"),

@@ -44,6 +44,7 @@ def make_lake(stack: ExitStack, folder: Path, sizes: tuple[int, ...]) -> dict[st
         "FEAST_REPO": str(folder),
         "REDIS_URL": NO_STORE,
         "MODEL_CACHE": str(folder / "cache"),
+        "MLFLOW_TRACKING_URI": str(folder),
         "LOG_LEVEL": "WARNING",
     }
 

@@ -58,6 +58,7 @@ def ours(stack: ExitStack, folder: Path, models: Iterable[str] = tuple(MODELS)) 
         "REDIS_URL": redis_url,
         "FEAST_REPO": str(folder),
         "MODEL_CACHE": str(folder / "cache"),
+        "MLFLOW_TRACKING_URI": str(folder),
         "LOG_LEVEL": "WARNING",
     }
 

@@ -131,6 +131,7 @@ def test_a_step_in_kafka_is_served_with_features_from_feast_and_logged_in_kafka(
         feast_repo=str(feast_repo),
         redis_url=redis_url,
         model_cache=feast_repo / "cache",
+        mlflow_tracking_uri=str(lab.folder),
         # A busy machine is no outage.
         feature_timeout_seconds=20,
         log_deadline_seconds=20,

@@ -48,6 +48,7 @@ class Predictor:
                     "GRPC_PORT": str(self.grpc),
                     "SPOOL_DIR": str(self.spool),
                     "MODEL_CACHE": str(folder / "cache"),
+                    "MLFLOW_TRACKING_URI": str(folder),
                     "TMPDIR": str(folder),
                     **environment,
                 },
