@@ -43,7 +43,7 @@ def commit(table: LakeTable, contract: Contract, number: int) -> float:
     """Milliseconds of CPU time, of all threads."""
     batch = rows(contract, number * ROWS)
     begun = time.process_time()
-    table.append(batch, NOTE, {0: Held(batch[-1].origin.offset, number)})
+    table.append(batch, NOTE, {0: Held(batch[-1].origin.offset, number)}, {})
     return (time.process_time() - begun) * 1000
 
 

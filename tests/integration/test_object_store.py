@@ -83,7 +83,7 @@ def test_what_ingest_writes_to_a_bucket_is_found_by_trainer_and_predictor(
     ]
     table = DeltaLake(lake_uri).data(contracts["weather"])
     for offset, row in enumerate(rows):
-        table.append([row], note="{}", positions={0: Held(offset, 0)})
+        table.append([row], note="{}", positions={0: Held(offset, 0)}, known={})
     online = FeastOnline(
         feast_repo, SecretStr(redis_url), [tmp_path / "m" / "features.py"], contracts.values()
     )
