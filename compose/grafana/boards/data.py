@@ -42,13 +42,22 @@ BOARD = Board(
                 ),
                 Panel(
                     "Rows a second",
-                    "By dataset: stored, in quarantine, or held already.",
+                    "By dataset: stored, in quarantine, or held already; not put online;"
+                    " entries that an event left out.",
                     "ops",
                     [
                         Query(
                             "sum by (dataset, outcome) (rate(ingest_rows_total[$__rate_interval]))",
                             "{{dataset}} {{outcome}}",
-                        )
+                        ),
+                        Query(
+                            "sum by (dataset) (rate(ingest_not_online_total[$__rate_interval]))",
+                            "{{dataset}} not online",
+                        ),
+                        Query(
+                            "sum(rate(ingest_event_entries_left_out_total[$__rate_interval]))",
+                            "entries left out of events",
+                        ),
                     ],
                 ),
                 Panel(

@@ -57,6 +57,13 @@ BOARD = Board(
                     [Query('sum(rollouts_total{model=~"$model", outcome="aborted"})')],
                     number=True,
                 ),
+                Panel(
+                    "Approvals ignored",
+                    "Of versions that had their rollout: each has one only.",
+                    "none",
+                    [Query(f"sum(rollout_approvals_ignored_total{OF_MODEL})")],
+                    number=True,
+                ),
             ],
         ),
         Row(
