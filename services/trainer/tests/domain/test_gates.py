@@ -64,5 +64,36 @@ def test_fault_4_8_each_version_has_to_beat_the_base_rate():
     assert gates.beats_base_rate(LABELS, 0.6 - LABELS * 0.2, 0.5).verdict == "failed"
 
 
+def days(count: int, rows: int) -> np.ndarray:
+    return np.repeat(np.arange(count) * 86_400_000_000, rows)
+
+
+def test_fault_4_8_a_later_version_that_is_worse_than_a_constant_day_by_day_is_refused():
+    labels = np.tile([0.0, 1.0], 700)
+    scores = 0.55 - labels * 0.1  # a little wrong on every day
+    gate = gates.beats_base_rate(labels, scores, 0.5, days(7, 200))
+    assert (gate.verdict, gate.threshold) == ("failed", pytest.approx(0.0, abs=1e-9))
+
+
+def test_days_that_differ_more_than_versions_refuse_no_later_version():
+    rng = np.random.default_rng(1)
+    rates = np.repeat([0.1, 0.2, 0.15, 0.7, 0.1, 0.3, 0.65], 200)  # two freak days
+    labels = (rng.random(1400) < rates).astype(float)
+    scores = np.full(1400, 0.2)
+    asked = gates.beats_base_rate(labels, scores, 0.25, days(7, 200))
+    assert asked.value is not None
+    assert 0 < asked.value < (asked.threshold or 0)
+    assert asked.verdict == "passed"
+    assert "what the days' differences explain" in asked.reason
+    assert gates.beats_base_rate(labels, scores, 0.25).verdict == "failed", "as a first version"
+
+
+def test_too_few_days_tell_nothing_so_the_mean_decides():
+    labels = np.tile([0.0, 1.0], 300)
+    scores = 0.55 - labels * 0.1
+    gate = gates.beats_base_rate(labels, scores, 0.5, days(3, 200))
+    assert (gate.threshold, gate.verdict) == (0.0, "failed")
+
+
 def test_no_gates_are_no_pass():
     assert not gates.all_passed([])

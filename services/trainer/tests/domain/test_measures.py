@@ -76,3 +76,21 @@ def test_no_rows_measure_nothing():
     empty = np.empty(0)
     assert [m.n for m in measures.evaluate(empty, empty)] == [0, 0, 0]
     assert all(math.isnan(m.value) for m in measures.evaluate(empty, empty))
+
+
+def test_the_noise_of_days_holds_what_it_says_where_rows_of_a_day_share_a_shock():
+    rng = np.random.default_rng(7)
+    moments = np.repeat(np.arange(7) * 86_400_000_000, 50)
+    above = 0
+    for _ in range(2000):
+        values = np.repeat(rng.normal(size=7), 50) + rng.normal(size=350)
+        above += float(np.mean(values)) > measures.noise_of_days(values, moments)
+    assert 0.03 < above / 2000 < 0.07, "5 %, where rows counted one by one would give 37 %"
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(3, 2.353), (6, 1.943), (30, 1.697)])
+def test_students_quantile_is_that_of_the_tables(freedom: int, quantile: float):
+    values = np.array([1.0, -1.0] * (freedom + 1))[: freedom + 1]
+    moments = np.arange(freedom + 1) * 86_400_000_000
+    error = np.std(values, ddof=1) / np.sqrt(freedom + 1)
+    assert measures.noise_of_days(values, moments) == pytest.approx(quantile * error, rel=0.01)

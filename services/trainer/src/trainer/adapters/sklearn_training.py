@@ -87,7 +87,12 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
             gates=(
                 gates.parity(made.parity, len(held), rules),
                 gates.min_rows(len(held), rules),
-                gates.beats_base_rate(labels, scores, float(np.mean(train_labels))),
+                gates.beats_base_rate(
+                    labels,
+                    scores,
+                    float(np.mean(train_labels)),
+                    moments if task.champion is not None else None,
+                ),
                 *_against_champion(task, held, labels, scores, moments, rules),
             ),
             stages=clock.seconds,

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainer.domain.measures import Floats, log_losses, mean
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.domain.measures import Floats, log_losses, mean, noise_of_days
 
 Verdict = Literal["passed", "failed", "not_measured"]
 
@@ -83,16 +86,36 @@ def log_loss(
     return Gate("log_loss", difference.value, limit, _verdict(difference.value <= limit), reason)
 
 
-def beats_base_rate(labels: Floats, scores: Floats, train_rate: float) -> Gate:
+def beats_base_rate(
+    labels: Floats,
+    scores: Floats,
+    train_rate: float,
+    moments: NDArray[np.int64] | None = None,
+) -> Gate:
     """Whether a version is better than always answering the rate of the training rows.
 
-    Asked of each version: a champion may have become worse than that itself.
+    Asked of each version: a champion may have become worse than that itself. A first version, which
+    replaces nothing, has to be better on the mean; of another that is asked as far as the held-out
+    days can tell, for in a freak week nearly all that is left of the mean is which days were in it,
+    and a refusal leaves an older version in place.
+
+    Args:
+        labels: 0 or 1 for each held-out row.
+        scores: The version's probabilities.
+        train_rate: Share of ones among the training rows.
+        moments: Event time of each row in microseconds, where there is a champion; else None.
     """
     rival = labels * 0.0 + train_rate
     name = f"the base rate {train_rate:.4f}"
+    noise = 0.0
+    if moments is not None and len(labels):
+        differences = log_losses(labels, scores) - log_losses(labels, rival)
+        noise = noise_of_days(differences, moments)
     gate = replace(
-        log_loss(labels, scores, rival, name, GateRules(max_regression=0.0)), name="base_rate"
+        log_loss(labels, scores, rival, name, GateRules(max_regression=noise)), name="base_rate"
     )
+    if noise and gate.verdict != "not_measured":
+        gate = replace(gate, reason=f"{gate.reason}, which is what the days' differences explain")
     if gate.verdict == "passed" and gate.value == 0.0:
         return replace(gate, verdict="failed", reason=f"{gate.reason}, and less")
     return gate
