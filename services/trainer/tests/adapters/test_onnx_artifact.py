@@ -30,7 +30,7 @@ def test_fault_4_4_a_bare_estimator_of_numbers_becomes_onnx(estimator) -> None:
     import onnx
 
     rng = np.random.default_rng(1)
-    frame = pd.DataFrame(rng.normal(size=(200, 2)).astype(np.float32), columns=["hour", "wind"])
+    frame = pd.DataFrame({f.name: rng.normal(size=200).astype(np.float32) for f in FEATURES})
     estimator.fit(frame, (frame["wind"] > frame["hour"]).astype(int))
     content = onnx_artifact.export(estimator, FEATURES)
     assert [i.name for i in onnx.load_from_string(content).graph.input] == ["hour", "wind"]

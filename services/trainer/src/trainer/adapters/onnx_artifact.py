@@ -69,7 +69,7 @@ def _joining(pipeline: Any, features: Sequence[Feature]) -> Any:
 
     names = [feature.name for feature in features]
     columns = ColumnTransformer([("numbers", "passthrough", names)])
-    columns.fit(pd.DataFrame(np.zeros((1, len(names)), np.float32), columns=names))
+    columns.fit(pd.DataFrame({name: np.zeros(1, np.float32) for name in names}))
     return Pipeline([("columns", columns), ("pipeline", pipeline)])
 
 
