@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from event_schemas import BY_TYPE, EVENTS, EventBody
+from event_schemas import BY_TYPE, EVENTS, EventBody, ScoreRequested
 from event_schemas.catalog import OUTSIDE, ROUTES, SERVICES
 
 every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
@@ -97,3 +98,17 @@ def test_every_service_takes_part():
     ends = {service for route in ROUTES.values() for service in route.senders + route.receivers}
 
     assert set(SERVICES) <= ends
+
+
+def test_fault_6_3_a_request_keeps_whole_numbers_exact() -> None:
+    features = {"customer": 2**63 - 1, "flag": True, "share": 0.5, "name": "x", "none": None}
+    asked = ScoreRequested(
+        prediction_id="p",
+        model="m",
+        entity="e",
+        features=features,
+        event_time=datetime(2013, 1, 1, tzinfo=UTC),
+    )
+    read = ScoreRequested.model_validate_json(asked.model_dump_json())
+    assert read.features == features
+    assert [type(value) for value in read.features.values()] == [int, bool, float, str, type(None)]

@@ -82,3 +82,20 @@ def test_microseconds_are_told_apart() -> None:
     rows = pa.table({"n": [7] * 3, "event_time": pa.array(times, pa.timestamp("us", "UTC"))})
     history = History(rows, "n", {})
     assert [history.newest(7, time.timestamp()) for time in times] == [0, 1, 2]
+
+
+def test_fault_6_3_a_key_of_64_bits_finds_its_own_row_alone() -> None:
+    keys = [2**53, 2**53 + 1, None]
+    rows = pa.table(
+        {
+            "customer": pa.array(keys, pa.int64()),
+            "event_time": pa.array([AT] * 3, pa.timestamp("us", "UTC")),
+            "event_id": ["a", "b", "c"],
+            "paid": [1.0, 2.0, 3.0],
+        }
+    )
+    history = History(rows, "customer", {"paid": "paid"})
+    asked = [2**53 + 1, str(2**53 + 1), 2.0**53, None, "x"]
+    found = history.places(asked, [AT.timestamp()] * len(asked))
+    paid = [None if at is None else history.columns["paid"][at].as_py() for at in found]
+    assert paid == [2.0, 2.0, None, None, None]

@@ -139,6 +139,9 @@ OptionalNumber = Annotated[
 FeatureValue = Annotated[_AnyFloat | str | None, AfterValidator(_nan_is_none)]
 """A feature as a model sees it: a number, a category, or missing (None; NaN becomes None)."""
 
+RequestValue = Annotated[bool | int | _AnyFloat | str | None, AfterValidator(_nan_is_none)]
+"""A feature as a caller sends it: whole numbers stay exact, since they may find stored rows."""
+
 Columns = Annotated[dict[str, JsonValue], BeforeValidator(_json_columns)]
 """Columns of a row, by name: whatever JSON can hold; NaN becomes null, infinity is refused."""
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from event_schemas.base import Duration, FeatureValue, Probability, Value
+from event_schemas.values import category
 
 
 class Feature(Value):
@@ -34,6 +35,14 @@ class Feature(Value):
     up to this age in event time; None: `default` does at once, or the request is refused."""
     watch: bool = True
     """Whether its drift counts towards a verdict; seasonal inputs are better left out."""
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _of_a_category(cls, default: object, info: ValidationInfo) -> object:
+        """`true` and 7 are the categories that a column of booleans or integers holds."""
+        if info.data.get("kind") == "category" and isinstance(default, bool | int):
+            return category(default)
+        return default
 
 
 class GatePolicy(Value):

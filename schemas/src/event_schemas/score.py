@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from event_schemas.base import EventBody, FeatureValue, Name, Timestamp
+from event_schemas.base import EventBody, Name, RequestValue, Timestamp
 
 
 class ScoreRequested(EventBody):
@@ -22,7 +22,7 @@ class ScoreRequested(EventBody):
     entity: str = Field(min_length=1, max_length=512)
     """What the prediction is about; it chooses the arm of a rollout, the same each time. Requests
     about one entity are answered in their order."""
-    features: dict[str, FeatureValue]
+    features: dict[str, RequestValue]
     """The request features of the model, by name; None is the same as leaving it out."""
     event_time: Timestamp
     """When the prediction is asked for, in event time."""

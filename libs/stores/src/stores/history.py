@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from stores.delta import ID, TIME, seconds
+from stores.values import key as as_key
 
 
 class History:
@@ -26,7 +27,9 @@ class History:
 
     def __init__(self, rows: Any, key: str, fields: Mapping[str, str]) -> None:
         import pyarrow.compute as pc
+        from pyarrow import types
 
+        self._whole = types.is_integer(rows.schema.field(key).type)
         rows = rows.filter(pc.field(key).is_valid())
         order = [name for name in (key, TIME, ID) if name in rows.column_names]
         rows = rows.sort_by([(name, "ascending") for name in order])
@@ -44,7 +47,12 @@ class History:
             self._spans[value], begin = (begin, end), end
 
     def newest(self, key: Any, moment: float) -> int | None:
-        """The place of the newest row of a key at or before a moment; None where there is none."""
+        """The place of the newest row of a key at or before a moment; None where there is none.
+
+        A key is taken as the column has it, exact: see `event_schemas.values`.
+        """
+        if type(key) is not str or self._whole:
+            key = as_key(key, whole=self._whole)
         begin, end = self._spans.get(key, (0, 0))
         at = bisect_right(self.times, moment, begin, end) - 1
         return at if at >= begin else None

@@ -136,3 +136,30 @@ def test_whatever_comes_a_faultless_record_fits_its_columns(record):
             assert value is None or isinstance(value, kinds.get(column.kind, datetime))
             assert not isinstance(value, float) or math.isfinite(value)
     assert all(len(fault.value) <= 120 for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("value", "rules"),
+    [
+        ("1900-01-01T00:00:00Z", []),
+        ("2100-01-01T00:00:00Z", []),
+        ("0001-01-01T00:00:00Z", ["minimum"]),
+        ("2113-03-19T08:00:00Z", ["maximum"]),
+    ],
+)
+def test_fault_6_4_a_time_column_without_limits_has_those_of_all(value, rules):
+    _, faults = contract(Column("at", "timestamp")).check("e", NOW, {"at": value})
+    assert [fault.rule for fault in faults] == rules
+
+
+def test_fault_6_4_a_column_may_name_other_limits():
+    latest = datetime(2200, 1, 1, tzinfo=UTC)
+    column = Column("at", "timestamp", maximum=latest)
+    for year, rules in (("2199", []), ("2201", ["maximum"])):
+        _, faults = contract(column).check("e", NOW, {"at": f"{year}-01-01T00:00:00Z"})
+        assert [fault.rule for fault in faults] == rules
+
+
+def test_fault_6_4_the_time_of_a_record_has_a_limit_as_well():
+    _, faults = contract().check("e", datetime(1, 1, 1, tzinfo=UTC), {})
+    assert [(fault.column, fault.rule) for fault in faults] == [("event_time", "minimum")]

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import pytest
@@ -185,3 +186,36 @@ def test_what_is_missing_has_its_default_or_is_refused(lake: LakeFeatures) -> No
     assert stale == ["UA", "EWR", 0.25, None, 7.0, 1.0, 3.0, "clear"]
     assert untimed == ("no_time", "at is null")
     assert gaps == {("wind", "absent"): 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "found"),
+    [
+        ("category", pa.array([True, False]), ["true", "false"]),
+        ("category", pa.array([1, 2**53 + 1]), ["1", str(2**53 + 1)]),
+        ("category", pa.array([1.0, 0.5]), ["1", "0.5"]),
+        ("number", pa.array([True, False]), [1.0, 0.0]),
+        ("number", pa.array([Decimal("1.50"), Decimal("0.10")]), [1.5, 0.1]),
+    ],
+)
+def test_fault_6_7_rows_of_the_training_table_can_be_scored(
+    kind: Literal["number", "category"], column: pa.Array, found: list[Any]
+) -> None:
+    batch = pa.RecordBatch.from_pydict({"x": column})
+    rows = TableRows({"x": "x"}, "at", None).of(Signature([Input("x", kind)]), batch, [0.0, 0.0])
+    assert [list(row) for row in rows if not isinstance(row, RefusalError)] == [[v] for v in found]
+
+
+def test_fault_6_3_keys_of_a_table_stay_exact() -> None:
+    keys = [2**53 + 1, -(2**63), 2**63 - 1]
+    signature = Signature(
+        [
+            Input("customer", "number"),
+            Input("paid", "number", stored=True, view="v", field="paid", join_key="customer"),
+        ]
+    )
+    for column in (pa.array(keys), pa.array([Decimal(key) for key in keys])):
+        batch = pa.RecordBatch.from_pydict({"customer": column, "paid": pa.array([1.0, 2.0, 3.0])})
+        maker = TableRows({"customer": "customer", "paid": "paid"}, "at", None)
+        rows = maker.of(signature, batch, [0.0] * 3)
+        assert [row[0] for row in rows if not isinstance(row, RefusalError)] == keys

@@ -74,14 +74,14 @@ def test_a_stored_feature_cannot_be_sent() -> None:
         Signature([CARRIER, TEMP]).request_values({"carrier": "UA", "temp": 3})
 
 
-@pytest.mark.parametrize("value", ["NaN", "5", True, [5], {"a": 1}])
+@pytest.mark.parametrize("value", ["NaN", "5", "true", [5], {"a": 1}])
 def test_a_number_is_a_json_number(value: object) -> None:
     with pytest.raises(BadRequestError, match="feature 'hour' is a number, got") as caught:
         Signature([HOUR]).request_values({"hour": value})
     assert caught.value.code == "wrong_type"
 
 
-@pytest.mark.parametrize("value", [5, 5.0, True, ["UA"]])
+@pytest.mark.parametrize("value", [["UA"], {"a": 1}, math.nan])
 def test_a_category_is_a_json_string(value: object) -> None:
     with pytest.raises(BadRequestError, match="feature 'carrier' is a category, got"):
         Signature([CARRIER]).request_values({"carrier": value})
@@ -116,7 +116,7 @@ def test_stored_values_go_to_their_place() -> None:
         (stored(("weather", "t"), math.nan), 1000.0, "absent"),
         (stored(("weather", "t"), 21.0), 1060.001, "stale"),
         (stored(("weather", "t"), "warm"), 1000.0, "wrong_type"),
-        (stored(("weather", "t"), True), 1000.0, "wrong_type"),
+        (stored(("weather", "t"), [21.0]), 1000.0, "wrong_type"),
         (stored(("weather", "t"), math.inf), 1000.0, "wrong_type"),
         (None, 1000.0, "store_away"),
     ],
@@ -185,3 +185,41 @@ def test_fault_4_3_a_model_is_tried_on_rows_that_callers_may_send() -> None:
         ["", 0.0, "", 900.0, 10.0, 0.0, 0.0],
         ["", 0.0, None, 900.0, 10.0, 0.0, None],
     ]
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1, "1"), (1.0, "1"), (0.5, "0.5")])
+def test_fault_4_2_a_category_that_is_no_text_is_the_one_of_the_training(
+    value: object, text: str
+) -> None:
+    assert Signature([CARRIER]).request_values({"carrier": value}) == [text]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "found"),
+    [("number", True, 1.0), ("category", 7, "7"), ("category", False, "false")],
+)
+def test_fault_6_7_a_stored_value_of_another_type_is_the_one_of_the_training(
+    kind: Literal["number", "category"], value: object, found: object
+) -> None:
+    stored_input = Input("x", kind, stored=True, view="weather", field="t", join_key="carrier")
+    signature = Signature([CARRIER, stored_input])
+    row = signature.request_values({"carrier": "UA"})
+    signature.fill(row, stored(("weather", "t"), value), 1000.0, [])
+    assert row == ["UA", found]
+
+
+CUSTOMER = Input("customer", "number")
+OF_CUSTOMER = Input("paid", "number", stored=True, view="p", field="paid", join_key="customer")
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**63), 2**63 - 1, 7, 7.0])
+def test_fault_6_3_a_number_that_finds_stored_rows_stays_exact(value: float) -> None:
+    row = Signature([CUSTOMER, OF_CUSTOMER]).request_values({"customer": value})
+    assert row == [int(value), None]
+    assert type(row[0]) is int
+
+
+def test_fault_6_3_a_float_that_may_stand_for_another_key_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="send the key as a whole number") as caught:
+        Signature([CUSTOMER, OF_CUSTOMER]).request_values({"customer": 2.0**53})
+    assert (caught.value.code, caught.value.field) == ("inexact_key", "features.customer")

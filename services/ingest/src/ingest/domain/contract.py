@@ -7,6 +7,9 @@ Coercions, and there are no others:
 * an RFC 3339 text with an offset becomes a point in time in UTC where a timestamp is asked;
 * null, and NaN (which JSON cannot hold), are a missing value.
 
+A point in time lies between 1900 and 2100, unless its column has other limits: one that nobody set,
+or a typo of a century, would decide which rows a training holds out.
+
 A numeric text is no number, a boolean is no number, and infinity is refused.
 """
 
@@ -20,6 +23,10 @@ Kind = Literal["string", "number", "integer", "boolean", "timestamp"]
 KINDS: tuple[Kind, ...] = ("string", "number", "integer", "boolean", "timestamp")
 RESERVED = ("event_id", "entity", "event_time", "ingested_at")
 """Columns that every table has beside those of the contract."""
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Limits of points in time whose column names none."""
 
 _INT64 = range(-(2**63), 2**63)
 MAX_EXAMPLE = 120
@@ -46,6 +53,13 @@ class Column:
     minimum: float | datetime | None = None
     maximum: float | datetime | None = None
     allowed: frozenset[Any] | None = None
+
+    @property
+    def limits(self) -> tuple[Any, Any]:
+        """The least and the largest value; None where there is none."""
+        if self.kind != "timestamp":
+            return self.minimum, self.maximum
+        return self.minimum or EARLIEST, self.maximum or LATEST
 
 
 @dataclass(frozen=True)
@@ -99,9 +113,10 @@ class Contract:
                 faults.append(Fault(column.name, refused.rule, _text(value)))
                 continue
             values[column.name] = held
-            if column.minimum is not None and held < column.minimum:
+            low, high = column.limits
+            if low is not None and held < low:
                 faults.append(Fault(column.name, "minimum", _text(value)))
-            if column.maximum is not None and held > column.maximum:
+            if high is not None and held > high:
                 faults.append(Fault(column.name, "maximum", _text(value)))
             if column.allowed is not None and held not in column.allowed:
                 faults.append(Fault(column.name, "allowed", _text(value)))
@@ -114,6 +129,8 @@ class Contract:
             if len(unknown) > max_unknown:
                 more = f"{len(unknown) - max_unknown} more"
                 faults.append(Fault(None, "unknown_columns", more))
+        if event_time < EARLIEST:
+            faults.append(Fault("event_time", "minimum", event_time.isoformat()))
         for rule, name, said in (
             ("entity", self.entity_column, entity),
             ("event_time", self.event_time_column, event_time),

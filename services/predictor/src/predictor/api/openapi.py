@@ -43,6 +43,15 @@ FAILURES: Mapping[str, tuple[str, dict[str, str]]] = {
         "The body is over the limit.",
         {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"},
     ),
+    "415": (
+        "The body is compressed.",
+        {
+            "code": "unsupported_encoding",
+            "message": "Content-Encoding is 'gzip': compressed bodies are not read here: send the"
+            " JSON as it is",
+            "field": "Content-Encoding",
+        },
+    ),
     "422": (
         "A field is missing, unknown, or of a wrong type.",
         {

@@ -9,7 +9,6 @@ import numpy as np
 from predictor.batch.lake_features import LakeFeatures
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import (
-    FLOAT32_MAX,
     Cell,
     Gap,
     Input,
@@ -18,6 +17,7 @@ from predictor.domain.features import (
     Stored,
     Value,
 )
+from stores.values import FLOAT32_MAX, NoSuchValueError, categories, numbers
 
 Row = Sequence[Value]
 
@@ -73,7 +73,8 @@ class TableRows:
                 continue
             column = self._columns[each.name]
             if column in batch.schema.names:
-                values[each.name], fine = _usable(each, batch.column(column))
+                exact = each.name in signature.keys
+                values[each.name], fine = _usable(each, batch.column(column), exact=exact)
                 whole &= fine
             else:
                 values[each.name] = [each.default] * batch.num_rows
@@ -142,17 +143,29 @@ class TableRows:
         return cells
 
 
-def _usable(each: Input, column: Any) -> tuple[Sequence[Value], np.ndarray]:
-    """The values of an Arrow column, and which of them a model takes as they are."""
+def _usable(each: Input, column: Any, *, exact: bool = False) -> tuple[Sequence[Value], np.ndarray]:
+    """The values of an Arrow column, and which of them a model takes as they are.
+
+    Args:
+        each: the input that takes them.
+        column: of the table.
+        exact: whether they find stored rows, and whole numbers are not to go through a float.
+    """
     from pyarrow import types
 
-    if each.kind == "category":
-        if types.is_string(column.type) or types.is_large_string(column.type):
-            return column.to_pylist(), column.is_valid().to_numpy(zero_copy_only=False)
-    elif types.is_floating(column.type) or types.is_integer(column.type):
-        numbers = column.to_numpy(zero_copy_only=False).astype(float, copy=False)
-        return numbers.tolist(), np.abs(numbers) <= FLOAT32_MAX
-    return [None] * len(column), np.zeros(len(column), bool)
+    try:
+        if each.kind == "category":
+            texts = categories(column)
+            return texts.to_pylist(), texts.is_valid().to_numpy(zero_copy_only=False)
+        found = numbers(column)
+    except NoSuchValueError:
+        return [None] * len(column), np.zeros(len(column), bool)
+    fine = np.abs(found) <= FLOAT32_MAX
+    if not exact:
+        return found.tolist(), fine
+    whole = types.is_integer(column.type)
+    # Others are looked at one by one.
+    return (column.to_pylist(), fine) if whole else (found.tolist(), np.zeros(len(column), bool))
 
 
 def _value(value: Any) -> Any:

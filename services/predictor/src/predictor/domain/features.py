@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError, shown
+from stores.values import EXACT, FLOAT32_MAX, NoSuchValueError, category, number
 
-FLOAT32_MAX = 3.4028234663852886e38
-"""Largest number that a model's float32 input can hold; beyond it the model would see infinity."""
+__all__ = ["FLOAT32_MAX"]
 
-Value = float | str | None
-"""A number, a category, or missing."""
+Value = float | int | str | None
+"""A number, a category, or missing; whole numbers that find stored rows are integers, exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,15 @@ class Signature:
     def __init__(self, inputs: Sequence[Input]) -> None:
         self.inputs = tuple(inputs)
         self.names = tuple(each.name for each in inputs)
-        self._requested = tuple((i, each) for i, each in enumerate(inputs) if not each.stored)
+        self.keys = frozenset(each.join_key for each in inputs if each.stored)
+        """Request features whose values find stored rows."""
+        self._requested = tuple(
+            (i, each, each.kind == "number" and each.name in self.keys)
+            for i, each in enumerate(inputs)
+            if not each.stored
+        )
         self._stored = tuple((i, each) for i, each in enumerate(inputs) if each.stored)
-        self.requested = frozenset(each.name for _, each in self._requested)
+        self.requested = frozenset(each.name for _, each, _ in self._requested)
         self._position = {name: i for i, name in enumerate(self.names)}
         self._check()
         by_key: dict[str, list[tuple[int, Input, Ref, float]]] = {}
@@ -167,7 +173,7 @@ class Signature:
         """
         row: list[Value] = [None] * len(self.inputs)
         found = 0
-        for i, each in self._requested:
+        for i, each, is_key in self._requested:
             value = features.get(each.name)
             if value is None:
                 found += each.name in features
@@ -182,6 +188,8 @@ class Signature:
             found += 1
             if each.kind == "category":
                 row[i] = _text(each.name, value)
+            elif is_key:
+                row[i] = _numeric_key(each.name, value)
             elif type(value) is float and -FLOAT32_MAX <= value <= FLOAT32_MAX:
                 row[i] = value  # nearly all: the call would cost more than the look
             else:
@@ -290,14 +298,15 @@ def _taken(
     each: Input, value: Any
 ) -> tuple[float | str | None, Literal["absent", "wrong_type"] | None]:
     """A stored value as the model takes it, or why it cannot."""
-    if each.kind == "category":
-        return (value, None) if type(value) is str else (None, "wrong_type")
-    if type(value) is not float and type(value) is not int:
+    try:
+        found = category(value) if each.kind == "category" else number(value)
+    except NoSuchValueError:
         return None, "wrong_type"
-    value = float(value)
-    if value != value:
+    if found is None:
         return None, "absent"
-    return (value, None) if abs(value) <= FLOAT32_MAX else (None, "wrong_type")
+    if isinstance(found, str) or abs(found) <= FLOAT32_MAX:
+        return found, None
+    return None, "wrong_type"
 
 
 def _remember(each: Input, key: Key, cell: Cell | None, last_known: LastKnown) -> None:
@@ -309,25 +318,42 @@ def _remember(each: Input, key: Key, cell: Cell | None, last_known: LastKnown) -
 
 
 def _number(name: str, value: object) -> float:
-    if type(value) is float:
-        number = value
-    elif type(value) is int:  # a bool is an int to isinstance, and no number to a caller
-        number = float(value) if abs(value) <= FLOAT32_MAX else math.inf
-    else:
-        raise _wrong_type(name, "number", "number", value)
-    if not abs(number) <= FLOAT32_MAX:
+    try:
+        found = number(value)
+    except NoSuchValueError:
+        raise _wrong_type(name, "number", "number", value) from None
+    if found is None or not abs(found) <= FLOAT32_MAX:
         raise BadRequestError(
             "out_of_range",
             f"feature {name!r} is {shown(value)}, beyond ±3.4e38, the range of the model's numbers",
             f"features.{name}",
         )
-    return number
+    return found
+
+
+def _numeric_key(name: str, value: Any) -> float | int:
+    """A number that finds a stored row: a whole one stays exact."""
+    found = _number(name, value)
+    if type(value) is float and abs(value) > EXACT:
+        raise BadRequestError(
+            "inexact_key",
+            f"feature {name!r} finds stored rows, and {shown(value)} is a number with a fraction or"
+            " an exponent, which is exact below 2^53 only: send the key as a whole number",
+            f"features.{name}",
+        )
+    return int(value) if found.is_integer() and value == int(value) else found
 
 
 def _text(name: str, value: object) -> str:
-    if type(value) is not str:
+    if type(value) is str:  # nearly all
+        return value
+    try:
+        found = category(value)
+    except NoSuchValueError:
+        found = None
+    if found is None:
         raise _wrong_type(name, "category", "string", value)
-    return value
+    return found
 
 
 def _wrong_type(name: str, kind: str, json: str, value: object) -> BadRequestError:

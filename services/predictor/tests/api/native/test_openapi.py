@@ -20,7 +20,7 @@ def test_docs_show_a_prediction_with_schema_and_examples(
     asked = operation["requestBody"]["content"]["application/json"]
     if path == "/predict":
         validate(document, asked, body)
-    statuses = {"200", "400", "401", "403", "404", "413", "422", "429", "500", "503"}
+    statuses = {"200", "400", "401", "403", "404", "413", "415", "422", "429", "500", "503"}
     assert set(operation["responses"]) == statuses
     headers = [each["name"] for each in operation["parameters"] if each["in"] == "header"]
     assert headers == ["X-Tailrace-Arm", "X-Request-Timeout"]

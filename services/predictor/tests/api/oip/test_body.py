@@ -98,3 +98,10 @@ def test_rubbish_is_refused_and_breaks_nothing(body: bytes) -> None:
 def test_an_answer_whose_versions_differ_names_none() -> None:
     body, length = encoded(InferAnswer("m", None, None, []), set())
     assert (json.loads(body), length) == ({"model_name": "m", "outputs": []}, None)
+
+
+def test_fault_6_15_parameters_may_be_null() -> None:
+    tensor = {**ROW, "parameters": None}
+    body = {"inputs": [tensor], "parameters": None, "outputs": [{"name": "a", "parameters": None}]}
+    request, binary = decode(json.dumps(body).encode(), None)
+    assert (request.inputs[0].data, request.parameters, binary) == ([1.0, 2.0], {}, set())

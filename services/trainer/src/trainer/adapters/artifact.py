@@ -24,8 +24,19 @@ class Exported:
     scores: Floats
     """Of the held-out rows, by the file itself."""
     parity: float
-    """Largest difference from scikit-learn on them; NaN when there is none to take."""
+    """Largest difference from scikit-learn on them, and on rows as they are served; NaN when there
+    is none to take."""
     why_not_onnx: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Rows of the history in two forms, which have to be the same to a model."""
+
+    trained: "pd.DataFrame"
+    """As the pipeline was fitted on them."""
+    served: "pd.DataFrame"
+    """As requests and the feature store bring them."""
 
 
 def export(
@@ -34,8 +45,9 @@ def export(
     held: "pd.DataFrame",
     policy: GatePolicy,
     trusted: Collection[str] = (),
+    served: Served | None = None,
 ) -> Exported:
-    """The file of a fitted pipeline, scored on held-out rows.
+    """The file of a fitted pipeline, scored on held-out rows, and on some as they are served.
 
     Where the policy allows nothing else, an ONNX file is given however far off it is: the parity
     gate then refuses it.
@@ -45,7 +57,7 @@ def export(
     """
     expected = _answers(pipeline, held.loc[:, [feature.name for feature in features]])
     try:
-        onnx = _as_onnx(pipeline, features, held, expected)
+        onnx = _as_onnx(pipeline, features, held, expected, served)
     except TrainingError as error:
         if policy.artifact == "onnx":
             raise TrainingError(
@@ -64,7 +76,11 @@ def export(
     except TrainingError as error:
         raise TrainingError(error.stage, f"{why}; and {error}") from error
     scores = score("artifact", content, "skops", held, features, trusted)
-    return Exported(content, "skops", scores, _difference(scores, expected), why)
+    parity = _difference(scores, expected)
+    if served is not None:
+        again = score("artifact", content, "skops", served.served, features, trusted)
+        parity = _largest(parity, _difference(again, _answers(pipeline, served.trained)))
+    return Exported(content, "skops", scores, parity, why)
 
 
 def score(
@@ -90,15 +106,28 @@ def score(
 
 
 def _as_onnx(
-    pipeline: Any, features: Sequence[Feature], held: "pd.DataFrame", expected: Floats
+    pipeline: Any,
+    features: Sequence[Feature],
+    held: "pd.DataFrame",
+    expected: Floats,
+    served: Served | None,
 ) -> Exported:
     content = onnx_artifact.export(pipeline, features)
     scores = score("ONNX file", content, "onnx", held, features)
-    return Exported(content, "onnx", scores, _difference(scores, expected))
+    parity = _difference(scores, expected)
+    if served is not None:
+        again = score("ONNX file", content, "onnx", served.served, features)
+        parity = _largest(parity, _difference(again, _answers(pipeline, served.trained)))
+    return Exported(content, "onnx", scores, parity)
 
 
 def _difference(scores: Floats, expected: Floats) -> float:
     return float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
+
+
+def _largest(first: float, second: float) -> float:
+    """The larger difference; NaN where one of them could not be taken."""
+    return float(np.maximum(first, second))
 
 
 def _answers(pipeline: Any, frame: "pd.DataFrame") -> Floats:

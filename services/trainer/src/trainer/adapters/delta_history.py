@@ -1,9 +1,11 @@
 """The rows of a training: outcomes out of the lake, stored features as they were at the time."""
 
+import json
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,15 @@ from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
 from stores.feast import CodeInRegistryError, dataset_of, registry_of, repo_config
 from stores.storage import StorageUri, is_there
-from trainer.adapters.delta_table import PinnedTable, pin
+from stores.values import (
+    FLOAT32_MAX,
+    NoSuchValueError,
+    categories,
+    category,
+    number,
+    numbers,
+)
+from trainer.adapters.delta_table import PinnedTable, earlier, pin
 from trainer.domain.failure import TrainingError
 from trainer.domain.measures import Floats
 from trainer.ports import ModelDefinition, TrainingPlan
@@ -22,6 +32,8 @@ from trainer.ports import ModelDefinition, TrainingPlan
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 Stage = Callable[[str], AbstractContextManager[None]]
 
@@ -44,6 +56,8 @@ class History:
     times: NDArray[np.int64]
     """The moment of the prediction, in microseconds since 1970."""
     versions: tuple[DataVersion, ...]
+    raw: "Mapping[str, pa.Array | pa.ChunkedArray]" = field(default_factory=dict)
+    """The same rows as the lake has them: an Arrow column a feature."""
 
 
 def read_history(
@@ -75,9 +89,9 @@ def read_history(
         joins = {f.join_key for f in stored if f.join_key}
         columns = {plan.label, plan.feature_time, *(f.name for f in requested), *joins}
         _require_columns(table, columns)
-        since = {"since": until - plan.window} if plan.window else {}
+        since = {"since": earlier(until, plan.window)} if plan.window else {}
         rows = table.read(sorted(columns), until=until, **since)
-        rows = _newest_labelled(rows, plan)
+        rows = _newest_labelled(rows, plan, until)
         versions = [table.data_version(rows)]
     with stage("join"):
         moments = _moments(rows, plan)
@@ -86,9 +100,10 @@ def read_history(
             joined, read = _stored_features(source, rows, moments, stored)
             data |= joined
             versions += read
-        frame = _frame(data, features, len(rows))
+        data = {f.name: data[f.name] for f in features} if len(rows) else {}
+        frame = frame_of(data, features)
     times = moments.astype("datetime64[us]").astype(np.int64)
-    return History(frame, _labels(rows, plan), times, tuple(versions))
+    return History(frame, _labels(rows, plan), times, tuple(versions), data)
 
 
 def _extra(
@@ -115,11 +130,29 @@ def _require_columns(table: PinnedTable, columns: Iterable[str]) -> None:
         )
 
 
-def _newest_labelled(rows: "pa.Table", plan: TrainingPlan) -> "pa.Table":
+def _newest_labelled(rows: "pa.Table", plan: TrainingPlan, until: datetime) -> "pa.Table":
+    import pyarrow
     import pyarrow.compute as pc
+    from pyarrow import types
 
     known = pc.field(plan.label).is_valid() & pc.field(plan.feature_time).is_valid()
     rows = rows.filter(known)
+    kind = rows.schema.field(plan.feature_time).type
+    if types.is_timestamp(kind):
+        # A prediction that is asked for after all that is known decides nothing: one such row
+        # would be all that a hold-out of a time holds.
+        latest = pyarrow.scalar(until, pyarrow.timestamp("us", "UTC")).cast(kind)
+        found = rows.filter(pc.field(plan.feature_time) <= latest)
+        if len(found) < len(rows):
+            log.warning(
+                "%d rows of %s are left out: their %s is later than %s, up to where the training"
+                " reads",
+                len(rows) - len(found),
+                plan.dataset,
+                plan.feature_time,
+                until.isoformat(),
+            )
+        rows = found
     return rows.slice(max(0, len(rows) - plan.max_rows))
 
 
@@ -176,7 +209,8 @@ def _stored_features(
         store, key, dataset = _feature_store(source, view, members)
         entities = pd.DataFrame(
             {
-                key: rows.column(join_key).to_pandas(),
+                # Objects, since pandas makes floats of whole numbers once one is missing.
+                key: pd.Series(rows.column(join_key).to_pylist(), dtype=object),
                 "event_timestamp": pd.to_datetime(moments, utc=True).astype("datetime64[us, UTC]"),
             }
         )
@@ -184,8 +218,7 @@ def _stored_features(
         job: Any = store.get_historical_features(
             entity_df=entities, features=sorted({f"{view}:{field}" for field in fields.values()})
         )
-        values = job.to_df()
-        data |= {name: values[field] for name, field in fields.items()}
+        data |= {name: job.columns[field] for name, field in fields.items()}
         read[dataset] = job.read[0]
     return data, list(read.values())
 
@@ -238,28 +271,63 @@ def _view(store: Any, view: str) -> Any:
         ) from error
 
 
-def _frame(data: dict[str, Any], features: Sequence[Feature], rows: int) -> "pd.DataFrame":
+def frame_of(data: Mapping[str, Any], features: Sequence[Feature]) -> "pd.DataFrame":
+    """Arrow columns as a model takes them; what is beyond its numbers counts as missing.
+
+    Raises:
+        TrainingError: a column holds what its feature cannot take.
+    """
     import pandas as pd
 
-    columns: dict[str, Any] = {}
-    for feature in features:
-        if rows == 0:
-            columns[feature.name] = np.empty(0, np.float32 if feature.kind == "number" else object)
-            continue
-        values = data[feature.name]
-        values = values.to_pandas() if hasattr(values, "to_pandas") else values
-        if feature.default is not None:
-            values = values.fillna(feature.default)
-        columns[feature.name] = _typed(values, feature)
+    columns = {f.name: _typed(data[f.name], f) if data else _nothing(f) for f in features}
     return pd.DataFrame(columns)
 
 
-def _typed(values: Any, feature: Feature) -> Any:
-    if feature.kind == "category":
-        return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
+def _nothing(feature: Feature) -> Any:
+    return np.empty(0, np.float32 if feature.kind == "number" else object)
+
+
+def _typed(column: Any, feature: Feature) -> Any:
     try:
-        return values.to_numpy(dtype=np.float32, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+        if feature.kind == "category":
+            texts = categories(column).fill_null(feature.default or "")
+            return texts.to_numpy(zero_copy_only=False)
+        found = numbers(column)
+    except NoSuchValueError as error:
         raise TrainingError(
-            "read", f"feature {feature.name} is a number, but holds e.g. {values.iloc[0]!r}"
+            "read",
+            f"feature {feature.name} is a {feature.kind}, and {error}: give the column another type"
+            " in its dataset's contract, or the feature another kind",
         ) from error
+    missing = np.isnan(found) | (np.abs(found) > FLOAT32_MAX)
+    default = np.nan if feature.default is None else feature.default
+    return np.where(missing, default, found).astype(np.float32)
+
+
+def as_served(
+    raw: Mapping[str, Any], features: Sequence[Feature], rows: "NDArray[np.intp]"
+) -> "pd.DataFrame":
+    """Some rows as requests and the feature store bring them: value by value, and over JSON."""
+    import pandas as pd
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    places = pa.array(rows, pa.int64())
+    for feature in features:
+        cells = raw[feature.name].take(places).to_pylist()
+        values = [_served(cell, feature) for cell in cells]
+        kind = np.float32 if feature.kind == "number" else object
+        columns[feature.name] = np.array(values, kind)
+    return pd.DataFrame(columns)
+
+
+def _served(cell: Any, feature: Feature) -> Any:
+    if isinstance(cell, bool | int | float):
+        cell = json.loads(json.dumps(cell))
+    if feature.kind == "category":
+        text = category(cell)
+        return (feature.default or "") if text is None else text
+    found = number(cell)
+    if found is None or abs(found) > FLOAT32_MAX:
+        return feature.default
+    return found

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
+def earlier(moment: datetime, span: timedelta) -> datetime:
+    """A moment so much earlier, and not before the beginning of all times."""
+    try:
+        return max(BEGINNING, moment - span)
+    except OverflowError:
+        return BEGINNING
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedTable:
     """A table of the lake at one version."""

@@ -19,7 +19,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from event_schemas.model import DataVersion
 from stores.delta import seconds
 from stores.history import History
-from trainer.adapters.delta_table import PinnedTable
+from trainer.adapters.delta_table import PinnedTable, earlier
 
 EVENT_TIMESTAMP = "event_timestamp"
 """Column of the entity frame with the moment that features are wanted as of."""
@@ -37,10 +37,17 @@ class DeltaOfflineStoreConfig(FeastConfigBaseModel):
 
 
 class DeltaRetrievalJob(RetrievalJob):
-    """The joined rows, and the versions of the tables that were read for them."""
+    """The joined rows, and the versions of the tables that were read for them.
 
-    def __init__(self, joined: pd.DataFrame, read: list[DataVersion]) -> None:
+    `columns` holds the features as the tables have them: pandas makes floats of whole numbers, and
+    objects of booleans, once one is missing.
+    """
+
+    def __init__(
+        self, joined: pd.DataFrame, columns: dict[str, Any], read: list[DataVersion]
+    ) -> None:
         self._joined = joined
+        self.columns = columns
         self.read = read
 
     @property
@@ -82,6 +89,7 @@ class DeltaOfflineStore(OfflineStore):
         if not isinstance(entity_df, pd.DataFrame) or full_feature_names:
             raise NotImplementedError("only frames of entities, and short names of features")
         joined = entity_df.reset_index(drop=True)
+        columns: dict[str, Any] = {}
         read = []
         for view in feature_views:
             wanted = [
@@ -99,8 +107,9 @@ class DeltaOfflineStore(OfflineStore):
             )
             values = {name: column.take(found) for name, column in history.columns.items()}
             joined = joined.assign(**{name: each.to_pandas() for name, each in values.items()})
+            columns |= values
             read.append(version)
-        return DeltaRetrievalJob(joined, read)
+        return DeltaRetrievalJob(joined, columns, read)
 
 
 def _read(
@@ -117,6 +126,6 @@ def _read(
     key, *fields = (column_of.get(name, name) for name in (view.join_keys[0], *wanted))
     first: datetime = rows[EVENT_TIMESTAMP].min().to_pydatetime()
     last: datetime = rows[EVENT_TIMESTAMP].max().to_pydatetime()
-    since = {"since": first - max_age} if max_age else {}
+    since = {"since": earlier(first, max_age)} if max_age else {}
     found = table.read([key, *fields], until=last, **since)
     return History(found, key, dict(zip(wanted, fields, strict=True))), table.data_version(found)

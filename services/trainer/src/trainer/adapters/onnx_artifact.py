@@ -32,11 +32,12 @@ def export(pipeline: Any, features: Sequence[Feature]) -> bytes:
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
     kinds = {"number": FloatTensorType, "category": StringTensorType}
+    whole = _joining(pipeline, features) if _takes_one_input(pipeline, features) else pipeline
     try:
         model: Any = to_onnx(
-            pipeline,
+            whole,
             initial_types=[(f.name, kinds[f.kind]([None, 1])) for f in features],
-            options={id(pipeline): {"zipmap": False}},
+            options={id(whole): {"zipmap": False}},
             target_opset=OPSET,
         )
     except Exception as error:  # the converters raise whatever comes
@@ -46,6 +47,30 @@ def export(pipeline: Any, features: Sequence[Feature]) -> bytes:
             " that skl2onnx converts",
         ) from error
     return model.SerializeToString()
+
+
+def _takes_one_input(pipeline: Any, features: Sequence[Feature]) -> bool:
+    """Whether a pipeline of numbers begins with a step that has no columns of its own."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    first = pipeline
+    while isinstance(first, Pipeline):
+        first = first.steps[0][1]
+    names_columns = isinstance(first, ColumnTransformer)
+    return not names_columns and all(f.kind == "number" for f in features)
+
+
+def _joining(pipeline: Any, features: Sequence[Feature]) -> Any:
+    """A pipeline that joins the inputs first: most converters take one alone."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    names = [feature.name for feature in features]
+    columns = ColumnTransformer([("numbers", "passthrough", names)])
+    columns.fit(pd.DataFrame({name: np.zeros(1, np.float32) for name in names}))
+    return Pipeline([("columns", columns), ("pipeline", pipeline)])
 
 
 def score(artifact: bytes | Path, frame: "pd.DataFrame", features: Sequence[Feature]) -> Floats:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.adapters import artifact
-from trainer.adapters.delta_history import History, read_history
+from trainer.adapters.delta_history import History, as_served, read_history
 from trainer.adapters.pipeline_file import build_pipeline
 from trainer.domain import gates, measures
 from trainer.domain.failure import TrainingError
 from trainer.domain.gates import Gate, GateRules
 from trainer.domain.measures import Floats
-from trainer.domain.split import by_period, by_share
+from trainer.domain.split import Split, by_period, by_share
 from trainer.ports import TrainingPlan, TrainingResult, TrainingTask
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REFERENCE_ROWS = 5000
 """Held-out rows that are kept beside the model."""
+SERVED_ROWS = 500
+"""Rows, half of them held out, that are also brought to the artifact as requests bring them."""
 
 
 def warm(threads: int) -> None:
@@ -61,13 +63,20 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
     )
     names = [feature.name for feature in features]
     with clock.stage("prepare"):
-        train_rows, held, train_labels, labels, moments = _split(history, plan)
+        split = _split(history, plan)
+        train_rows, held = (_rows(history.frame, at) for at in (split.train, split.holdout))
+        train_labels, labels = history.labels[split.train], history.labels[split.holdout]
+        moments = history.times[split.holdout]
         pipeline = build_pipeline(task.definition.pipeline, plan.seed)
     with clock.stage("fit"):
         _fit(pipeline, train_rows.loc[:, names], train_labels)
     policy = task.definition.policies.gate
     with clock.stage("export"):
-        made = artifact.export(pipeline, features, held, policy, task.trusted_types)
+        some = _some(split)
+        served = artifact.Served(
+            history.frame.iloc[some].loc[:, names], as_served(history.raw, features, some)
+        )
+        made = artifact.export(pipeline, features, held, policy, task.trusted_types, served)
     with clock.stage("evaluate"):
         scores = made.scores
         losses = measures.log_losses(labels, scores)
@@ -99,9 +108,7 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
         )
 
 
-def _split(
-    history: History, plan: TrainingPlan
-) -> "tuple[pd.DataFrame, pd.DataFrame, Floats, Floats, NDArray[np.int64]]":
+def _split(history: History, plan: TrainingPlan) -> Split:
     rows = len(history.labels)
     if rows < plan.min_rows:
         raise TrainingError(
@@ -121,12 +128,22 @@ def _split(
         raise TrainingError(
             "prepare", f"all {len(split.train)} training rows have the label {train_labels[0]:.0f}"
         )
-    return (
-        history.frame.iloc[split.train].reset_index(drop=True),
-        history.frame.iloc[split.holdout].reset_index(drop=True),
-        train_labels,
-        history.labels[split.holdout],
-        history.times[split.holdout],
+    return split
+
+
+def _rows(frame: "pd.DataFrame", at: "NDArray[np.intp]") -> "pd.DataFrame":
+    return frame.iloc[at].reset_index(drop=True)
+
+
+def _some(split: Split) -> "NDArray[np.intp]":
+    """At most `SERVED_ROWS` rows, evenly spread over those of each side."""
+    most = SERVED_ROWS // 2
+    sides = (split.train, split.holdout)
+    return np.concatenate(
+        [
+            each[np.linspace(0, len(each) - 1, min(most, len(each))).astype(np.intp)]
+            for each in sides
+        ]
     )
 
 

@@ -143,6 +143,8 @@ class Worker:
             trusted_types=self._trusted_types,
         )
         result = self._training.train(task)
+        if result.why_not_onnx:
+            log.warning("%s is served by scikit-learn: %s", definition.model, result.why_not_onnx)
         registered = self._versions.register(run_id, definition, result)
         version = ModelVersion(
             model=definition.model,

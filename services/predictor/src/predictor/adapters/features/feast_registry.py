@@ -10,6 +10,7 @@ from predictor.domain.features import Ref, Value
 from servicekit.errors import UnavailableError
 from stores.feast import PROJECT, dataset_of, registry_of, repo_config
 from stores.storage import StorageUri, is_there
+from stores.values import key as as_key
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BITS = {"INT32": 32, "INT64": 64}
@@ -27,11 +28,12 @@ class Column(NamedTuple):
         A value that no row can have is one caller's affair: it must not fail the batch.
         """
         bits = _BITS.get(self.kind)
-        if bits is None:
-            return value if isinstance(value, str) and not _LONE_SURROGATE.search(value) else None
-        if not isinstance(value, (int, float)) or value != value // 1:
+        found = as_key(value, whole=bits is not None)
+        if isinstance(found, str):
+            return None if _LONE_SURROGATE.search(found) else found
+        if found is None or bits is None:
             return None
-        return int(value) if -(1 << bits - 1) <= value < 1 << bits - 1 else None
+        return found if -(1 << bits - 1) <= found < 1 << bits - 1 else None
 
 
 class Source(NamedTuple):

@@ -35,9 +35,11 @@ class Instance(msgspec.Struct, forbid_unknown_fields=True):
         dict[str, Any],
         Meta(
             description="The request features of the model, by name: JSON numbers, or strings for"
-            " categories. null is the same as leaving it out. GET /v1/models lists them.",
+            " categories; a boolean or a number is the category that such a column of a dataset"
+            " has, `true` or `7`. Whole numbers that find stored rows are exact. null is the same"
+            " as leaving it out. GET /v1/models lists them.",
             extra_json_schema={
-                "additionalProperties": {"type": ["number", "string", "null"]},
+                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
                 "examples": [{"carrier": "UA", "origin": "EWR", "dest": "IAH", "hour": 5}],
             },
         ),

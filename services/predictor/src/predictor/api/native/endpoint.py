@@ -23,6 +23,7 @@ from predictor.domain.errors import (
     RefusalError,
     UnauthenticatedError,
     UnknownModelError,
+    shown,
 )
 from servicekit.telemetry.tracing import current_traceparent
 
@@ -36,6 +37,18 @@ class BodyTooLargeError(BadRequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__("body_too_large", f"the body is larger than {limit} bytes")
+
+
+class EncodedBodyError(BadRequestError):
+    """The body is compressed, which this endpoint does not read."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            "unsupported_encoding",
+            f"Content-Encoding is {shown(encoding)}: compressed bodies are not read here: send the"
+            " JSON as it is",
+            "Content-Encoding",
+        )
 
 
 class CallerGoneError(Exception):
@@ -106,6 +119,14 @@ class Endpoint(ABC):
         return status, headers, encode(error)
 
 
+def encoded(headers: Sequence[Header]) -> EncodedBodyError | None:
+    """Why a body is no JSON, where its headers say that it is compressed."""
+    for name, value in headers:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return EncodedBodyError(value.decode("latin-1"))
+    return None
+
+
 def error_detail(refusal: RefusalError) -> ErrorDetail:
     """A refusal as it is sent."""
     return ErrorDetail(refusal.code, refusal.message, refusal.field)
@@ -115,6 +136,7 @@ _STATUSES = {
     UnknownModelError: 404,
     MalformedError: 400,
     BodyTooLargeError: 413,
+    EncodedBodyError: 415,
     BadRequestError: 422,
     UnauthenticatedError: 401,
     NotAllowedError: 403,

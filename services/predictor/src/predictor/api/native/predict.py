@@ -11,12 +11,13 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from predictor.api.direct import Direct, DirectRequest, Handler
-from predictor.api.headers import timeout
+from predictor.api.headers import Header, timeout
 from predictor.api.intake import Call
 from predictor.api.native.contract import (
     FailedInstance,
     Instance,
     InvalidRequestError,
+    MalformedError,
     ManyAnswer,
     ManyRequest,
     PredictAnswer,
@@ -24,7 +25,7 @@ from predictor.api.native.contract import (
     decode_request,
     encode,
 )
-from predictor.api.native.endpoint import JSON, Endpoint, error_detail
+from predictor.api.native.endpoint import JSON, Endpoint, encoded, error_detail
 from predictor.domain.answer import confidence, predicted_class
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
 from predictor.serving.prediction import Prediction
@@ -109,6 +110,12 @@ class _Predictions(Endpoint):
             self.begin(request.body, call, reply)
         except Exception as error:
             reply(error)
+
+    def failed(self, call: Call, failure: Exception) -> tuple[int, tuple[Header, ...], bytes]:
+        """See `Endpoint.failed`."""
+        if isinstance(failure, MalformedError):
+            failure = encoded(call.headers) or failure
+        return super().failed(call, failure)
 
     def begin_one(self, call: Call, instance: Instance, reply: Reply) -> None:
         """Have a checked instance answered; see `begin`."""

@@ -27,7 +27,7 @@ class WireInput(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: list[Any] | None = None
 
 
@@ -35,7 +35,7 @@ class WireOutput(msgspec.Struct):
     """A wanted output."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class WireRequest(msgspec.Struct):
@@ -43,7 +43,7 @@ class WireRequest(msgspec.Struct):
 
     inputs: list[WireInput]
     id: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     outputs: list[WireOutput] | None = None
 
 
@@ -103,25 +103,28 @@ def decode(body: bytes, header_length: int | None) -> tuple[InferRequest, set[st
             f"{len(body) - at} bytes follow that no input's binary_data_size tells of"
         )
     for i, each in enumerate(wire.outputs or ()):
-        refuse_extensions(each.parameters, f"outputs[{i}].parameters")
+        refuse_extensions(each.parameters or {}, f"outputs[{i}].parameters")
     names = None if wire.outputs is None else [each.name for each in wire.outputs]
-    return InferRequest(inputs, wire.id, wire.parameters, names), _binary(wire)
+    return InferRequest(inputs, wire.id, wire.parameters or {}, names), _binary(wire)
 
 
 def _binary(wire: WireRequest) -> set[str] | None:
-    everything = wire.parameters.get("binary_data_output") is True
+    everything = (wire.parameters or {}).get("binary_data_output") is True
     if wire.outputs is None:
         return None if everything else set()
     return {
-        each.name for each in wire.outputs if each.parameters.get("binary_data", everything) is True
+        each.name
+        for each in wire.outputs
+        if (each.parameters or {}).get("binary_data", everything) is True
     }
 
 
 def _input(each: WireInput, field: str, body: bytes, at: int) -> tuple[Tensor, int]:
     require_datatype(each.datatype, field)
-    refuse_extensions(each.parameters, f"{field}.parameters")
+    parameters = each.parameters or {}
+    refuse_extensions(parameters, f"{field}.parameters")
     count = count_of(each.shape, field)
-    size = each.parameters.get("binary_data_size")
+    size = parameters.get("binary_data_size")
     if size is None:
         if each.data is None:
             raise TensorError(

@@ -64,13 +64,18 @@ class Inference:
     def metadata(self, model: str, version: str | None) -> dict[str, Any]:
         """What a version takes and gives; stored features are not to be sent."""
         route, arm = self.route(model), self.arm(model, version)
+        signature = arm.version.signature
         return {
             "name": model,
             "versions": [each.version for each in route.versions],
             "platform": PLATFORM,
             "inputs": [
-                {"name": each.name, "datatype": datatype_of(each), "shape": [-1, 1]}
-                for each in arm.version.signature.inputs
+                {
+                    "name": each.name,
+                    "datatype": datatype_of(each, signature.keys),
+                    "shape": [-1, 1],
+                }
+                for each in signature.inputs
                 if not each.stored
             ],
             "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS],
@@ -115,7 +120,7 @@ class Inference:
         if not request.inputs:
             names = ", ".join(each.name for each in asked)
             raise InvalidRequestError(f"there are no inputs: send {names}", "inputs")
-        rows = instances(request, asked, self.intake.limits.instances)
+        rows = instances(request, asked, self.intake.limits.instances, signature.keys)
         for i, row in enumerate(rows):
             try:
                 self.intake.check(row)

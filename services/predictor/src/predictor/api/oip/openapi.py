@@ -53,7 +53,7 @@ def inference_paths(schemas: Schema) -> Schema:
     failures = {
         status: (meaning, json_content(error, {"one": {"error": message}}))
         for status, (shared, detail) in FAILURES.items()
-        if status != "422"  # which is 400 in this protocol
+        if status not in ("415", "422")  # which are 400 in this protocol
         for meaning, message in (_FAILURES.get(status, (shared, detail["message"])),)
     }
     predictions = {

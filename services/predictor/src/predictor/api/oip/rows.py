@@ -6,7 +6,7 @@ columns are in the order of the model's metadata. Three more tensors or paramete
 rows are about: `entity_id`, `event_time` and `prediction_id`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -33,18 +33,36 @@ OUTPUTS = (
 """Name and datatype of each output; all are of shape [n]."""
 
 
-def datatype_of(each: Input) -> str:
+_EXACT = {"FP32": 2**24, "FP16": 2**11, "BF16": 2**8}
+"""Where a datatype no longer tells whole numbers apart; FP64 is looked at with the features."""
+
+
+def datatype_of(each: Input, keys: Collection[str] = ()) -> str:
     """The datatype under which the metadata has a feature.
 
-    Numbers are FP64: a key of the feature store that is a whole number has to stay exact.
+    Args:
+        each: the feature.
+        keys: those that find stored rows: whole numbers of 64 bits, which FP64 would not tell
+            apart.
     """
-    return BYTES if each.kind == "category" else "FP64"
+    if each.kind == "category":
+        return BYTES
+    return "INT64" if each.name in keys else "FP64"
 
 
-def instances(request: InferRequest, features: Sequence[Input], most: int) -> list[Instance]:
+def instances(
+    request: InferRequest,
+    features: Sequence[Input],
+    most: int,
+    keys: frozenset[str] = frozenset(),
+) -> list[Instance]:
     """The rows of a request, at most `most`; their values are not checked yet.
 
-    The features are those that the caller has to send, in the order of the metadata.
+    Args:
+        request: what is asked.
+        features: those that the caller has to send, in the order of the metadata.
+        most: rows that it may have.
+        keys: features that find stored rows.
 
     Raises:
         BadRequestError: its tensors are no rows.
@@ -56,6 +74,8 @@ def instances(request: InferRequest, features: Sequence[Input], most: int) -> li
         columns = {each.name: values[i :: len(features)] for i, each in enumerate(features)}
     else:
         columns = {tensor.name: _column(tensor) for tensor in rest}
+    for name in keys & columns.keys():
+        _require_exact(name, columns[name], (matrix or _named(rest, name)).datatype)
     entities = _about(request, about, "entity_id", count)
     times = [_time(value) for value in _about(request, about, "event_time", count)]
     ids = _about(request, about, "prediction_id", count)
@@ -178,10 +198,25 @@ def _column(tensor: Tensor) -> list[Any]:
 
 def _values(tensor: Tensor) -> list[Any]:
     """The elements as features have them."""
-    if tensor.datatype == "BOOL":
-        return [None if value is None else int(value) for value in tensor.data]
     # NaN is how a tensor says that a value is missing.
     return [None if value != value else value for value in tensor.data]
+
+
+def _named(tensors: Sequence[Tensor], name: str) -> Tensor:
+    return next(each for each in tensors if each.name == name)
+
+
+def _require_exact(name: str, values: Sequence[Any], datatype: str) -> None:
+    """Raise TensorError when a key may stand for another, which its datatype could not say."""
+    if (limit := _EXACT.get(datatype)) is None:
+        return
+    for value in values:
+        if type(value) is float and abs(value) >= limit:
+            raise TensorError(
+                f"input {shown(name)} finds stored rows, and {shown(value)} is beyond what"
+                f" {datatype} tells apart: send INT64",
+                "inputs",
+            )
 
 
 def _about(request: InferRequest, about: dict[str, Tensor], name: str, count: int) -> list[Any]:
