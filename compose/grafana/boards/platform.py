@@ -122,6 +122,20 @@ BOARD = Board(
                     ],
                 ),
                 Panel(
+                    "Connections",
+                    "Open over HTTP, and those a second that were closed over a limit, by limit.",
+                    "none",
+                    [
+                        Query("sum by (instance) (http_connections)", "{{instance}}"),
+                        Query(
+                            "sum by (reason)"
+                            " (rate(http_connections_closed_total[$__rate_interval]))"
+                            " or on () vector(0)",
+                            "closed a second: {{reason}}",
+                        ),
+                    ],
+                ),
+                Panel(
                     "In flight",
                     "Requests that have no answer yet.",
                     "none",

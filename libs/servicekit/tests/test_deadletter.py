@@ -27,19 +27,19 @@ def test_a_letter_sent_again_is_the_original(
     key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...], text: str
 ) -> None:
     message = Message("label.arrived", 2, 41, key, value, headers, 5)
-    letter = dead_letter("s.dead", message, ValueError(text), NOW)
-    assert letter.topic == "s.dead"
+    letter = dead_letter("drift-monitor.dead", message, ValueError(text), NOW)
+    assert letter.topic == "drift-monitor.dead"
     again = resend(read(letter))
     assert again == Record("label.arrived", key, value, headers)
     # It died again: the newest reason counts, once.
-    second = dead_letter("s.dead", read(again), KeyError("k"), NOW)
+    second = dead_letter("drift-monitor.dead", read(again), KeyError("k"), NOW)
     assert [n for n, _ in second.headers].count("dead_error") == 1
     assert dict(second.headers)["dead_error"] == b"KeyError"
 
 
 def test_the_reason_says_where_and_why_and_is_no_novel() -> None:
     message = Message("label.arrived", 2, 41, b"k", b"v", (), 5)
-    headers = dict(dead_letter("s.dead", message, ValueError("x" * 9999), NOW).headers)
+    headers = dict(dead_letter("drift-monitor.dead", message, ValueError("x" * 9999), NOW).headers)
     assert headers["dead_topic"] == b"label.arrived"
     assert (headers["dead_partition"], headers["dead_offset"]) == (b"2", b"41")
     assert headers["dead_at"] == b"2013-01-01T00:00:00+00:00"
@@ -49,3 +49,11 @@ def test_the_reason_says_where_and_why_and_is_no_novel() -> None:
 def test_what_is_no_dead_letter_is_not_sent() -> None:
     with pytest.raises(ValueError, match=r"label.arrived\[0\]@9 has no header dead_topic"):
         resend(Message("label.arrived", 0, 9, b"k", b"v"))
+
+
+@pytest.mark.parametrize("topic", ["rollout.step", "ingest.state", "label.arrived\xff", "x"])
+def test_fault_1_12_a_letter_is_sent_to_no_topic_that_its_service_does_not_read(topic: str) -> None:
+    headers = (("dead_topic", topic.encode()),)
+    letter = Message("ingest.dead", 0, 9, b"k", b"v", headers)
+    with pytest.raises(ValueError, match=r"which ingest does not read .it reads record.received"):
+        resend(letter)

@@ -23,6 +23,8 @@ from servicekit.event import Event
 
 SPEC_VERSION = "1.0"
 STRUCTURED = b"application/cloudevents+json"
+BOM = b"\xef\xbb\xbf"
+"""What some editors and libraries put before JSON; RFC 8259, 8.1, lets a reader pass over it."""
 
 
 def data_schema(body: type[EventBody]) -> str:
@@ -85,9 +87,11 @@ def decode(message: Message) -> Event:
         UnknownEventError: a type that no contract names.
         InvalidBodyError: a body that breaks its contract.
     """
-    headers = dict(message.headers)
+    # A header without a value, as some senders write null, says as little as none.
+    headers = {name: value for name, value in message.headers if value}
     data = message.value
-    if headers.get("content-type", b"").startswith(STRUCTURED):
+    # Media types are case-insensitive (RFC 9110, 8.3.1).
+    if headers.get("content-type", b"").lower().startswith(STRUCTURED):
         headers, data = _structured(message)
     if data is None:
         raise UndecodableError("the message has no value")
@@ -120,7 +124,7 @@ def decode(message: Message) -> Event:
 
 def _body(contract: type[EventBody], data: bytes) -> EventBody:
     try:
-        return contract.model_validate_json(data)
+        return contract.model_validate_json(data.removeprefix(BOM))
     except ValidationError as error:
         problems = error.errors(include_url=False)
         if problems[0]["type"] == "json_invalid":
@@ -154,13 +158,18 @@ def _structured(message: Message) -> tuple[dict[str, bytes], bytes | None]:
 
 
 def _time(text: str | None, timestamp_ms: int) -> datetime:
-    if text is None:
-        return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UndecodableError(f"ce_time {text!r} is no RFC 3339 time") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+        if text is None:
+            return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+        # RFC 3339, 5.6: T and Z may be lower case.
+        time = datetime.fromisoformat(text.upper())
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        named = f"ce_time {text[:80]!r}" if text is not None else f"the timestamp {timestamp_ms}"
+        raise UndecodableError(
+            f"{named} is no time from year 1 to 9999: send ce_time as RFC 3339, or a timestamp in"
+            " milliseconds since 1970"
+        ) from error
 
 
 def _hops(text: str) -> int:

@@ -5,6 +5,8 @@ What was wrong can be mended, and the letter sent again to where it came from.
 
 from datetime import datetime
 
+from event_schemas.catalog import ROUTES
+from event_schemas.topics import DEAD
 from servicekit.bus import Headers, Message, Record
 
 MAX_ERROR_CHARACTERS = 2000
@@ -31,18 +33,28 @@ def dead_letter(topic: str, message: Message, error: BaseException, now: datetim
 def resend(message: Message) -> Record:
     """The record that sends a dead letter again: the original, to its own topic.
 
-    The event keeps its id, so effects that it had already are not repeated.
+    The event keeps its id, so effects that it had already are not repeated. A letter's headers are
+    what its writer says: it goes to no topic but one that the service of the letter reads.
 
     Raises:
-        ValueError: the message is no dead letter.
+        ValueError: the message is no dead letter of that service.
     """
-    topic = dict(message.headers).get("dead_topic")
+    where = f"{message.topic}[{message.partition}]@{message.offset}"
+    topic = dict(message.headers).get("dead_topic", b"").decode("utf-8", "replace")
     if not topic:
         raise ValueError(
-            f"{message.topic}[{message.partition}]@{message.offset} has no header dead_topic:"
+            f"{where} has no header dead_topic:"
             " it is no dead letter, so nobody knows where it came from"
         )
-    return Record(topic.decode(), message.key, message.value, _without_reason(message))
+    service = message.topic.removesuffix(DEAD)
+    read = sorted(event for event, route in ROUTES.items() if service in route.receivers)
+    if topic not in read:
+        raise ValueError(
+            f"{where} says that it came from {topic[:80]!r}, which {service} does not read"
+            f" (it reads {', '.join(read) or 'nothing'}): who wrote it is no service; publish the"
+            " event itself, if it is right"
+        )
+    return Record(topic, message.key, message.value, _without_reason(message))
 
 
 def _without_reason(message: Message) -> Headers:

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from servicekit.component import Component
+from servicekit.connections import BoundedProtocol, Limits, bounded
 from servicekit.exits import EXIT_FAILED, EXIT_UNUSABLE
 from servicekit.http import add_ops_routes
 from servicekit.listening import listen
@@ -46,7 +47,7 @@ def run(
     api: FastAPI | None = None,
     *,
     before: Callable[[FastAPI], ASGIApp] = lambda api: api,
-    protocol: type[asyncio.Protocol] | None = None,
+    protocol: type[BoundedProtocol] = BoundedProtocol,
     worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
@@ -62,7 +63,7 @@ def run(
         api: the HTTP side.
         before: wraps the finished api: what it returns sees each request before any middleware,
             which is for a route whose requests must cost nothing but themselves.
-        protocol: of one connection, in place of uvicorn's own.
+        protocol: of one connection.
         worker: what this process is among those that share its port; None: it is alone.
 
     Raises:
@@ -81,6 +82,15 @@ def run(
         sys.exit(code)
 
 
+def _limits(settings: ServiceSettings) -> Limits:
+    return Limits(
+        settings.max_connections,
+        settings.max_header_bytes,
+        settings.max_bodies_bytes,
+        settings.request_read_seconds,
+    )
+
+
 class _Process:
     """The life of one process, from the first request to the last thread."""
 
@@ -91,7 +101,7 @@ class _Process:
         components: Sequence[Component],
         api: FastAPI,
         before: Callable[[FastAPI], ASGIApp],
-        protocol: type[asyncio.Protocol] | None,
+        protocol: type[BoundedProtocol],
         worker: Worker | None,
     ) -> None:
         self._service = service
@@ -114,7 +124,7 @@ class _Process:
             uvicorn.Config(
                 before(api),
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
-                http=protocol or "httptools",
+                http=bounded(_limits(settings), protocol),
                 log_config=None,
                 access_log=False,
                 server_header=False,

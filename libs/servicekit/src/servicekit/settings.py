@@ -41,6 +41,17 @@ class ServiceSettings(TopicSettings):
     """Address to listen on; loopback unless said otherwise."""
     http_port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
+    max_connections: int = Field(default=2000, ge=1, le=100_000)
+    """Open connections over HTTP, at most; one more makes room by closing the one of which a
+    request has been under way longest, and where none is, it is refused with 503."""
+    max_header_bytes: int = Field(default=32 * 1024, ge=256, le=1024 * 1024)
+    """Bytes of target, names and values of the headers of a request; more is refused with 431."""
+    max_bodies_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    """Bytes of the bodies of all requests that have no answer yet; over it requests of more than
+    16 KiB are refused with 503."""
+    request_read_seconds: float = Field(default=60.0, gt=0)
+    """Time from the first byte of a request, or from the connection, to the last one, and for
+    a caller to go on reading an answer; then the connection is closed, with 408 where it can."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe level that is logged."""
     otel_exporter_otlp_endpoint: str | None = None

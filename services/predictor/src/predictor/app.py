@@ -263,6 +263,8 @@ def _grpc(
         settings.http_host,
         settings.grpc_port,
         shared=settings.workers > 1,
+        header_bytes=settings.max_header_bytes,
+        read_seconds=settings.request_read_seconds,
     )
 
 

@@ -12,8 +12,10 @@ from services.predictor.tests.lab import until
 from starlette.types import Receive, Scope, Send
 
 from predictor.api.direct import Direct, DirectRequest, protocol_of
+from servicekit.connections import Limits, bounded
 
 JSON = ((b"content-type", b"application/json"),)
+LIMITS = Limits(100, 10_000, 10_000_000, 60.0)
 POST = b"POST /hot HTTP/1.1\r\nhost: t\r\n"
 
 
@@ -28,7 +30,7 @@ class Site:
             uvicorn.Config(
                 self.asgi,
                 port=0,
-                http=protocol_of(direct),
+                http=bounded(LIMITS, protocol_of(direct)),
                 interface="asgi3",
                 lifespan="off",
                 log_config=None,

@@ -42,3 +42,9 @@ HTTP_SECONDS = Histogram(
     ["route", "method"],
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+CONNECTIONS = Gauge("http_connections", "Open connections over HTTP.", multiprocess_mode="livesum")
+CONNECTIONS_CLOSED = Counter(
+    "http_connections_closed_total",
+    "Connections that were closed over a limit: connections, headers, bodies or time.",
+    ["reason"],
+)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from predictor.api.headers import Header
+from servicekit.connections import BoundedProtocol
 from servicekit.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Direct:
     """Larger requests go through ASGI, which also tells callers of limits."""
 
 
-class DirectProtocol(HttpToolsProtocol):
+class DirectProtocol(BoundedProtocol):
     """Uvicorn's protocol for one connection, see the module."""
 
     direct: Direct
@@ -97,6 +98,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The parser is at a new request; what only ASGI needs is made when it is needed."""
+        self.begin()
         self.url = b""
         self.headers = []
         self._request = None
@@ -108,6 +110,8 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The parser has all headers: which way the request goes is known now."""
+        if not self.head_came():
+            return
         handler = self._find(self.url)
         if handler is not None and self._is_plain():
             self._handler = handler
@@ -152,6 +156,7 @@ class DirectProtocol(HttpToolsProtocol):
         if request is None or handler is None:
             super().on_message_complete()
             return
+        self.end()
         self._request = None
         try:
             handler(request)

@@ -12,6 +12,7 @@ from services.predictor.tests.lab import Json, Lab
 from event_schemas import PredictionLogged
 from predictor.api.direct import protocol_of
 from predictor.app import direct, shortcut
+from servicekit.connections import BoundedProtocol, Limits, bounded
 
 GOOD = {"entity_id": "UA1", "features": {"carrier": "UA", "origin": "EWR", "hour": 0.5}}
 MODEL = "/v1/models/flight_delay/predict"
@@ -59,12 +60,12 @@ def both(lab: Lab, path: str, body: Json | bytes, headers: dict[str, str]) -> li
     found: list[Told] = []
 
     async def session() -> None:
-        for http in ("httptools", protocol_of(direct(lab.app))):
+        for http in (BoundedProtocol, protocol_of(direct(lab.app))):
             server = uvicorn.Server(
                 uvicorn.Config(
                     shortcut(lab.app),
                     port=0,
-                    http=http,
+                    http=bounded(Limits(100, 100_000, 10_000_000, 60.0), http),
                     lifespan="off",
                     log_config=None,
                     access_log=False,

@@ -15,6 +15,8 @@ from predictor.serving.metrics import GRPC_REQUESTS
 
 log = logging.getLogger(__name__)
 
+MAX_STREAMS = 1000
+"""Calls of one connection that are under way, at most; gRPC's clients wait with the next one."""
 GRACE_SECONDS = 5.0
 """For calls under way when the process stops."""
 _CODES = {
@@ -31,7 +33,9 @@ _CODES = {
 class GrpcServer:
     """Serves `GRPCInferenceService`.
 
-    Port 0 takes a free one; `shared` says that other workers listen on the same port.
+    Port 0 takes a free one; `shared` says that other workers listen on the same port. A call's
+    metadata have at most `header_bytes`, and a connection that begins no call is closed after
+    `read_seconds`.
     """
 
     def __init__(
@@ -42,8 +46,12 @@ class GrpcServer:
         port: int,
         *,
         shared: bool = False,
+        header_bytes: int = 32 * 1024,
+        read_seconds: float = 60.0,
     ) -> None:
         self._shared = shared
+        self._header_bytes = header_bytes
+        self._read_seconds = read_seconds
         self._inference = inference
         self._ready = ready
         self._host = host
@@ -61,6 +69,12 @@ class GrpcServer:
         server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", limit),
+                # Above the soft limit gRPC refuses some calls, and above the other one all.
+                ("grpc.max_metadata_size", self._header_bytes),
+                ("grpc.absolute_max_metadata_size", self._header_bytes),
+                ("grpc.max_concurrent_streams", MAX_STREAMS),
+                ("grpc.server_handshake_timeout_ms", int(self._read_seconds * 1000)),
+                ("grpc.max_connection_idle_ms", int(self._read_seconds * 1000)),
                 # Two processes on one port by mistake would share the calls.
                 ("grpc.so_reuseport", int(self._shared)),
             ]
