@@ -97,10 +97,15 @@ BOARD = Board(
                     "none",
                     [
                         Query(
+                            f"sum(increase(drift_windows_put_off_total{OF_MODEL}[1h]))"
+                            " or on () vector(0)",
+                            "put off in an hour, the reference is away",
+                        ),
+                        Query(
                             f"sum by (why) (drift_windows_unjudged_total{OF_MODEL})"
                             " or on () vector(0)",
                             "{{why}}",
-                        )
+                        ),
                     ],
                 ),
             ],
@@ -133,9 +138,13 @@ BOARD = Board(
                     "none",
                     [
                         Query(
+                            f"sum(drift_event_time_set_back_total{OF_MODEL}) or on () vector(0)",
+                            "event time set back",
+                        ),
+                        Query(
                             f"sum by (why) (drift_dropped_total{OF_MODEL}) or on () vector(0)",
                             "{{why}}",
-                        )
+                        ),
                     ],
                 ),
             ],

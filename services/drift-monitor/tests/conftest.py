@@ -11,6 +11,7 @@ import pytest
 from drift_monitor.app import WindowsLoop, build
 from drift_monitor.domain.columns import Column, Columns
 from drift_monitor.domain.histograms import jensen_shannon
+from drift_monitor.handlers.tables import State
 from drift_monitor.ports import BadReferenceError, ReportFailedError
 from drift_monitor.settings import WindowsSettings
 from event_schemas import (
@@ -214,6 +215,11 @@ class World:
         loop.open()
         self.loop = loop
         return loop
+
+    @property
+    def state(self) -> State:
+        """What the process keeps."""
+        return self.loop.state
 
     def publish(self, *bodies: Any) -> None:
         """Publish and handle each body before the next."""

@@ -1,11 +1,15 @@
 """Slices: what arm.measured says."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from drift_monitor.handlers.events import micros
 from event_schemas import ArmMeasured
+from servicekit.testing.metrics import metric_value
+
+NOBODY = "label of a model that nobody knows"
 
 
 def test_a_slice_is_measured_when_the_watermark_has_passed_its_end_and_the_lateness(world, make):
@@ -92,6 +96,7 @@ def test_late_labels_measure_a_slice_again_once_the_next_slice_closes(world, mak
 
 
 def test_a_label_that_comes_before_its_prediction_waits_for_it(world, make):
+    world.publish(make.step(make.version()))
     world.publish(make.label(1, 1.0, make.hour), make.prediction(1, make.hour))
     world.publish(make.prediction(2, 2 * make.day))
     assert world.out(ArmMeasured)[0].loss.n == 1
@@ -180,3 +185,82 @@ def test_after_a_standstill_longer_than_labels_are_waited_for_all_of_them_count(
     world.publish(make.prediction("last", 14 * make.day))
     newest = {m.window.start: m for m in world.out(ArmMeasured)}
     assert [(m.n, m.loss.n) for m in newest.values()] == [(1, 1)] * 12
+
+
+def test_fault_1_2_a_label_from_the_future_is_refused_and_beats_no_truth(world, make):
+    world.publish(make.step(make.version()), make.prediction(1, make.hour))
+    future = datetime(9999, 1, 1, tzinfo=UTC)
+    world.publish(make.label(1, 0.0, make.hour, observed_at=future))
+    [letter] = world.bus.messages("drift-monitor.dead")
+    assert b"MAX_LABEL_FUTURE_SECONDS" in dict(letter.headers)["dead_text"]
+    world.publish(make.label(1, 1.0, 2 * make.hour), make.prediction(2, 2 * make.day))
+    assert world.out(ArmMeasured)[0].loss.positives == 1
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(290, 0), (400, 1)])
+def test_fault_1_2_a_clock_may_run_a_little_ahead(world, make, seconds, refused):
+    world.publish(make.step(make.version()))
+    ahead = datetime.now(UTC) + timedelta(seconds=seconds)
+    world.publish(make.label(1, 0.0, make.hour, observed_at=ahead))
+    assert len(world.bus.messages("drift-monitor.dead")) == refused
+
+
+def test_fault_1_2_labels_of_a_model_that_nobody_knows_are_not_kept(world, make):
+    before = metric_value("drift_dropped_total", model="unknown", why=NOBODY)
+    for number in range(20):
+        world.publish(make.label(number, 1.0, make.hour, model=f"stranger-{number}"))
+    assert len(world.state.join) == 0
+    assert metric_value("drift_dropped_total", model="unknown", why=NOBODY) == before + 20
+
+
+def test_fault_1_2_labels_without_a_prediction_have_a_limit_also_after_a_restart(worlds, make):
+    world = worlds(max_waiting_labels=3)
+    world.publish(make.step(make.version()))
+    world.publish(*[make.label(number, 1.0, make.hour) for number in range(3)])
+    world.start()
+    world.publish(make.prediction(0, make.hour), make.label(3, 1.0, make.hour))
+    assert len(world.state.join) == 4, "three wait, and the one with its prediction"
+    world.publish(make.label(4, 1.0, make.hour))
+    assert len(world.state.join) == 4, "the oldest had to go"
+    world.publish(make.prediction(1, make.hour), make.prediction(9, 2 * make.day))
+    assert world.out(ArmMeasured)[0].loss.n == 1
+
+
+def test_fault_2_4_a_replica_is_known_while_any_of_its_models_may_ask(worlds, make):
+    world = worlds(max_event_time_jump=timedelta(days=1000))
+    other = make.version(model="slow")
+    world.publish(make.step(make.version()), make.step(other))
+    world.publish(make.prediction("slow-1", make.hour, model="slow", sequence=0))
+    world.publish(make.prediction(1, make.hour, sequence=1))
+    world.publish(make.prediction(2, 400 * make.day, replica="b"))  # far ahead, of the fast one
+    world.publish(make.prediction("slow-2", 2 * make.hour, model="slow", sequence=5))
+    world.publish(make.prediction("slow-3", 2 * make.day, model="slow", sequence=6))
+    [measured] = [m for m in world.out(ArmMeasured) if m.model == "slow"]
+    assert measured.coverage < 1, "2 to 4 are missing"
+
+
+def test_fault_4_1_event_time_is_set_back_when_all_that_comes_lies_before_what_is_kept(
+    worlds, make, caplog
+):
+    world = worlds(back_votes=10)
+    world.publish(make.step(make.version()))
+    world.publish(make.prediction("today", 4000 * make.day))
+    for number in range(9):
+        world.publish(make.prediction(number, number * make.hour))
+    assert "is not counted" in caplog.text
+    assert caplog.text.count("is not counted") == 1, "once, and counted from then on"
+    world.publish(make.prediction(9, 9 * make.hour))
+    assert "event time is set back" in caplog.text
+    for number in range(10, 100):
+        world.publish(make.prediction(number, number * make.hour))
+    assert sum(m.n for m in world.out(ArmMeasured) if m.window.start < make.start + make.day) == 14
+
+
+def test_fault_4_1_a_late_one_now_and_then_sets_nothing_back(worlds, make):
+    world = worlds(back_votes=3)
+    world.publish(make.step(make.version()))
+    for number in range(20):
+        world.publish(make.prediction(f"late-{number}", make.hour - 2000 * make.day))
+        world.publish(make.prediction(number, number * make.hour))
+    clock = world.state.clocks.get("flight_delay")
+    assert clock.watermark.time == micros(make.start + 19 * make.hour)

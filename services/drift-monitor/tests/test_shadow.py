@@ -28,6 +28,7 @@ def measured(world):
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_one_label_is_the_truth_about_both_in_whatever_order_they_come(world, make, order):
     events = [answered(make), shadow(make), make.label(1, 1.0, 3 * make.hour)]
+    world.publish(make.step(make.version("1")))
     world.publish(*(events[i] for i in order), make.prediction("end", 2 * make.day))
     found = measured(world)
     assert found.keys() == {"champion", "shadow"}

@@ -222,15 +222,51 @@ def test_without_the_reference_there_is_no_comparison_but_the_stream_goes_on(ste
     assert steady.out(ArmMeasured)
 
 
-def test_an_outage_of_the_references_repeats_the_batch_and_loses_nothing(steady, make):
+def test_fault_3_1_an_outage_of_the_references_puts_a_window_off_and_loses_nothing(steady, make):
     steady.publish(*week(make, 0, features=MOVED), *week(make, 1, features=MOVED))
-    steady.references.outages = 2
-    steady.bus.publish(end(make, 2))
-    for _ in range(2):
-        with pytest.raises(Exception, match="MLflow is away"):
-            steady.loop.step()
-    steady.run()
+    steady.references.outages = 1
+    steady.publish(end(make, 2))
+    assert steady.out(DriftDetected) == []
+    measured = len(steady.out(ArmMeasured))
+    assert measured, "arms are measured on time"
+    steady.publish(make.prediction("later", 2 * WEEK + 15 * make.hour, arm="shadow"))
     assert [d.kind for d in steady.out(DriftDetected)] == ["data"]
+
+
+def test_fault_3_1_a_reference_that_stays_away_costs_the_comparison_and_not_the_loss(worlds, make):
+    world = worlds()
+    world.publish(make.step(make.version()))
+    world.references.outages = 1_000_000
+    for number in (0, 1):
+        world.publish(*week(make, number, 1000, label=1.0))
+    world.publish(end(make, 2), end(make, 3), end(make, 4))
+    assert [d.kind for d in world.out(DriftDetected)] == ["performance"]
+
+
+def test_fault_3_1_what_fails_in_one_comparison_stops_no_other_model(steady, make):
+    def broken(uri, sha256, columns):
+        raise TypeError("an array of nobody knows what")
+
+    other = make.version(model="other")
+    steady.publish(make.step(other))
+    load = steady.references.load
+    steady.references.load = broken
+    steady.publish(*week(make, 0, features=MOVED), *week(make, 1, features=MOVED), end(make, 2))
+    assert steady.bus.messages("drift-monitor.dead") == []
+    steady.references.load = load
+    for number in (0, 1):
+        steady.publish(*week(make, number, features=MOVED, model="other"))
+    steady.publish(make.prediction("o", 2 * WEEK + 13 * make.hour, arm="shadow", model="other"))
+    assert [(d.model, d.kind) for d in steady.out(DriftDetected)] == [("other", "data")]
+
+
+def test_fault_3_1_a_suspicion_waits_while_the_reference_is_away(steady, make):
+    steady.publish(*week(make, 0, features=MOVED), *week(make, 1, features=MOVED)[:30])
+    steady.references.outages = 1
+    steady.publish(make.suspected())
+    assert steady.bus.messages("drift-monitor.dead") == []
+    steady.publish(make.suspected())
+    assert steady.out(DriftDetected), "when it is asked again"
 
 
 def test_a_report_that_fails_costs_that_comparison_alone(steady, make):

@@ -1,5 +1,6 @@
 """Wires `drift-monitor windows`; importing this page does nothing."""
 
+from datetime import timedelta
 from typing import Any
 
 from drift_monitor.handlers import WindowsHandlers
@@ -17,6 +18,7 @@ class WindowsLoop(TransactionalLoop):
         self, handlers: WindowsHandlers, bus: Bus, warm: tuple[References, DriftReports], **how: Any
     ) -> None:
         super().__init__(handlers.processor, bus, **how)
+        self.state = handlers.state
         self._cold = list(warm)
 
     def open(self) -> None:
@@ -48,6 +50,9 @@ def build(
         reports,
         max_jump=settings.max_event_time_jump,
         jump_votes=settings.jump_votes,
+        back_votes=settings.back_votes,
+        max_waiting_labels=settings.max_waiting_labels,
+        max_label_future=timedelta(seconds=settings.max_label_future_seconds),
         remind_windows=settings.remind_windows,
     )
     loop = WindowsLoop(

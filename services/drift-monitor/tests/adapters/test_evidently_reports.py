@@ -75,3 +75,16 @@ def test_a_page_that_cannot_be_drawn_leaves_the_numbers(reports, tmp_path):
     with pytest.raises(ReportFailedError, match="plot"):
         report.save("flight_delay/1/w", html=True)
     assert (tmp_path / "flight_delay/1/w.json").exists()
+
+
+def test_fault_1_7_a_category_ends_no_script_and_the_page_loads_nothing(reports, tmp_path):
+    evil = "</script><script>alert(1)</script>"
+    report = reports.compare(COLUMNS, frame(0, ["UA", evil]), frame(0, ["UA", evil]), THRESHOLDS)
+    report.save("flight_delay/1/w", html=True)
+    page = (tmp_path / "flight_delay/1/w.html").read_text()
+    assert "<script>alert" not in page
+    assert "alert(1)" in page, "it is shown"
+    head = page.partition("<head>")[2]
+    assert head.startswith(
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\''
+    )

@@ -1,8 +1,9 @@
 """References from MLflow, checked against their digest."""
 
 import tempfile
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
+from servicekit.errors import UnavailableError
 from stores.artifacts import ArtifactError, Limits
 from stores.mlflow import fetch, set_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PAUSE_SECONDS = 30.0
+"""After MLflow did not answer: whoever waits for it waits with all other models behind."""
 KEPT = 8
 """References kept in memory: of the version that serves, and of some that did."""
 
@@ -23,8 +27,16 @@ KEPT = 8
 class MlflowReferences:
     """Downloads a reference once and keeps it in memory."""
 
-    def __init__(self, tracking_uri: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._tracking_uri = tracking_uri
+        self._clock = clock
+        self._away_until = 0.0
+        self._away = ""
         self._limits = limits or Limits()
         self._kept: OrderedDict[tuple[str, str], pa.Table] = OrderedDict()
 
@@ -61,12 +73,17 @@ class MlflowReferences:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        if self._clock() < self._away_until:
+            raise UnavailableError(f"{self._away}; it is asked again after {PAUSE_SECONDS:g} s")
         try:
             with tempfile.TemporaryDirectory(prefix="reference-") as folder:
                 found = fetch(self._tracking_uri, uri, sha256, Path(folder), limits=self._limits)
                 data = found.read_bytes()
         except ArtifactError as error:
             raise BadReferenceError(str(error)) from error
+        except UnavailableError as error:
+            self._away, self._away_until = str(error), self._clock() + PAUSE_SECONDS
+            raise
         try:
             return pq.read_table(pa.BufferReader(data))
         except pa.ArrowException as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ Columns = Mapping[str, NDArray[Any]]
 OTHER = "(other)"
 RARE_SHARE = 0.01
 """Categories rarer than this in the reference are one: with many levels, chance alone drifts."""
+MAX_CATEGORY = 128
+"""Characters of a category that are compared."""
 BROKEN_SHARE = 0.95
 """Share of missing values from which a column that was fed counts as broken."""
 FED_SHARE = 0.5
@@ -51,8 +54,19 @@ def number_array(values: Iterable[object]) -> NDArray[np.float64]:
 
 
 def category_array(values: Iterable[object]) -> NDArray[np.str_]:
-    """Categories as text, with "" where there is none."""
-    return np.array(["" if _absent(v) else str(v) for v in values], dtype=np.str_)
+    """Categories as text, with "" where there is none, and long ones cut.
+
+    An array of text is as wide as its longest value, whose length a caller chooses.
+    """
+    return np.array(["" if _absent(v) else _cut(str(v)) for v in values], dtype=np.str_)
+
+
+def _cut(text: str) -> str:
+    """A text of at most `MAX_CATEGORY` characters, and another one for another text."""
+    if len(text) <= MAX_CATEGORY:
+        return text
+    digest = blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return f"{text[: MAX_CATEGORY - len(digest) - 1]}…{digest}"
 
 
 def _absent(value: object) -> bool:

@@ -16,13 +16,27 @@ class Watermark:
 
     time: int | None = None
     earliest: int = 0
-    """Event time of the earliest voter."""
+    """Event time of the earliest voter, or of the newest that came too late."""
     votes: int = 0
+    behind: int = 0
+    """Predictions in a row that came too late to count."""
+
+    def too_late(self, time: int, needed: int) -> "Watermark":
+        """After a prediction that lies before all that is kept.
+
+        Now and then one does. When `needed` of them come and nothing else, it is the watermark that
+        is wrong, such as after a try with the time of today before a replay of the past: it is set
+        back to the newest of them.
+        """
+        if self.behind + 1 >= needed:
+            return Watermark(time if not self.behind else max(time, self.earliest))
+        earliest = max(self.earliest, time) if self.behind else time
+        return Watermark(self.time, earliest, 0, self.behind + 1)
 
     def saw(self, time: int, max_jump: int, votes_needed: int) -> "Watermark":
         """The watermark after one more prediction; repeats of a prediction are not to be given."""
         if self.time is not None and time - self.time <= max_jump:
-            if time <= self.time and not self.votes:
+            if time <= self.time and not self.votes and not self.behind:
                 return self
             return Watermark(max(self.time, time), self.earliest, max(0, self.votes - 1))
         earliest = min(self.earliest, time) if self.votes else time

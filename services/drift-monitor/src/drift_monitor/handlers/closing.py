@@ -15,6 +15,7 @@ from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import State, key_of
 from drift_monitor.ports import DriftReports, References
 from event_schemas import EventBody
+from servicekit.errors import UnavailableError
 from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Closing:
             if window.model == model and window.due <= watermark
         ]
         for key, window in sorted(due, key=lambda item: (item[1].end, item[0])):
-            yield from self._close(key, window)
+            yield from self._close(key, window, watermark)
 
     def close_early(self, model: str, version: str, watermark: int) -> Iterator[EventBody]:
         """Judge the window that the watermark stands in, if it has rows enough for a verdict."""
@@ -62,8 +63,14 @@ class Closing:
         window = self._state.windows.get(key)
         if window is None or window.rows < plan.min_rows or window.start >= watermark:
             return
+        try:
+            seen = self._judging.judge(key, replace(window, end=min(window.end, watermark)))
+        except UnavailableError as error:
+            log.warning("%s version %s does not close early: %s", model, version, error)
+            return
         log.info("%s version %s: the window closes early, drift is suspected", model, version)
-        yield from self._close(key, replace(window, end=min(window.end, watermark)))
+        yield from self._say(replace(window, end=min(window.end, watermark)), seen)
+        self.drop(key, window)
         self._state.windows.put(key, window.rest(watermark))
 
     def drop(self, key: str, window: Window) -> None:
@@ -89,12 +96,30 @@ class Closing:
             over = slice_.end + ttl + HOUR <= watermark
             if slice_.model == model and over and slice_.revision >= 0:
                 self._state.slices.delete(key)
+        # A replica answers for several models, whose event times differ: the slowest decides.
+        times = [clock.watermark.time for _, clock in self._state.clocks.items()]
+        slowest = min((time for time in times if time is not None), default=watermark)
         for name, sequences in self._state.replicas.items():
-            if sequences.seen + ttl + HOUR <= watermark:
+            if sequences.seen + ttl + HOUR <= min(slowest, watermark):
                 self._state.replicas.delete(name)
 
-    def _close(self, key: str, window: Window) -> Iterator[EventBody]:
-        seen = self._judging.judge(key, window)
+    def _close(self, key: str, window: Window, watermark: int) -> Iterator[EventBody]:
+        """Judge a window, or put it off for an hour of event time while its reference is away.
+
+        The windows and slices of others go on; after as long as a window lasts it is judged by its
+        labels alone.
+        """
+        length = window.end - window.aligned
+        over = watermark >= window.end + length + self._plans.of_model(window.model).lateness
+        try:
+            seen = self._judging.judge(key, window)
+        except UnavailableError as error:
+            if not over:
+                log.warning("a window of %s waits for its reference: %s", window.model, error)
+                when_committed(metrics.WINDOWS_PUT_OFF.labels(window.model).inc)
+                self._state.windows.put(key, replace(window, due=watermark + HOUR))
+                return
+            seen = self._judging.judge(key, window, without_reference=True)
         yield from self._say(window, seen)
         self.drop(key, window)
 

@@ -39,6 +39,7 @@ from drift_monitor.ports import (
     ReportFailedError,
 )
 from event_schemas.model import ModelVersion
+from servicekit.errors import UnavailableError
 from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,14 @@ class Judging:
         self._references = references
         self._reports = reports
 
-    def judge(self, key: str, window: Window) -> Seen:
+    def judge(self, key: str, window: Window, *, without_reference: bool = False) -> Seen:
         """What the window says; a broken feed first, for it explains the others.
+
+        Args:
+            key: of the window in its table.
+            window: that is due.
+            without_reference: whether it is judged by its labels alone, as the reference could not
+                be read for too long.
 
         Raises:
             UnavailableError: the reference cannot be read now.
@@ -91,9 +98,7 @@ class Judging:
         if window.rows < plan.min_rows:
             self._unjudged(window, "too few rows")
         else:
-            reference = self._reference(window, version)
-            if reference is not None:
-                self._judge_columns(seen, key, window, version, plan, reference)
+            self._compare(seen, key, window, version, plan, without=without_reference)
         seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
         if window.loss.n:
             when_committed(metrics.WINDOW_LOSS.labels(*_who(window)).set, window.loss.mean)
@@ -104,6 +109,30 @@ class Judging:
         if version.reference_loss is not None:
             when_committed(metrics.PROMISED_LOSS.labels(*_who(window)).set, version.reference_loss)
         return seen
+
+    def _compare(
+        self,
+        seen: Seen,
+        key: str,
+        window: Window,
+        version: ModelVersion,
+        plan: Plan,
+        *,
+        without: bool,
+    ) -> None:
+        """Compare with the reference; whatever fails in it costs this comparison alone."""
+        if without:
+            self._unjudged(window, "reference unavailable")
+            return
+        try:
+            reference = self._reference(window, version)
+            if reference is not None:
+                self._judge_columns(seen, key, window, version, plan, reference)
+        except UnavailableError:
+            raise
+        except Exception:  # of numpy and pandas, on rows and references of any kind
+            log.exception("the comparison of %s version %s failed", *_who(window))
+            self._unjudged(window, "comparison failed")
 
     def _reference(self, window: Window, version: ModelVersion) -> Columns | None:
         if version.reference is None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from servicekit.telemetry.committed import when_committed
+
 DRIFT_ACTIVE = Gauge(
     "drift_active", "Whether drift was detected and not cleared.", ["model", "kind"]
 )
@@ -38,3 +40,18 @@ DROPPED = Counter(
 WINDOWS_UNJUDGED = Counter(
     "drift_windows_unjudged_total", "Windows without a comparison.", ["model", "why"]
 )
+WINDOWS_PUT_OFF = Counter(
+    "drift_windows_put_off_total",
+    "Times that a window had to wait since its version's reference could not be read.",
+    ["model"],
+)
+TIME_SET_BACK = Counter(
+    "drift_event_time_set_back_total",
+    "Times that event time was set back, as all predictions lay before what is kept.",
+    ["model"],
+)
+
+
+def drop(model: str, why: str) -> None:
+    """Count a prediction or a label that counts nowhere."""
+    when_committed(DROPPED.labels(model, why).inc)

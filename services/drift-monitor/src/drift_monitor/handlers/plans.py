@@ -1,6 +1,6 @@
 """Which policy holds for which version."""
 
-from drift_monitor.domain.plan import Plan
+from drift_monitor.domain.plan import HOUR, Plan, floor
 from drift_monitor.handlers.events import plan_of
 from drift_monitor.handlers.tables import State, key_of
 from event_schemas.model import ModelVersion
@@ -33,3 +33,9 @@ class Plans:
         """The plan of the version that serves; the default while none is."""
         serving = self._state.serving.get(model)
         return self.of_version(model, serving.version) if serving else _DEFAULT
+
+    def horizon(self, model: str, watermark: int | None) -> int:
+        """Predictions before this hour have been let go, so a repeat could not be told."""
+        if watermark is None:
+            return -(1 << 62)
+        return floor(watermark - self.of_model(model).label_ttl, HOUR)

@@ -87,6 +87,8 @@ class JoinTable(Table[Waiting]):
     def __init__(self) -> None:
         super().__init__("join", _encode_waiting, _decode_waiting)
         self._hours: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self._labels: dict[str, dict[str, None]] = defaultdict(dict)
+        """Keys of labels without a prediction, by model, in the order in which they came."""
         self._stale = False
 
     @staticmethod
@@ -105,7 +107,23 @@ class JoinTable(Table[Waiting]):
         hour = value.time // HOUR
         if before is None or before.time // HOUR != hour:
             self._hours[_model_of(key), hour].append(key)
+        if not value.predicted:
+            self._labels[_model_of(key)][key] = None
+        elif before is not None and not before.predicted:
+            self._labels[_model_of(key)].pop(key, None)
         super().put(key, value)
+
+    def delete(self, key: str) -> None:
+        """See `Table.delete`."""
+        self._labels[_model_of(key)].pop(key, None)
+        super().delete(key)
+
+    def oldest_label(self, model: str, most: int) -> str | None:
+        """The key of the label that has waited longest, where more than `most` wait."""
+        if self._stale:
+            self._index()
+        waiting = self._labels[model]
+        return next(iter(waiting)) if len(waiting) > most else None
 
     def expired(self, model: str, before: int) -> list[str]:
         """The keys of a model whose hour ended at or before `before`; each is told once."""
@@ -138,8 +156,11 @@ class JoinTable(Table[Waiting]):
 
     def _index(self) -> None:
         self._hours.clear()
+        self._labels.clear()
         for key, waiting in self.items():
             self._hours[_model_of(key), waiting.time // HOUR].append(key)
+            if not waiting.predicted:
+                self._labels[_model_of(key)][key] = None
         self._stale = False
 
 

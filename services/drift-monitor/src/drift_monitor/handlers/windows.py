@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from drift_monitor.domain.join import NAN, Waiting, with_label
-from drift_monitor.domain.loss import LossSums, checked_label
-from drift_monitor.domain.plan import HOUR, Plan, floor, in_force
+from drift_monitor.domain.join import NAN, Waiting
+from drift_monitor.domain.plan import Plan, floor, in_force
 from drift_monitor.domain.sequences import Sequences
 from drift_monitor.domain.slices import Slice
 from drift_monitor.domain.verdicts import Kind
@@ -16,6 +15,7 @@ from drift_monitor.domain.windows import Window, sample_hash
 from drift_monitor.handlers import metrics
 from drift_monitor.handlers.closing import Closing
 from drift_monitor.handlers.events import micros, moment
+from drift_monitor.handlers.labels import Labels
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import (
     EventClock,
@@ -38,6 +38,7 @@ from event_schemas import (
 )
 from event_schemas.base import TimeRange
 from event_schemas.model import ModelVersion
+from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event
 from servicekit.processor import Processor
 from servicekit.telemetry.committed import when_committed
@@ -57,6 +58,10 @@ class WindowsHandlers:
         *,
         max_jump: timedelta = timedelta(days=7),
         jump_votes: int = 3,
+        back_votes: int = 100,
+        max_waiting_labels: int = 100_000,
+        max_label_future: timedelta = timedelta(minutes=5),
+        clock: Clock | None = None,
         remind_windows: int = 4,
     ) -> None:
         self.state = State()
@@ -68,6 +73,14 @@ class WindowsHandlers:
         """Models and kinds of drift that Prometheus has heard of."""
         self._max_jump = max_jump // timedelta(microseconds=1)
         self._jump_votes = jump_votes
+        self._back_votes = back_votes
+        self._labels = Labels(
+            self.state,
+            self._plans,
+            most_waiting=max_waiting_labels,
+            max_future=max_label_future,
+            clock=clock or SystemClock(),
+        )
 
     @property
     def processor(self) -> Processor:
@@ -78,7 +91,7 @@ class WindowsHandlers:
                 ModelTrained: self.on_model_trained,
                 RolloutStep: self.on_rollout_step,
                 PredictionLogged: self.on_prediction_logged,
-                LabelArrived: self.on_label_arrived,
+                LabelArrived: self._labels.on_label_arrived,
                 DriftSuspected: self.on_drift_suspected,
             },
             self.state.tables,
@@ -110,16 +123,16 @@ class WindowsHandlers:
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
-            _drop(body.model, "version named by the caller")
+            metrics.drop(body.model, "version named by the caller")
             return
         clock = self.state.clocks.get(body.model) or EventClock()
         watermark = clock.watermark.time
-        if time < self._horizon(body.model, watermark):
-            _drop(body.model, "prediction later than its label's wait")
+        if time < self._plans.horizon(body.model, watermark):
+            self._too_late(body.model, clock, time)
             return
         key, known, label, labelled = self._known(body)
         if known is not None and known.predicted:
-            _drop(body.model, "repeated prediction")
+            metrics.drop(body.model, "repeated prediction")
             return
         plan = self._plans.of_version(body.model, body.version)
         score = None if body.error is not None else body.score
@@ -161,44 +174,6 @@ class WindowsHandlers:
         )
         yield from self._advance(body.model, clock, time, due)
 
-    def on_label_arrived(self, event: Event[LabelArrived]) -> Iterator[EventBody]:
-        """Count the loss of a prediction whose label has come, or was corrected.
-
-        Raises:
-            InvalidLabelError: the label is neither 0 nor 1.
-        """
-        body = event.body
-        label, observed = checked_label(body.label), micros(body.observed_at)
-        self._label(body, JoinTable.key(body.model, body.prediction_id), label, observed)
-        shadow = JoinTable.shadow_key(body.model, body.prediction_id)
-        if shadow in self.state.join:
-            self._label(body, shadow, label, observed)
-        yield from ()
-
-    def _label(self, body: LabelArrived, key: str, label: float, observed: int) -> None:
-        known = self.state.join.get(key)
-        clock = self.state.clocks.get(body.model)
-        watermark = clock.watermark.time if clock is not None else None
-        if known is None and observed < self._horizon(body.model, watermark):
-            _drop(body.model, "label of no prediction")
-            return
-        after = with_label(known, label, observed)
-        if after is None:
-            return
-        self.state.join.put(key, after)
-        if known is None or not after.complete or known.label == label:
-            return
-        slice_ = self.state.slices.get(after.slice)
-        if slice_ is not None:
-            loss = _corrected(slice_.loss, known, after)
-            self.state.slices.put(after.slice, slice_.with_loss(loss))
-            version = slice_.version
-            window_key = key_of(body.model, version, after.window)
-            window = self.state.windows.get(window_key) if after.window != -1 else None
-            if window is not None and window.part == after.part:
-                loss = _corrected(window.loss, known, after)
-                self.state.windows.put(window_key, window.with_loss(loss))
-
     def on_model_trained(self, event: Event[ModelTrained]) -> Iterator[EventBody]:
         """Know the version's policies and its reference."""
         self._know(event.body.version)
@@ -237,6 +212,29 @@ class WindowsHandlers:
             return
         yield from self._closing.close_early(body.model, body.version, clock.watermark.time)
 
+    def _too_late(self, model: str, clock: EventClock, time: int) -> None:
+        metrics.drop(model, "prediction later than its label's wait")
+        before, after = clock.watermark, clock.watermark.too_late(time, self._back_votes)
+        if not before.behind:
+            log.warning(
+                "%s: a prediction of %s is not counted: event time is at %s, and LABEL_TTL ago"
+                " everything was let go; after %d in a row event time is set back",
+                *(model, moment(time), moment(before.time or 0), self._back_votes),
+            )
+        if after.behind:
+            self.state.clocks.put(model, replace(clock, watermark=after))
+            return
+        log.warning(
+            "%s: event time is set back from %s to %s, as %d predictions in a row lay there",
+            *(model, moment(before.time or 0), moment(after.time or 0), self._back_votes),
+        )
+        when_committed(metrics.TIME_SET_BACK.labels(model).inc)
+        # What the wrong time made due is judged by it, and new slices begin at the true one.
+        horizon = self._plans.horizon(model, after.time)
+        self.state.clocks.put(
+            model, EventClock(after, self._closing.next_due(model), min(clock.expired, horizon))
+        )
+
     def _advance(
         self, model: str, clock: EventClock, time: int, due: int | None
     ) -> Iterator[EventBody]:
@@ -245,7 +243,7 @@ class WindowsHandlers:
             due = clock.due
         expired = clock.expired
         if watermark.time is not None:
-            horizon = self._horizon(model, watermark.time)
+            horizon = self._plans.horizon(model, watermark.time)
             if horizon > expired:
                 for key in self.state.join.expired(model, horizon):
                     self.state.join.delete(key)
@@ -257,12 +255,6 @@ class WindowsHandlers:
             yield from self._closing.close_due(model, watermark.time)
             due = self._closing.next_due(model)
             self.state.clocks.put(model, replace(clock, due=due))
-
-    def _horizon(self, model: str, watermark: int | None) -> int:
-        """Predictions before this hour have been let go, so a repeat could not be told."""
-        if watermark is None:
-            return -(1 << 62)
-        return floor(watermark - self._plans.of_model(model).label_ttl, HOUR)
 
     def _known(self, body: PredictionLogged) -> tuple[str, Waiting | None, float, int]:
         """The key of a prediction, what is known under it, and the label with its time."""
@@ -316,7 +308,7 @@ class WindowsHandlers:
         end = aligned + plan.window
         due = end + plan.lateness
         if watermark is not None and due <= watermark:
-            _drop(body.model, "prediction later than its window")
+            metrics.drop(body.model, "prediction later than its window")
             return key, None
         serving = self.state.serving.get(body.model)
         part = serving.sequence << 10 if serving is not None else 0
@@ -360,13 +352,3 @@ class WindowsHandlers:
                     window=TimeRange(start=now, end=now),
                     reason=f"version {version} took over; it is judged by its own reference",
                 )
-
-
-def _corrected(loss: LossSums, known: Waiting, after: Waiting) -> LossSums:
-    if known.complete:
-        loss = loss.changed(known.score, known.label, -1)
-    return loss.changed(after.score, after.label, 1)
-
-
-def _drop(model: str, why: str) -> None:
-    when_committed(metrics.DROPPED.labels(model, why).inc)
