@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from drift_monitor.domain.join import Waiting, with_label
 from drift_monitor.domain.loss import InvalidLabelError, LossSums, checked_label
-from drift_monitor.handlers import metrics
+from drift_monitor.handlers.dropped import drop
 from drift_monitor.handlers.events import micros
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import JoinTable, State, key_of, parts_of
@@ -50,7 +50,7 @@ class Labels:
                 " when the truth became known"
             )
         if not self._is_known(body.model):
-            metrics.drop("unknown", "label of a model that nobody knows")
+            drop("unknown", "label of a model that nobody knows")
             return
         self._label(body, JoinTable.key(body.model, body.prediction_id), label, observed)
         shadow = JoinTable.shadow_key(body.model, body.prediction_id)
@@ -63,7 +63,7 @@ class Labels:
         clock = self._state.clocks.get(body.model)
         watermark = clock.watermark.time if clock is not None else None
         if known is None and observed < self._plans.horizon(body.model, watermark):
-            metrics.drop(body.model, "label of no prediction")
+            drop(body.model, "label of no prediction")
             return
         after = with_label(known, label, observed)
         if after is None:
@@ -97,7 +97,7 @@ class Labels:
         """Let the oldest label without a prediction go where too many wait."""
         if oldest := self._state.join.oldest_label(model, self._most_waiting):
             self._state.join.delete(oldest)
-            metrics.drop(model, "label without a prediction, and too many wait")
+            drop(model, "label without a prediction, and too many wait")
 
 
 def _corrected(loss: LossSums, known: Waiting, after: Waiting) -> LossSums:

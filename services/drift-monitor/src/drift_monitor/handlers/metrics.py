@@ -2,8 +2,6 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from servicekit.telemetry.committed import when_committed
-
 DRIFT_ACTIVE = Gauge(
     "drift_active", "Whether drift was detected and not cleared.", ["model", "kind"]
 )
@@ -50,8 +48,3 @@ TIME_SET_BACK = Counter(
     "Times that event time was set back, as all predictions lay before what is kept.",
     ["model"],
 )
-
-
-def drop(model: str, why: str) -> None:
-    """Count a prediction or a label that counts nowhere."""
-    when_committed(DROPPED.labels(model, why).inc)

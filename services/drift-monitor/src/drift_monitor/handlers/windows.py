@@ -14,6 +14,7 @@ from drift_monitor.domain.verdicts import Kind
 from drift_monitor.domain.windows import Window, sample_hash
 from drift_monitor.handlers import metrics
 from drift_monitor.handlers.closing import Closing
+from drift_monitor.handlers.dropped import drop
 from drift_monitor.handlers.events import micros, moment
 from drift_monitor.handlers.labels import Labels
 from drift_monitor.handlers.plans import Plans
@@ -123,7 +124,7 @@ class WindowsHandlers:
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
-            metrics.drop(body.model, "version named by the caller")
+            drop(body.model, "version named by the caller")
             return
         clock = self.state.clocks.get(body.model) or EventClock()
         watermark = clock.watermark.time
@@ -132,7 +133,7 @@ class WindowsHandlers:
             return
         key, known, label, labelled = self._known(body)
         if known is not None and known.predicted:
-            metrics.drop(body.model, "repeated prediction")
+            drop(body.model, "repeated prediction")
             return
         plan = self._plans.of_version(body.model, body.version)
         score = None if body.error is not None else body.score
@@ -213,7 +214,7 @@ class WindowsHandlers:
         yield from self._closing.close_early(body.model, body.version, clock.watermark.time)
 
     def _too_late(self, model: str, clock: EventClock, time: int) -> None:
-        metrics.drop(model, "prediction later than its label's wait")
+        drop(model, "prediction later than its label's wait")
         before, after = clock.watermark, clock.watermark.too_late(time, self._back_votes)
         if not before.behind:
             log.warning(
@@ -308,7 +309,7 @@ class WindowsHandlers:
         end = aligned + plan.window
         due = end + plan.lateness
         if watermark is not None and due <= watermark:
-            metrics.drop(body.model, "prediction later than its window")
+            drop(body.model, "prediction later than its window")
             return key, None
         serving = self.state.serving.get(body.model)
         part = serving.sequence << 10 if serving is not None else 0
