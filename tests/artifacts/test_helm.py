@@ -464,6 +464,8 @@ KEDA = {"enabled": True, "minReplicas": 1, "maxReplicas": 2, "lagThreshold": 10}
         ({"components": {"deployer": {"keda": KEDA}}}, SLOT),
         ({"components": {"drift-windows": {"keda": KEDA}}}, "counted in one place"),
         ({"components": {"drift-windows": {"replicas": 2}}}, "value must be 1"),
+        ({"components": {"trainer": {"replicas": 2}}}, "value must be 1"),
+        ({"components": {"deployer": {"replicas": 2}}}, "value must be 1"),
         ({"components": {"predictor": {"keda": KEDA}}}, "in no consumer group; use hpa"),
         ({"components": {"ingest": {"hpa": {}}}}, "its lag is what counts; use keda"),
         ({"components": {"trainer": {"slots": "member"}}}, "value must be 'partitions'"),
@@ -723,7 +725,7 @@ def test_slots(production: list[Doc]) -> None:
     for name in ("ingest", "trainer", "deployer", "drift-windows", "drift-watch"):
         assert found[name]["kind"] == "StatefulSet"
         assert env_of(found[name])["REPLICA_SLOT"] == slot
-    for name, slots in (("trainer", 2), ("deployer", 2), ("drift-windows", 1)):
+    for name, slots in (("trainer", 1), ("deployer", 1), ("drift-windows", 1)):
         assert found[name]["spec"]["replicas"] == slots
         assert env_of(found[name])["REPLICA_SLOTS"] == str(slots)
     # Those that KEDA scales must not be told of a number that it changes.

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from deployer.domain.policy import Policy
 from deployer.domain.rollout import REMEMBERED, RefusedCommandError, Rollout, begin, look
 from deployer.handlers import Deployer, policy_of
+from deployer.settings import DeployerSettings
 from event_schemas import EventBody, ModelApproved, RolloutCommand, RolloutStep
+from event_schemas.base import TimeRange
 from event_schemas.policy_rules import contradictions
 from servicekit.clock import FakeClock
 from servicekit.event import Event
@@ -379,3 +381,40 @@ def test_fault_3_8_the_policies_that_may_be_written_are_those_that_can_be_rolled
             policy_of(version)
     else:
         policy_of(version)
+
+
+def test_fault_3_3_no_value_of_the_state_grows_with_the_rollout(
+    deployer: Deployer, take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    first, minute = datetime(2013, 4, 1, tzinfo=UTC), timedelta(minutes=1)
+    for number in range(601):
+        window = TimeRange(start=first + number * minute, end=first + (number + 1) * minute)
+        for arm in ("champion", "challenger"):
+            body = measure(arm, rollout_id=canary.rollout_id, weight=0.1, n=1)
+            take(body.model_copy(update={"window": window}))
+    sizes = [len(value or b"") for t in deployer.processor.tables for _, value in t.changes()]
+    assert len(sizes) > 1200
+    assert max(sizes) < 4000, "the largest is a version"
+    take(order("abort"))
+    assert [key for key, _ in deployer.measured.items()] == [], "and it goes with the rollout"
+
+
+def test_fault_3_3_evidence_as_earlier_releases_kept_it_counts_on(
+    deployer: Deployer, take: Take, measure: Any, canary: RolloutStep
+) -> None:
+    take(measure("champion", rollout_id=canary.rollout_id, weight=0.1, n=50_000))
+    take(measure("challenger", rollout_id=canary.rollout_id, weight=0.1, n=199))
+    kept = {key.partition("/")[2]: each for key, each in deployer.measured.items()}
+    for key in [key for key, _ in deployer.measured.items()]:
+        deployer.measured.delete(key)
+    deployer.evidence.put("flight_delay", kept)
+    later = measure("challenger", rollout_id=canary.rollout_id, weight=0.1, day=1, n=50_000)
+    (step,) = take(later)
+    assert step.verdict
+    assert step.verdict.n_challenger == 50_199
+    assert deployer.evidence.get("flight_delay") is None
+
+
+def test_fault_3_4_a_second_slot_would_own_nothing_so_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        DeployerSettings(replica_slots=2)

@@ -29,5 +29,5 @@ def test_without_a_command_it_says_which_there_are(capsys):
 
 
 def test_more_than_one_replica_of_the_windows_is_refused():
-    with pytest.raises(ValueError, match="run one replica"):
+    with pytest.raises(ValueError, match="less than or equal to 1"):
         WindowsSettings(replica_slots=2)

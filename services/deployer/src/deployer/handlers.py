@@ -36,11 +36,14 @@ class Deployer:
         self.rollouts = Table[Rollout].of("rollout", Rollout)
         self.versions = Table[ModelVersion].of("version", ModelVersion)
         """Every version that a rollout names, by model and version."""
+        self.measured = Table[Measurement].of("measured", Measurement)
+        """Newest measurement of each model's running rollout, by model, arm, weight and window: one
+        value for all of them would outgrow a message."""
         evidence = TypeAdapter(dict[str, Measurement])
         self.evidence: Table[dict[str, Measurement]] = Table(
             "evidence", evidence.dump_json, evidence.validate_json
         )
-        """Newest measurement by arm, weight and window, of each model's running rollout."""
+        """The same as earlier releases kept it, a value a model; it is moved when it is met."""
         self.traces = Table("trace", str.encode, bytes.decode)
         """Trace of the approval that began each model's running rollout."""
 
@@ -54,7 +57,7 @@ class Deployer:
                 ArmMeasured: self.on_arm_measured,
                 RolloutCommand: self.on_rollout_command,
             },
-            (self.rollouts, self.versions, self.evidence, self.traces),
+            (self.rollouts, self.versions, self.measured, self.evidence, self.traces),
             self.measure,
             self.due,
         )
@@ -83,12 +86,12 @@ class Deployer:
         rollout = self.rollouts.get(body.model)
         if rollout is None or not rollout.running or body.rollout_id != rollout.rollout_id:
             return
-        measured = dict(self.evidence.get(body.model) or {})
-        window = f"{body.arm}/{body.weight}/{body.window.start.isoformat()}"
-        known = measured.get(window)
+        self._move_evidence(body.model)
+        key = _measured_key(body.model, body.arm, body.weight, body.window.start)
+        known = self.measured.get(key)
         if known and known.revision >= body.revision:
             return
-        measured[window] = Measurement(
+        measurement = Measurement(
             arm=body.arm,
             weight=body.weight,
             start=body.window.start,
@@ -100,11 +103,11 @@ class Deployer:
                 Sample(body.loss.n, body.loss.total, body.loss.total_squared),
             ),
         )
-        self.evidence.put(body.model, measured)
+        self.measured.put(key, measurement)
         if rollout.silent_since is not None:
             rollout = replace(rollout, silent_since=None)
             self.rollouts.put(body.model, rollout)
-        step = advance(rollout, list(measured.values()), self._policy(body.model, rollout))
+        step = advance(rollout, self._evidence_of(body.model), self._policy(body.model, rollout))
         if step:
             link_to(self.traces.get(body.model))
             yield from self._apply(event, body.model, step)
@@ -163,6 +166,8 @@ class Deployer:
             return
         if not rollout.running:
             self.evidence.delete(model)
+            for key in [key for key, _ in self.measured.items() if _is_of(model, key)]:
+                self.measured.delete(key)
             self.traces.delete(model)
             self._count_end(model, rollout, step)
         yield self._event(model, rollout, step)
@@ -170,6 +175,14 @@ class Deployer:
             yield from self._begin(event, self.versions[f"{model}/{waiting}"])
         else:
             self._forget_versions(model, rollout)
+
+    def _evidence_of(self, model: str) -> list[Measurement]:
+        return [each for key, each in self.measured.items() if _is_of(model, key)]
+
+    def _move_evidence(self, model: str) -> None:
+        for each in (self.evidence.get(model) or {}).values():
+            self.measured.put(_measured_key(model, each.arm, each.weight, each.start), each)
+        self.evidence.delete(model)
 
     def _count_end(self, model: str, rollout: Rollout, step: Step) -> None:
         when_committed(ROLLOUTS.labels(model, rollout.outcome).inc)
@@ -213,6 +226,15 @@ class Deployer:
 
     def _policy(self, model: str, rollout: Rollout) -> Policy:
         return policy_of(self.versions[f"{model}/{rollout.challenger}"])
+
+
+def _measured_key(model: str, arm: str, weight: float, start: datetime) -> str:
+    return f"{model}/{arm}/{weight}/{start.isoformat()}"
+
+
+def _is_of(model: str, key: str) -> bool:
+    """Whether a key is one of a model, whose name has no slash."""
+    return key.startswith(f"{model}/")
 
 
 def policy_of(version: ModelVersion) -> Policy:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from servicekit.settings import ServiceSettings
 from stores.artifacts import ArtifactSettings
@@ -30,15 +30,8 @@ class WindowsSettings(ArtifactSettings):
     """How far ahead of wall time a label's `observed_at` may lie: the latest one is the truth."""
     remind_windows: int = Field(default=4, ge=1)
     """Bad windows after which a drift that lasts is detected again."""
-    replica_slots: int = Field(default=1, ge=1)
+    replica_slots: int = Field(default=1, ge=1, le=1)
     """How many replicas there are: a model's windows are counted in one place, so 1."""
-
-    @field_validator("replica_slots")
-    @classmethod
-    def _one_replica(cls, slots: int) -> int:
-        if slots != 1:
-            raise ValueError("the windows of a model are counted in one place: run one replica")
-        return slots
 
 
 class WatchSettings(ServiceSettings):

@@ -13,6 +13,8 @@ class TrainerSettings(ArtifactSettings):
 
     http_port: int = Field(default=18082, ge=0, le=65535)
     """Port for health and metrics; 0 takes a free one."""
+    replica_slots: int = Field(default=1, ge=1, le=1)
+    """How many replicas there are: the decisions of all models lie in one partition, so 1."""
     models_dir: Path = Path("models")
     """Folder with one folder a model."""
     lake_uri: StorageUri = ".tailrace/lake"
