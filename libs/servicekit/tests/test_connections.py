@@ -117,6 +117,30 @@ def test_fault_1_3_a_head_without_an_end_is_refused_and_not_kept(endless: bytes)
         eventually(lambda: not server.protocol.shared.owing)
 
 
+CHUNKED = b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "endless"),
+    [(b"1\r\na\r\n0\r\n", b"t: v\r\n"), (b"1\r\na\r\n0\r\nt: ", b"v"), (b"1;", b"v")],
+    ids=["trailers", "one trailer", "extension of a chunk"],
+)
+def test_fault_1_3_what_follows_or_frames_a_body_has_the_limit_of_headers(
+    start: bytes, endless: bytes
+) -> None:
+    with serving() as server, server.connect() as caller:
+        caller.sendall(CHUNKED + start)
+        for _ in range(1_000_000 // len(endless) // 1000):
+            caller.sendall(endless * 1000)
+        assert answer(caller).startswith(b"HTTP/1.1 431")
+
+
+def test_a_body_of_many_small_chunks_and_a_trailer_is_taken() -> None:
+    with serving() as server:
+        got = server.ask(CHUNKED + b"1\r\na\r\n" * 10_000 + b"0\r\nt: v\r\n\r\n")
+        assert got.endswith(b"10000")
+
+
 def test_fault_1_3_a_request_has_so_long_to_arrive() -> None:
     with serving(request_read_seconds=0.3) as server, ExitStack() as stack:
         callers = [stack.enter_context(server.connect()) for _ in range(3)]
@@ -172,6 +196,29 @@ def test_a_body_that_was_answered_counts_no_more() -> None:
         for _ in range(10):
             caller.sendall(post(150_000, 150_000))
             assert answer(caller).endswith(b"150000")
+
+
+EARLY = b"POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n"
+
+
+def test_fault_1_3_a_body_that_is_thrown_away_counts_for_nobody() -> None:
+    with serving() as server, server.connect() as caller:
+        caller.sendall(EARLY)
+        assert answer(caller).startswith(b"HTTP/1.1 200")
+        caller.sendall(b"b" * 500_000)
+        caller.sendall(get(100))
+        assert answer(caller).startswith(b"HTTP/1.1 200")
+        assert server.protocol.shared.body_bytes == 0
+
+
+def test_fault_6_13_a_request_that_was_answered_gets_no_second_answer() -> None:
+    with serving(request_read_seconds=0.3) as server, server.connect() as caller:
+        caller.sendall(EARLY + b"b" * 1000)
+        got = b""
+        while part := caller.recv(65536):
+            got += part
+        assert got.count(b"HTTP/1.1") == 1
+        assert got.startswith(b"HTTP/1.1 200")
 
 
 def test_fault_6_13_a_refusal_is_read_though_the_body_goes_on() -> None:

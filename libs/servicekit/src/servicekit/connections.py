@@ -100,16 +100,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes: int | None = None
-        """Of the head that is being read; None: a body is, or nothing."""
-        self._begun = 0
-        """Requests that began."""
+        self._in_head = False
+        self._untold_bytes = 0
+        """Of a request, since the parser last told of its begin, of its head or of its body."""
+        self._told = 0
+        """How often it did."""
         self._body_bytes = 0
         self._lingering: int | None = None
         """Bytes that are still thrown away; None: the connection is in use."""
         self._whole = True
         """Whether all of the newest request has come."""
         self._entered = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether what still comes is thrown away."""
+        return self._lingering is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller is there."""
@@ -123,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._entered:
             self._entered = False
             self.shared.leave(self)
-        self._release()
+        self.release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -133,28 +139,44 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._lingering < 0:
                 self.transport.abort()
             return
-        begun = self._begun
+        told = self._told
         super().data_received(data)
-        # A header without an end calls nobody, so what came of it is counted here.
-        if self._head_bytes is not None and self._begun == begun and self._lingering is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.shared.limits.max_header_bytes:
+        # A header, a trailer or a chunk's extension without an end calls nobody, so what came of it
+        # is counted here.
+        if not self._whole and self._told == told and self._lingering is None:
+            self._untold_bytes += len(data)
+            if self._untold_bytes > self.shared.limits.max_header_bytes:
                 self._refuse_head()
 
     def begin(self) -> None:
         """The first byte of a request has come."""
-        self._head_bytes = 0
-        self._begun += 1
+        self._tell()
+        self._in_head = True
         self._whole = False
         if self not in self.shared.owing:
             self.shared.owing[self] = self.loop.time()
 
     def head_came(self) -> bool:
         """All headers have come; whether they are within their limit."""
-        self._head_bytes = None
+        self._tell()
+        self._in_head = False
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.shared.limits.max_header_bytes:
             self._refuse_head()
+            return False
+        return True
+
+    def body_came(self, body: bytes) -> bool:
+        """A part of a body has come; whether it is within the limit."""
+        self._tell()
+        cycle: Any = self.cycle
+        if cycle.response_complete:
+            return True  # it is thrown away
+        self._body_bytes += len(body)
+        self.shared.body_bytes += len(body)
+        limit = self.shared.limits.max_bodies_bytes
+        if self.shared.body_bytes > limit and self._body_bytes > SMALL_BODY:
+            self.refuse(503, "bodies", f"bodies over {limit} bytes are under way: try again later")
             return False
         return True
 
@@ -165,6 +187,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The parser is at a new request."""
+        if self._lingering is not None:
+            return
         self.begin()
         super().on_message_begin()
 
@@ -177,15 +201,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """The parser has a part of the body."""
-        if self._lingering is not None:
-            return
-        self._body_bytes += len(body)
-        self.shared.body_bytes += len(body)
-        limit = self.shared.limits.max_bodies_bytes
-        if self.shared.body_bytes > limit and self._body_bytes > SMALL_BODY:
-            self.refuse(503, "bodies", f"bodies over {limit} bytes are under way: try again later")
-            return
-        super().on_body(body)
+        if self._lingering is None and self.body_came(body):
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The parser has all of the request."""
@@ -196,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A request was answered."""
-        self._release()
+        self.release()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -213,19 +230,33 @@ class BoundedProtocol(HttpToolsProtocol):
     def refuse(self, status: int, reason: str, text: str) -> None:
         """Answer in place of the service, where no answer has begun, and close."""
         self.shared.owing.pop(self, None)
-        if self.transport.is_closing():
+        if self._lingering is not None or self.transport.is_closing():
             return
         self.shared.closed(reason, text)
         cycle: Any = self.cycle
-        begun = False
-        if cycle is not None and not cycle.response_complete:
+        begun = answered = False
+        if cycle is not None and cycle.response_complete:
+            # A second answer would be taken for that of another request.
+            answered = not self._whole and not self._in_head
+        elif cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
             begun = getattr(cycle, "response_started", False)
-        self._release()
-        if self.flow.write_paused or begun:
+        self.release()
+        # With requests in the pipeline it would stand in the place of an earlier one's answer.
+        if self.flow.write_paused or begun or self.pipeline:
             self.transport.abort()
             return
+        if not answered:
+            self._write_refusal(status, text)
+        self.linger()
+
+    def release(self) -> None:
+        """What came of bodies is held no more."""
+        self.shared.body_bytes -= self._body_bytes
+        self._body_bytes = 0
+
+    def _write_refusal(self, status: int, text: str) -> None:
         self.transport.write(
             b"%bcontent-type: text/plain; charset=utf-8\r\n%bcontent-length: %d\r\n"
             b"connection: close\r\n\r\n%b"
@@ -236,7 +267,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 text.encode(),
             )
         )
-        self.linger()
 
     def linger(self) -> None:
         """Close, after what the caller still sends has been read and thrown away."""
@@ -256,9 +286,9 @@ class BoundedProtocol(HttpToolsProtocol):
             431, "headers", f"target and headers have more than {limit} bytes (MAX_HEADER_BYTES)"
         )
 
-    def _release(self) -> None:
-        self.shared.body_bytes -= self._body_bytes
-        self._body_bytes = 0
+    def _tell(self) -> None:
+        self._untold_bytes = 0
+        self._told += 1
 
 
 class _Lingering:

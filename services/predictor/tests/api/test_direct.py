@@ -297,3 +297,28 @@ def test_a_connection_with_a_request_under_way_is_not_idle() -> None:
         assert (await caller.heard())[2]["body"] == "slow"
 
     over_a_connection(talk, timeout_keep_alive=0.1)
+
+
+def test_fault_1_3_no_request_behind_a_refused_one_is_handled() -> None:
+    async def talk(site: Site, caller: Caller) -> None:
+        site.hold = True
+        caller.send(b"GET / HTTP/1.1\r\nhost: t\r\na: " + b"v" * 10_000 + b"\r\n\r\n" + post(b"x"))
+        assert (await caller.heard())[0] == 431
+        assert await caller.closed()
+        assert site.waiting == []
+
+    over_a_connection(talk)
+
+
+def test_fault_1_3_bodies_of_direct_requests_count_until_they_are_answered() -> None:
+    async def talk(site: Site, caller: Caller) -> None:
+        protocol: Any = site.server.config.http_protocol_class
+        site.hold = True
+        caller.send(post(b"x" * 900))
+        await until(lambda: site.waiting)
+        assert protocol.shared.body_bytes == 900
+        site.answer(site.waiting[0])
+        assert (await caller.heard())[0] == 200
+        assert protocol.shared.body_bytes == 0
+
+    over_a_connection(talk)

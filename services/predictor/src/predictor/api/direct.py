@@ -98,6 +98,8 @@ class DirectProtocol(BoundedProtocol):
 
     def on_message_begin(self) -> None:
         """The parser is at a new request; what only ASGI needs is made when it is needed."""
+        if self.refused:
+            return
         self.begin()
         self.url = b""
         self.headers = []
@@ -110,7 +112,7 @@ class DirectProtocol(BoundedProtocol):
 
     def on_headers_complete(self) -> None:
         """The parser has all headers: which way the request goes is known now."""
-        if not self.head_came():
+        if self.refused or not self.head_came():
             return
         handler = self._find(self.url)
         if handler is not None and self._is_plain():
@@ -147,13 +149,13 @@ class DirectProtocol(BoundedProtocol):
         request = self._request
         if request is None:
             super().on_body(body)
-        else:
+        elif not self.refused and self.body_came(body):
             request.body = request.body + body if request.body else body
 
     def on_message_complete(self) -> None:
         """The parser has all of the request."""
         request, handler = self._request, self._handler
-        if request is None or handler is None:
+        if request is None or handler is None or self.refused:
             super().on_message_complete()
             return
         self.end()
@@ -167,6 +169,7 @@ class DirectProtocol(BoundedProtocol):
 
     def send_answer(self, request: DirectRequest, head: bytes, body: bytes) -> None:
         """Write an answer, and go on with what waits behind it."""
+        self.release()
         transport = self.transport
         if not request.disconnected and not transport.is_closing():
             transport.write(
