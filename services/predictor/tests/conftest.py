@@ -25,9 +25,7 @@ from servicekit.memory import MemoryBus
 def lab(tmp_path: Path) -> Lab:
     """A started service with no model."""
     bus = MemoryBus(FakeClock(NOW))
-    return Lab(
-        tmp_path, bus, PredictorSettings(model_trial_seconds=0), FolderArtifacts(), TableFeatures()
-    ).start()
+    return Lab(tmp_path, bus, PredictorSettings(), FolderArtifacts(), TableFeatures()).start()
 
 
 @pytest.fixture

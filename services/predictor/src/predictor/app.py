@@ -24,8 +24,6 @@ from predictor.adapters.models.idle_priority import IdlePriority, at_idle_priori
 from predictor.adapters.models.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.models.onnx_model import OnnxModel, import_runtime
 from predictor.adapters.models.skops_model import SkopsPool
-from predictor.adapters.models.trial import Limits as TrialLimits
-from predictor.adapters.models.trial import Trials
 from predictor.adapters.redis_cache import RedisCache
 from predictor.api.direct import Direct
 from predictor.api.headers import Override
@@ -46,7 +44,7 @@ from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
 from predictor.api.oip.inference import Inference
 from predictor.domain.admission import Admission
 from predictor.domain.deadlines import Timeouts
-from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures, OpenModel
+from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.refusal_limiter import RefusalLimiter
@@ -129,14 +127,7 @@ def _follower(
     skops: SkopsPool,
 ) -> RolloutFollower:
     idle = IdlePriority(settings.open_patience_seconds)
-    formats: dict[str, OpenModel] = {
-        "onnx": at_idle_priority(OnnxModel, idle, import_runtime),
-        "skops": skops.open,
-    }
-    if settings.model_trial_seconds:
-        limits = TrialLimits(settings.model_trial_bytes, settings.model_trial_seconds)
-        trials = Trials(limits, settings.skops_trusted_types)
-        formats = {name: trials.first(name, opened) for name, opened in formats.items()}
+    formats = {"onnx": at_idle_priority(OnnxModel, idle, import_runtime), "skops": skops.open}
     loader = Loader(artifacts or artifacts_of(settings, idle), features, formats)
     return RolloutFollower(lambda: bus.view(RolloutStep.topic()), loader)
 

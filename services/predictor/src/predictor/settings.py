@@ -29,11 +29,6 @@ class PredictorSettings(ArtifactSettings):
     open_patience_seconds: float = Field(default=5.0, gt=0)
     """How long checking a model's file, and then opening it, may take while the requests leave them
     nothing of the core; then they get a share of it, and requests wait at times."""
-    model_trial_seconds: float = Field(default=60.0, ge=0)
-    """A model is opened and asked in a process of its own first, which has so long; 0: it is opened
-    at once, and a file that hangs or takes all memory takes this process along."""
-    model_trial_bytes: int = Field(default=512 * 1024 * 1024, ge=16 * 1024 * 1024)
-    """Memory that a model may take in its trial, which is what it will take here."""
     feast_repo: StorageUri | None = None
     """Folder or s3:// prefix of the Feast registry; unset: only models without stored features
     are served."""

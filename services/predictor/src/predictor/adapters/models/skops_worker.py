@@ -27,13 +27,6 @@ class File(NamedTuple):
     trusted: tuple[str, ...]
     """Types that the operator trusts."""
 
-    @classmethod
-    def of(
-        cls, path: Path, columns: tuple[tuple[str, bool], ...], trusted: tuple[str, ...]
-    ) -> "File":
-        """A file as it is now."""
-        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), columns, trusted)
-
 
 class Refused(NamedTuple):
     """The file cannot be loaded; see `LoadError`."""
