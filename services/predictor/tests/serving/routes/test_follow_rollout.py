@@ -166,8 +166,61 @@ def test_models_fail_alone(lab: Lab, body: Json) -> None:
         lab.step(0, lab.version(1, model="other", sha256="0" * 64)), lab.step(0, lab.version(1))
     )
     assert lab.post(body).status_code == 200
-    assert not lab.follower.ready
     assert lab.follower.tried
+
+
+def test_fault_1_5_after_a_restart_nobody_waits_for_what_can_never_be_loaded(lab: Lab) -> None:
+    lab.announce(lab.step(0, lab.version(1, model="other", sha256="0" * 64)))
+    assert not lab.follower.ready, "no model answers"
+    lab.announce(lab.step(0, lab.version(1)))
+    assert lab.follower.ready
+
+
+def test_fault_1_5_after_a_restart_what_cannot_be_loaded_for_now_is_waited_for_a_while(
+    lab: Lab,
+) -> None:
+    now = 0.0
+    lab.follower._now = lambda: now
+    lab.artifacts.outages[str(lab.folder / "other-1.onnx")] = 1000
+    lab.announce(lab.step(0, lab.version(1, model="other")), lab.step(0, lab.version(1)))
+    assert (lab.follower.ready, lab.follower.tried) == (False, True)
+    now = 59.9
+    lab.follower.step()
+    assert not lab.follower.ready
+    now = 60.0
+    lab.follower.step()
+    assert lab.follower.ready
+    assert lab.follower.failures["other"].will_retry
+
+
+def test_fault_1_5_a_load_that_never_ends_keeps_no_other_model_waiting(
+    lab: Lab, body: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, fetch = threading.Event(), lab.artifacts.fetch
+
+    def slow(uri: str, sha256: str) -> Path:
+        if uri.endswith("other-1.onnx"):
+            end.wait(60)
+        return fetch(uri, sha256)
+
+    monkeypatch.setattr(lab.artifacts, "fetch", slow)
+    monkeypatch.setattr(lab.follower, "_load_patience", 0.01)
+    lab.announce(lab.step(0, lab.version(1, model="other")))
+    monkeypatch.setattr(lab.follower, "_load_patience", 10.0)
+    lab.announce(lab.step(0, lab.version(1)))
+    lab.announce(lab.step(1, lab.version(1), lab.version(2), weight=0.5))
+    lab.announce(lab.step(2, lab.version(1)))
+    assert in_force(lab).sequence == 2
+    assert lab.post(body).status_code == 200
+    assert "other" not in lab.follower.routes.by_model
+    # Another step of the same version takes over what is under way.
+    lab.announce(lab.step(1, lab.version(1, model="other"), salt="another"))
+    end.set()
+    (load,) = lab.follower._pending["other"].loads
+    assert load.result(60) is not None
+    lab.follower.step()
+    assert in_force(lab, "other").sequence == 1
+    assert [Path(uri).stem for uri in lab.artifacts.fetched].count("other-1") == 1
 
 
 def test_fault_1_5_a_rollback_waits_for_no_other_model_that_is_loaded(
