@@ -49,3 +49,9 @@ def test_the_reason_says_where_and_why_and_is_no_novel() -> None:
 def test_what_is_no_dead_letter_is_not_sent() -> None:
     with pytest.raises(ValueError, match=r"label.arrived\[0\]@9 has no header dead_topic"):
         resend(Message("label.arrived", 0, 9, b"k", b"v"))
+
+
+def test_fault_1_9_the_reason_holds_no_password_of_an_address() -> None:
+    error = ValueError("https://me:secret@mlflow.example refused")
+    letter = dead_letter("s.dead", Message("t", 0, 0, None, None, (), 0), error, NOW)
+    assert dict(letter.headers)["dead_text"] == b"https://***@mlflow.example refused"

@@ -9,11 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from event_schemas import RolloutStep
 from event_schemas.model import ModelVersion
-from predictor.domain.errors import LoadError
+from predictor.domain.errors import LoadError, shown
 from predictor.domain.routing import Arm
 from predictor.serving.metrics import LOAD_FAILURES, MODELS_LOADED
 from predictor.serving.routes.load import Load, lower_thread_priority
@@ -25,8 +25,12 @@ from servicekit.errors import PoisonMessageError, UnavailableError
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import Loop
 from servicekit.read_to_end import key_of, report_unreadable
+from servicekit.redaction import redacted
 
 log = logging.getLogger(__name__)
+
+MAX_UNREADABLE = 100
+"""Failures that are kept when another step of a model that nobody knows cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,10 @@ class RolloutFollower(Loop):
                 raise LoadError("step", f"{step.type} has no place in the topic rollout.step")
         except (PoisonMessageError, LoadError) as error:
             report_unreadable("predictor", message, error)
-            self._failed(LoadFailure(key, None, None, "step", str(error), will_retry=False))
+            known = key in self._newest
+            if known or len(self.failures) < MAX_UNREADABLE:
+                model = key if known else shown(key)
+                self._failed(LoadFailure(model, None, None, "step", str(error), will_retry=False))
             return
         if step.sequence <= self._newest.get(step.model, -1):
             return
@@ -274,7 +281,9 @@ class RolloutFollower(Loop):
         MODELS_LOADED.set(sum(len(route.versions) for route in routes.by_model.values()))
 
     def _failed(self, failure: LoadFailure) -> None:
-        LOAD_FAILURES.labels(failure.model, failure.reason).inc()
+        # A key of Kafka may be anything, and a label may not.
+        known = failure.model in self._newest
+        LOAD_FAILURES.labels(failure.model if known else "", failure.reason).inc()
         log.error(
             "%s: step %s, version %s is not in force (%s)%s: %s",
             failure.model,
@@ -284,6 +293,7 @@ class RolloutFollower(Loop):
             ", trying again" if failure.will_retry else "",
             failure.message,
         )
+        failure = replace(failure, message=redacted(failure.message))
         self.failures = {**self.failures, failure.model: failure}
 
     def _clear_failure(self, model: str) -> None:
