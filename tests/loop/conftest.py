@@ -396,6 +396,7 @@ class Loop:
             artifacts=Files(),
             features=NoFeatures(),
             clock=self.clock,
+            try_first=lambda _, open_model: open_model,
         )
         monitor = drift_monitor.app.build(
             WindowsSettings(remind_windows=30, jump_votes=1),

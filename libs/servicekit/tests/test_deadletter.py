@@ -57,3 +57,9 @@ def test_fault_1_12_a_letter_is_sent_to_no_topic_that_its_service_does_not_read(
     letter = Message("ingest.dead", 0, 9, b"k", b"v", headers)
     with pytest.raises(ValueError, match=r"which ingest does not read .it reads record.received"):
         resend(letter)
+
+
+def test_fault_1_9_the_reason_holds_no_password_of_an_address() -> None:
+    error = ValueError("https://me:secret@mlflow.example refused")
+    letter = dead_letter("s.dead", Message("t", 0, 0, None, None, (), 0), error, NOW)
+    assert dict(letter.headers)["dead_text"] == b"https://***@mlflow.example refused"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.artifacts import ArtifactError, InRun, OnServer, place_of, without_password
+from stores.artifacts import ArtifactError, InRun, OnServer, place_of
 
 SERVER = "https://mlflow.example:8443/base"
 
@@ -92,10 +92,3 @@ def test_fault_1_1_a_store_in_a_folder_gives_what_lies_in_that_folder(tmp_path: 
         ):
             with pytest.raises(ArtifactError, match="is not fetched"):
                 place_of(tracking_uri, uri)
-
-
-@pytest.mark.parametrize("user", ["me:secret", "me:se@cret", "secret", ":secret"])
-def test_fault_1_9_an_address_is_told_without_its_password(user: str) -> None:
-    text = f"404 for url: https://{user}@mlflow.example/api, and redis://h:1 of me@example.org"
-    shown = "404 for url: https://***@mlflow.example/api, and redis://h:1 of me@example.org"
-    assert without_password(text) == shown

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from stores.child import Child, ChildLateError, ChildLostError
+from stores.child import (
+    Bounds,
+    Child,
+    ChildCrashedError,
+    ChildLateError,
+    ChildLostError,
+    ChildSpentError,
+)
 
 
 def prepared(greeting: str) -> Callable[[Any], Any]:
@@ -25,6 +32,13 @@ def prepared(greeting: str) -> Callable[[Any], Any]:
     def answer(question: str) -> Any:
         if question == "die":
             os._exit(9)
+        if question == "crash":
+            os.abort()
+        if question == "spin":
+            while True:
+                pass
+        if question.isdecimal():
+            return len(bytearray(int(question)))
         if question == "sleep":
             time.sleep(60)
         return greeting, question, os.getpid()
@@ -36,8 +50,10 @@ def prepared(greeting: str) -> Callable[[Any], Any]:
 def make() -> Iterator[Callable[..., Child]]:
     made: list[Child] = []
 
-    def build(greeting: str = "hello", start_seconds: float = 60.0) -> Child:
-        made.append(Child("test", prepared, greeting, start_seconds=start_seconds))
+    def build(
+        greeting: str = "hello", start_seconds: float = 60.0, bounds: Bounds | None = None
+    ) -> Child:
+        made.append(Child("test", prepared, greeting, start_seconds=start_seconds, bounds=bounds))
         return made[-1]
 
     yield build
@@ -136,3 +152,20 @@ def alive(pid: int | None) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hold nobody to these bounds")
+def test_fault_1_5_a_process_has_no_more_memory_and_time_than_its_bounds(
+    make: Callable[..., Child],
+) -> None:
+    child = make(bounds=Bounds(memory_bytes=64 * 2**20, cpu_seconds=1.0))
+    assert child.ask(str(48 * 2**20), 60) == 48 * 2**20
+    with pytest.raises(ChildSpentError, match="more than 1 s of processor time"):
+        child.ask("spin", 60)
+    with pytest.raises(ChildLostError, match="died"):  # prepared() lets a MemoryError pass
+        child.ask(str(96 * 2**20), 60)
+
+
+def test_fault_1_5_a_process_that_ends_itself_says_how(make: Callable[..., Child]) -> None:
+    with pytest.raises(ChildCrashedError, match="died of SIGABRT"):
+        make().ask("crash", 60)

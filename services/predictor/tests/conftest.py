@@ -25,7 +25,8 @@ from servicekit.memory import MemoryBus
 def lab(tmp_path: Path) -> Lab:
     """A started service with no model."""
     bus = MemoryBus(FakeClock(NOW))
-    return Lab(tmp_path, bus, PredictorSettings(), FolderArtifacts(), TableFeatures()).start()
+    settings = PredictorSettings(load_patience_seconds=60)  # a step is in force when it was taken
+    return Lab(tmp_path, bus, settings, FolderArtifacts(), TableFeatures()).start()
 
 
 @pytest.fixture

@@ -130,6 +130,7 @@ class Lab:
             features=self.features,
             scores=self.scores,
             clock=self.bus.clock,
+            try_first=lambda _, open_model: open_model,  # a process a file would take seconds
         )
         self.follower = self.of(RolloutFollower)
         return self

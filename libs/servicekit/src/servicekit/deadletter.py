@@ -8,6 +8,7 @@ from datetime import datetime
 from event_schemas.catalog import ROUTES
 from event_schemas.topics import DEAD
 from servicekit.bus import Headers, Message, Record
+from servicekit.redaction import redacted
 
 MAX_ERROR_CHARACTERS = 2000
 
@@ -23,7 +24,7 @@ def dead_letter(topic: str, message: Message, error: BaseException, now: datetim
         "dead_offset": str(message.offset),
         "dead_timestamp_ms": str(message.timestamp_ms),
         "dead_error": type(error).__name__,
-        "dead_text": str(error)[:MAX_ERROR_CHARACTERS],
+        "dead_text": redacted(error)[:MAX_ERROR_CHARACTERS],
         "dead_at": now.isoformat(),
     }
     added = tuple((name, text.encode("utf-8", "replace")) for name, text in reason.items())

@@ -64,3 +64,17 @@ def test_a_line_within_a_trace_names_it(stream: io.StringIO) -> None:
 def test_a_value_that_json_does_not_know_is_written_as_text(stream: io.StringIO) -> None:
     logging.getLogger().info("x", extra={"kind": int})
     assert json.loads(stream.getvalue())["kind"] == "<class 'int'>"
+
+
+def test_fault_1_9_a_line_holds_no_password_of_an_address(stream: io.StringIO) -> None:
+    url = "redis://me:secret@redis.example:6379/0"
+    try:
+        raise ValueError(f"{url} is away")
+    except ValueError:
+        extra = {"url": url, "tried": [url, {"then": (url,)}]}
+        logging.getLogger().exception("cannot reach %s", url, extra=extra, stack_info=True)
+    assert "secret" not in stream.getvalue()
+    fields = json.loads(stream.getvalue())
+    assert fields["message"] == "cannot reach redis://***@redis.example:6379/0"
+    assert fields["exception"].endswith("ValueError: redis://***@redis.example:6379/0 is away")
+    assert fields["tried"][1]["then"] == ["redis://***@redis.example:6379/0"]

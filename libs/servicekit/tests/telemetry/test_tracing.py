@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from servicekit.event import Event
 from servicekit.memory import MemoryBus
 from servicekit.publisher import AsyncPublisher
+from servicekit.telemetry import tracing
 from servicekit.telemetry.tracing import TraceRequests, current_traceparent, handling
 
 GIVEN = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -146,3 +147,27 @@ def test_a_decision_of_an_unsampled_request_is_traced_on_its_own_and_linked(
     assert span.context is not None
     assert traceparent[:52] == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}"
     assert int(traceparent[53:], 16) & 1
+
+
+def test_fault_1_9_a_span_holds_no_password_of_an_address(
+    contract: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    provider, taken = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(taken))
+    monkeypatch.setattr(tracing, "_exporting", True)
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    event = Event(body=contract()(name="a"), source="/s", time=MemoryBus().clock.now())
+    url = "https://me:secret@mlflow.example"
+    with pytest.raises(ValueError, match="secret"), handling(event, "s"):
+        raise ValueError(f"{url} is away")
+    with pytest.raises(ValueError, match="secret"), tracing.handling_batch([event], "s"):
+        raise ValueError(f"{url} is away")
+    for span in taken.get_finished_spans():
+        assert "secret" not in span.to_json()
+        assert span.status.description == "ValueError: https://***@mlflow.example is away"
+        assert [each.name for each in span.events] == ["exception"]
+    provider.shutdown()

@@ -24,7 +24,6 @@ MAX_URI = 2000
 _PORTS = {"http": 80, "https": 443}
 _SEGMENT = re.compile(r"[\w.~@+=:, -]+")
 """Part of a path that means the same to every client and server: no escape, query or fragment."""
-_USER = re.compile(r"://[^/\s]*@")
 _RUN = re.compile(r"[\w-]{1,256}")
 
 Reason = Literal["missing", "sha256", "address", "too_large"]
@@ -59,11 +58,6 @@ class ArtifactSettings(ServiceSettings):
     def artifact_limits(self) -> Limits:
         """Both as one."""
         return Limits(self.max_artifact_bytes, self.artifact_timeout_seconds)
-
-
-def without_password(text: object) -> str:
-    """A text in which no address holds a user or a password, for logs and events."""
-    return _USER.sub("://***@", str(text))
 
 
 @dataclass(frozen=True, slots=True)

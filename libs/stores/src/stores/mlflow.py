@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from servicekit.errors import UnavailableError
+from servicekit.redaction import redacted
 from stores.artifacts import (
     SERVED,
     ArtifactError,
@@ -19,7 +20,6 @@ from stores.artifacts import (
     Limits,
     OnServer,
     place_of,
-    without_password,
 )
 
 _FINAL = frozenset(
@@ -131,11 +131,9 @@ def download(tracking_uri: str, uri: str, folder: Path, limits: Limits = _DEFAUL
     except Exception as error:  # MLflow's, and those of the clients behind it
         if _is_final(error):
             raise ArtifactError(
-                "missing", f"{uri} cannot be downloaded: {without_password(error)}"
+                "missing", f"{uri} cannot be downloaded: {redacted(error)}"
             ) from error
-        raise UnavailableError(
-            f"{uri} cannot be downloaded now: {without_password(error)}"
-        ) from error
+        raise UnavailableError(f"{uri} cannot be downloaded now: {redacted(error)}") from error
     return path
 
 

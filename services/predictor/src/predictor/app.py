@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ from predictor.adapters.models.idle_priority import IdlePriority, at_idle_priori
 from predictor.adapters.models.mlflow_artifacts import MlflowArtifacts
 from predictor.adapters.models.onnx_model import OnnxModel, import_runtime
 from predictor.adapters.models.skops_model import SkopsPool
+from predictor.adapters.models.trial import Format, Trial
 from predictor.adapters.redis_cache import RedisCache
 from predictor.api.direct import Direct
 from predictor.api.headers import Override
@@ -44,7 +45,7 @@ from predictor.api.oip.http import INFER, INFER_VERSION, Infer, protocol_pages
 from predictor.api.oip.inference import Inference
 from predictor.domain.admission import Admission
 from predictor.domain.deadlines import Timeouts
-from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures
+from predictor.ports import Artifacts, Journal, KeptScores, OnlineFeatures, OpenModel
 from predictor.serving.answering import Answering
 from predictor.serving.cache import PredictionCache
 from predictor.serving.refusal_limiter import RefusalLimiter
@@ -56,7 +57,11 @@ from predictor.settings import PredictorSettings
 from servicekit.bus import Bus
 from servicekit.clock import Clock, SystemClock
 from servicekit.component import Component
+from stores.child import Bounds
 from stores.feast import redis_online_store
+
+TryFirst = Callable[[Format, OpenModel], OpenModel]
+"""Opens files of a format once they have shown elsewhere that they can be opened."""
 
 SHORT = (PREDICT, PREDICT_MODEL, INFER, INFER_VERSION)
 """Paths that are served past the middleware."""
@@ -70,6 +75,7 @@ def build(
     features: OnlineFeatures | None = None,
     scores: KeptScores | None = None,
     clock: Clock | None = None,
+    try_first: TryFirst | None = None,
 ) -> tuple[Sequence[Component], FastAPI]:
     """The parts of the service: what runs on threads, and the HTTP side.
 
@@ -80,6 +86,7 @@ def build(
         features: default: Feast, or none where FEAST_REPO is not set.
         scores: keeps the prediction cache; default: Redis.
         clock: default: the machine's.
+        try_first: default: in a process of its own (`Trial`).
 
     Raises:
         SpoolUnusableError: the folder of the spool cannot be used.
@@ -87,7 +94,13 @@ def build(
     clock = clock or SystemClock()
     features = features or _features(settings)
     skops = _skops(settings)
-    follower = _follower(settings, bus, artifacts, features, skops)
+    loader = _loader(settings, artifacts, features, skops, try_first or _trial(settings))
+    follower = RolloutFollower(
+        lambda: bus.view(RolloutStep.topic()),
+        loader,
+        load_patience_seconds=settings.load_patience_seconds,
+        ready_patience_seconds=settings.ready_patience_seconds,
+    )
     journal = _journal(settings, bus)
     shadow = _shadow(settings, features, journal, clock)
     cache = _cache(settings, scores)
@@ -119,17 +132,22 @@ def build(
     return [follower, *_loops(settings, bus, scoring, follower)], api
 
 
-def _follower(
+def _loader(
     settings: PredictorSettings,
-    bus: Bus,
     artifacts: Artifacts | None,
     features: OnlineFeatures,
     skops: SkopsPool,
-) -> RolloutFollower:
+    try_first: TryFirst,
+) -> Loader:
     idle = IdlePriority(settings.open_patience_seconds)
-    formats = {"onnx": at_idle_priority(OnnxModel, idle, import_runtime), "skops": skops.open}
-    loader = Loader(artifacts or artifacts_of(settings, idle), features, formats)
-    return RolloutFollower(lambda: bus.view(RolloutStep.topic()), loader)
+    onnx = at_idle_priority(OnnxModel, idle, import_runtime)
+    formats = {"onnx": try_first("onnx", onnx), "skops": try_first("skops", skops.open)}
+    return Loader(artifacts or artifacts_of(settings, idle), features, formats)
+
+
+def _trial(settings: PredictorSettings) -> TryFirst:
+    bounds = Bounds(settings.open_memory_bytes, settings.open_seconds)
+    return Trial(bounds, settings.skops_trusted_types).first
 
 
 def _skops(settings: PredictorSettings) -> SkopsPool:

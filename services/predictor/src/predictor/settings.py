@@ -29,6 +29,17 @@ class PredictorSettings(ArtifactSettings):
     open_patience_seconds: float = Field(default=5.0, gt=0)
     """How long checking a model's file, and then opening it, may take while the requests leave them
     nothing of the core; then they get a share of it, and requests wait at times."""
+    open_memory_bytes: int = Field(default=768 * 1024 * 1024, ge=64 * 1024 * 1024)
+    """Most memory that a model's file may take to be opened and to answer a row. It is opened in a
+    process of its own first, and a file that takes more is not served."""
+    open_seconds: float = Field(default=20.0, ge=1)
+    """Most processor time that this may take, in whole seconds; a file that takes more is not
+    served."""
+    load_patience_seconds: float = Field(default=2.0, ge=0)
+    """How long a version that is loaded is waited for before the steps of other models go on."""
+    ready_patience_seconds: float = Field(default=60.0, ge=0)
+    """How long after a start a model that cannot be loaded for now keeps `/readyz` at 503 while
+    others can answer; for one that can never be loaded nobody waits."""
     feast_repo: StorageUri | None = None
     """Folder or s3:// prefix of the Feast registry; unset: only models without stored features
     are served."""

@@ -104,3 +104,12 @@ def test_a_training_is_counted_once_and_timed_from_its_acceptance(
         worker.on_retrain_decided(event)
     assert value("trainings_total", outcome=outcome) == count + 1
     assert value("loop_decide_seconds_sum") - total == 180
+
+
+def test_fault_1_9_a_model_that_nobody_described_has_no_series(governor):
+    governor.hears(
+        RetrainRequested(model="anything", cause="manual", requested_by="me", event_time=START)
+    )
+    for name in ("training_in_flight", "training_feed_broken", "retrain_decisions_total"):
+        samples = [s for each in REGISTRY.collect() for s in each.samples if s.name == name]
+        assert "anything" not in {sample.labels["model"] for sample in samples}

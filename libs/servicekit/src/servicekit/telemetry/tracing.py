@@ -4,17 +4,19 @@ Requests are many and sampled; what decides is rare and always traced. A decisio
 brought about which was not sampled begins a trace of its own, linked to that request.
 """
 
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.event import Event
+from servicekit.redaction import redacted
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -94,7 +96,7 @@ def handling(event: Event, service: str) -> Iterator[str | None]:
         yield event.traceparent
         return
     parent = _extract(event.traceparent)
-    with _tracer.start_as_current_span(**_consumer(event, service), context=parent):
+    with _span(**_consumer(event, service), context=parent):
         yield current_traceparent()
 
 
@@ -132,9 +134,29 @@ def handling_batch(events: Sequence[Event], service: str) -> Iterator[None]:
     links = [Link(origin) for origin in map(_context_of, given[:MAX_LINKS]) if origin]
     parent = _extract(given[0] if given else None)
     how = _consumer(events[0], service)
-    with _tracer.start_as_current_span(**how, context=parent, links=links) as span:
+    with _span(**how, context=parent, links=links) as span:
         span.set_attribute("messaging.batch.message_count", len(events))
         yield
+
+
+@contextmanager
+def _span(**how: Any) -> Iterator[Span]:
+    """A current span that ends with the block, and holds its error without a secret.
+
+    What the library writes down of an error by itself may hold the password of an address.
+    """
+    with _tracer.start_as_current_span(
+        **how, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            text = redacted(error)
+            trail = redacted("".join(traceback.format_exception(error)))
+            shown = {"exception.message": text, "exception.stacktrace": trail}
+            span.record_exception(error, shown)
+            span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {text}")
+            raise
 
 
 def link_to(traceparent: str | None) -> None:
@@ -200,8 +222,8 @@ class TraceRequests:
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send, parent: Any) -> None:
         method = scope["method"]
-        with _tracer.start_as_current_span(
-            method,
+        with _span(
+            name=method,
             context=parent,
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.path": scope["path"]},

@@ -74,7 +74,7 @@ class LoadError(Exception):
     """A version that cannot be loaded, however often it is tried.
 
     `reason` is one word for metrics: `address`, `sha256`, `missing`, `too_large`, `format`,
-    `unreadable`, `signature`, `features` or `step`.
+    `unreadable`, `untrusted`, `signature`, `memory`, `endless`, `crashed`, `features` or `step`.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -12,7 +12,8 @@ from services.predictor.tests.lab import Features, Json, Lab
 
 from event_schemas import RolloutStep
 from predictor.domain.routing import Route
-from predictor.serving.routes.follow_rollout import RolloutFollower
+from predictor.serving.metrics import LOAD_FAILURES
+from predictor.serving.routes.follow_rollout import MAX_UNREADABLE, RolloutFollower
 from servicekit.bus import Record, TopicView
 from servicekit.errors import UnavailableError
 from servicekit.testing.metrics import metric_value
@@ -20,6 +21,11 @@ from servicekit.testing.metrics import metric_value
 
 def failures_counted(reason: str, model: str = "flight_delay") -> float:
     return metric_value("model_load_failures_total", model=model, reason=reason)
+
+
+def load_failures_by_model() -> list[str]:
+    metrics = [each for each in LOAD_FAILURES.collect() if each.name == "model_load_failures"]
+    return [sample.labels["model"] for each in metrics for sample in each.samples]
 
 
 def unreadable_counted() -> float:
@@ -125,13 +131,36 @@ def test_a_format_that_is_not_served_is_named_with_those_that_are(serving: Lab) 
 
 
 def test_a_step_that_cannot_be_read_is_counted_and_passed_over(lab: Lab) -> None:
-    before, unreadable = failures_counted("step", "broken"), unreadable_counted()
+    before, unreadable = failures_counted("step", ""), unreadable_counted()
     lab.bus.append(Record("rollout.step", b"broken", b"{}"))
     lab.announce(lab.step(0, lab.version(1)))
-    assert failures_counted("step", "broken") == before + 1
+    assert failures_counted("step", "") == before + 1
     assert unreadable_counted() == unreadable + 1, "the alert UnreadableMessages watches it"
     assert lab.follower.ready
     assert in_force(lab).sequence == 0
+
+
+def test_fault_1_9_keys_of_kafka_are_no_labels_and_fill_no_memory(serving: Lab) -> None:
+    for number in range(MAX_UNREADABLE + 50):
+        serving.bus.append(Record("rollout.step", b"key-%d" % number, b"{}"))
+    serving.bus.append(Record("rollout.step", b"flight_delay", b"{}"))
+    before = failures_counted("step")
+    serving.follower.step()
+    assert not any("key-" in labels for labels in load_failures_by_model())
+    assert failures_counted("step") == before + 1
+    assert MAX_UNREADABLE <= len(serving.follower.failures) <= MAX_UNREADABLE + 1
+
+
+def test_fault_1_9_a_failure_is_told_without_the_password_of_an_address(
+    serving: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(uri: str, sha256: str) -> Path:
+        raise UnavailableError("https://me:secret@mlflow.example is away")
+
+    monkeypatch.setattr(serving.artifacts, "fetch", away)
+    serving.announce(serving.step(1, serving.version(2)))
+    (failure,) = serving.get("/health")["failures"]
+    assert failure["message"] == "https://***@mlflow.example is away"
 
 
 def test_a_broken_challenger_leaves_an_old_route_as_it_is(serving: Lab) -> None:
@@ -166,8 +195,61 @@ def test_models_fail_alone(lab: Lab, body: Json) -> None:
         lab.step(0, lab.version(1, model="other", sha256="0" * 64)), lab.step(0, lab.version(1))
     )
     assert lab.post(body).status_code == 200
-    assert not lab.follower.ready
     assert lab.follower.tried
+
+
+def test_fault_1_5_after_a_restart_nobody_waits_for_what_can_never_be_loaded(lab: Lab) -> None:
+    lab.announce(lab.step(0, lab.version(1, model="other", sha256="0" * 64)))
+    assert not lab.follower.ready, "no model answers"
+    lab.announce(lab.step(0, lab.version(1)))
+    assert lab.follower.ready
+
+
+def test_fault_1_5_after_a_restart_what_cannot_be_loaded_for_now_is_waited_for_a_while(
+    lab: Lab,
+) -> None:
+    now = 0.0
+    lab.follower._now = lambda: now
+    lab.artifacts.outages[str(lab.folder / "other-1.onnx")] = 1000
+    lab.announce(lab.step(0, lab.version(1, model="other")), lab.step(0, lab.version(1)))
+    assert (lab.follower.ready, lab.follower.tried) == (False, True)
+    now = 59.9
+    lab.follower.step()
+    assert not lab.follower.ready
+    now = 60.0
+    lab.follower.step()
+    assert lab.follower.ready
+    assert lab.follower.failures["other"].will_retry
+
+
+def test_fault_1_5_a_load_that_never_ends_keeps_no_other_model_waiting(
+    lab: Lab, body: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, fetch = threading.Event(), lab.artifacts.fetch
+
+    def slow(uri: str, sha256: str) -> Path:
+        if uri.endswith("other-1.onnx"):
+            end.wait(60)
+        return fetch(uri, sha256)
+
+    monkeypatch.setattr(lab.artifacts, "fetch", slow)
+    monkeypatch.setattr(lab.follower, "_load_patience", 0.01)
+    lab.announce(lab.step(0, lab.version(1, model="other")))
+    monkeypatch.setattr(lab.follower, "_load_patience", 10.0)
+    lab.announce(lab.step(0, lab.version(1)))
+    lab.announce(lab.step(1, lab.version(1), lab.version(2), weight=0.5))
+    lab.announce(lab.step(2, lab.version(1)))
+    assert in_force(lab).sequence == 2
+    assert lab.post(body).status_code == 200
+    assert "other" not in lab.follower.routes.by_model
+    # Another step of the same version takes over what is under way.
+    lab.announce(lab.step(1, lab.version(1, model="other"), salt="another"))
+    end.set()
+    (load,) = lab.follower._pending["other"].loads
+    assert load.result(60) is not None
+    lab.follower.step()
+    assert in_force(lab, "other").sequence == 1
+    assert [Path(uri).stem for uri in lab.artifacts.fetched].count("other-1") == 1
 
 
 def test_fault_1_5_a_rollback_waits_for_no_other_model_that_is_loaded(

@@ -13,7 +13,8 @@ from typing import Any
 
 from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
-from stores.artifacts import ArtifactError, Limits, without_password
+from servicekit.redaction import redacted
+from stores.artifacts import ArtifactError, Limits
 from stores.mlflow import download, fetch, set_up
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
@@ -201,18 +202,16 @@ class MlflowRegistry:
         try:
             yield
         except (RequestException, ConnectionError, TimeoutError) as error:
-            raise UnavailableError(
-                without_password(f"MLflow at {self._tracking_uri}: {error}")
-            ) from error
+            raise UnavailableError(redacted(f"MLflow at {self._tracking_uri}: {error}")) from error
         except ArtifactError as error:
             raise TrainingError("evaluate", str(error)) from error
         except MlflowException as error:
             if error.error_code in OUTAGES:
                 raise UnavailableError(
-                    without_password(f"MLflow at {self._tracking_uri}: {error}")
+                    redacted(f"MLflow at {self._tracking_uri}: {error}")
                 ) from error
             raise TrainingError(
-                "register", without_password(f"MLflow: {error.error_code}: {error}")
+                "register", redacted(f"MLflow: {error.error_code}: {error}")
             ) from error
 
 

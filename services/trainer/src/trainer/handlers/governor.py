@@ -76,6 +76,8 @@ class Governor:
     def measure(self) -> None:
         """Set the gauges of what each model waits for."""
         for model, state in self._models.scan():
+            if replace(state, decided=()) == ModelState():
+                continue  # all was refused: the name may be anything, and a label may not
             IN_FLIGHT.labels(model).set(state.in_flight is not None)
             FEED_BROKEN.labels(model).set(state.broken_feed_since is not None)
             # Series that begin at their first event would hide it from increase().

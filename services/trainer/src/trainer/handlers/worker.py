@@ -21,6 +21,7 @@ from servicekit.clock import Clock, SystemClock
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
 from servicekit.processor import Handler
+from servicekit.redaction import redacted
 from trainer.domain.failure import TrainingError
 from trainer.domain.gates import Gate, all_passed
 from trainer.handlers.metrics import DECIDE_SECONDS, TRAININGS
@@ -201,5 +202,5 @@ def _failed(decided: RetrainDecided, error: Exception) -> TrainingFailed:
         model=decided.model,
         request_id=decided.request_id,
         stage=error.stage if expected else "prepare",
-        error=f"{type(error).__name__}: {error}"[:2000],
+        error=f"{type(error).__name__}: {redacted(error)}"[:2000],
     )

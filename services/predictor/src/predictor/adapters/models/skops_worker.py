@@ -76,7 +76,9 @@ def _load(path: str, sha256: str, trusted: tuple[str, ...]) -> Any:
     except UntrustedTypesError as error:
         return Refused("untrusted", str(error))
     except Exception as error:
-        return Refused("unreadable", f"no skops file that can be run: {error}")
+        return Refused(
+            "unreadable", f"no skops file that can be run: {type(error).__name__}: {error}"
+        )
     if not hasattr(pipeline, "predict_proba"):
         return Refused("signature", f"a {type(pipeline).__name__} gives no probabilities")
     return pipeline

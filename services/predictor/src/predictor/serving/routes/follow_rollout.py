@@ -6,19 +6,17 @@ more is freed when the last request that holds it has its answer.
 """
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from event_schemas import RolloutStep
 from event_schemas.model import ModelVersion
-from predictor.domain.errors import LoadError
+from predictor.domain.errors import LoadError, shown
 from predictor.domain.routing import Arm
 from predictor.serving.metrics import LOAD_FAILURES, MODELS_LOADED
+from predictor.serving.routes.load import Load, lower_thread_priority
 from predictor.serving.routes.loaded import LoadedRoute, LoadedRoutes, LoadedVersion
 from predictor.serving.routes.loader import Loader, settle_memory
 from servicekit.bus import Message, TopicView
@@ -27,8 +25,12 @@ from servicekit.errors import PoisonMessageError, UnavailableError
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import Loop
 from servicekit.read_to_end import key_of, report_unreadable
+from servicekit.redaction import redacted
 
 log = logging.getLogger(__name__)
+
+MAX_UNREADABLE = 100
+"""Failures that are kept when another step of a model that nobody knows cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,21 @@ class _Pending:
     step: RolloutStep
     backoff: Backoff
     not_before: float = 0.0
+    loads: list[Load] = field(default_factory=list)
+    """Of its versions, under way or done."""
 
 
 class RolloutFollower(Loop):
     """Keeps the routes; runs on a thread of its own, the requests only read `routes`.
 
-    It is ready once the topic was read to its end, and each model in it had a route. It stays so,
-    since a model that is announced later must not take the others away from the callers.
+    It is ready once the topic was read to its end, and each model in it had a route, or cannot have
+    one. It stays so, since a model that is announced later must not take the others away from the
+    callers. For one that may have a route later it waits a while, and for the first one always.
 
     Args:
         view: opens a view of `rollout.step`; called on the thread that runs.
+        load_patience_seconds: how long a load is waited for before the other steps go on.
+        ready_patience_seconds: how long models that have no route yet keep the others back.
         settle: called after something was loaded.
         now: monotonic seconds.
     """
@@ -70,6 +77,8 @@ class RolloutFollower(Loop):
         loader: Loader,
         *,
         poll_seconds: float = 0.2,
+        load_patience_seconds: float = 2.0,
+        ready_patience_seconds: float = 60.0,
         settle: Callable[[], None] = settle_memory,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,7 +89,10 @@ class RolloutFollower(Loop):
         self._poll_seconds = poll_seconds
         self._settle = settle
         self._now = now
+        self._load_patience = load_patience_seconds
+        self._ready_patience = ready_patience_seconds
         self._caught_up = False
+        self._caught_up_at: float | None = None
         self._pending: dict[str, _Pending] = {}
         self._newest: dict[str, int] = {}
         """Highest sequence seen of each model."""
@@ -93,7 +105,7 @@ class RolloutFollower(Loop):
 
     def run(self, stop: threading.Event) -> None:
         """See `Loop.run`."""
-        _lower_thread_priority()
+        lower_thread_priority()
         super().run(stop)
 
     def _turn(self) -> None:
@@ -118,10 +130,24 @@ class RolloutFollower(Loop):
         if self._caught_up or self._view.caught_up:
             self._apply_pending()
             self._caught_up = True
-            missing = self._newest.keys() - self.routes.by_model.keys()
-            self.ready = self.ready or not missing
-            self.tried = self.tried or missing <= self.failures.keys()
+            self._judge_readiness()
         return len(messages)
+
+    def _judge_readiness(self) -> None:
+        if self._caught_up_at is None:
+            self._caught_up_at = self._now()
+        overdue = self._now() >= self._caught_up_at + self._ready_patience
+        missing = self._newest.keys() - self.routes.by_model.keys()
+        hopeful = {
+            model
+            for model in missing
+            if model not in self.failures or self.failures[model].will_retry
+        }
+        some = bool(self.routes.by_model) and (overdue or not hopeful)
+        if some and missing and not self.ready:
+            log.warning("ready without %s, which could not be loaded", ", ".join(sorted(missing)))
+        self.ready = self.ready or not missing or some
+        self.tried = self.tried or missing <= self.failures.keys() or some
 
     def _take(self, message: Message) -> None:
         key = key_of(message)
@@ -134,12 +160,21 @@ class RolloutFollower(Loop):
                 raise LoadError("step", f"{step.type} has no place in the topic rollout.step")
         except (PoisonMessageError, LoadError) as error:
             report_unreadable("predictor", message, error)
-            self._failed(LoadFailure(key, None, None, "step", str(error), will_retry=False))
+            known = key in self._newest
+            if known or len(self.failures) < MAX_UNREADABLE:
+                model = key if known else shown(key)
+                self._failed(LoadFailure(model, None, None, "step", str(error), will_retry=False))
             return
         if step.sequence <= self._newest.get(step.model, -1):
             return
         self._newest[step.model] = step.sequence
-        self._pending[step.model] = _Pending(step, Backoff(base=0.5, cap=15.0))
+        before = self._pending.get(step.model)
+        self._pending[step.model] = _Pending(
+            step,
+            Backoff(base=0.5, cap=15.0),
+            # What is on its way is mostly of the new step as well.
+            loads=[each for each in before.loads if _names(step, each.version)] if before else [],
+        )
         if step.model not in self.routes.by_model:
             self._swap(self.routes.awaiting(step.model))
 
@@ -182,12 +217,13 @@ class RolloutFollower(Loop):
         """Load what the step names and swap; returns whether nothing is left to try."""
         step = pending.step
         failures: list[LoadFailure] = []
-        champion = self._find_or_load(step, step.champion, failures)
-        challenger = (
-            self._find_or_load(step, step.challenger, failures) if step.challenger else None
-        )
+        champion = self._find_or_load(pending, step.champion, failures)
+        challenger = None
+        if step.challenger is not None and (champion is not None or failures):
+            challenger = self._find_or_load(pending, step.challenger, failures)
         current = self.routes.by_model.get(step.model)
-        if champion is not None and (not failures or current is None):
+        whole = champion is not None and (challenger is not None or step.challenger is None)
+        if champion is not None and (whole or current is None):
             route = _route(step, champion, challenger)
             self._swap(self.routes.having(route))
             log.info(
@@ -199,22 +235,30 @@ class RolloutFollower(Loop):
                 route.weight,
             )
         if not failures:
-            self._clear_failure(step.model)
-            return True
+            if whole:
+                self._clear_failure(step.model)
+            return whole
         for failure in failures:
             self._failed(failure)
         pending.not_before = self._now() + pending.backoff.next()
         return not any(failure.will_retry for failure in failures)
 
     def _find_or_load(
-        self, step: RolloutStep, version: ModelVersion, failures: list[LoadFailure]
+        self, pending: _Pending, version: ModelVersion, failures: list[LoadFailure]
     ) -> LoadedVersion | None:
+        """The version; None while it is under way, and where it failed."""
+        step = pending.step
         route = self.routes.by_model.get(step.model)
         for loaded in route.versions if route else ():
             if loaded.is_of(version):
                 return loaded
+        load = next((each for each in pending.loads if each.version == version), None)
+        patience = 0.0 if load else self._load_patience
+        if load is None:
+            load = Load(self._loader, version)
+            pending.loads.append(load)
         try:
-            loaded = self._loader.load(version)
+            loaded = load.result(patience)
         except LoadError as error:
             reason, text, retry = error.reason, str(error), False
         except UnavailableError as error:
@@ -223,8 +267,10 @@ class RolloutFollower(Loop):
             log.exception("loading %s version %s", version.model, version.version)
             reason, text, retry = "bug", f"{type(error).__name__}: {error}", False
         else:
-            self._settle()
+            if loaded is not None:
+                self._settle()
             return loaded
+        pending.loads.remove(load)
         failures.append(
             LoadFailure(step.model, step.sequence, version.version, reason, text, retry)
         )
@@ -235,7 +281,9 @@ class RolloutFollower(Loop):
         MODELS_LOADED.set(sum(len(route.versions) for route in routes.by_model.values()))
 
     def _failed(self, failure: LoadFailure) -> None:
-        LOAD_FAILURES.labels(failure.model, failure.reason).inc()
+        # A key of Kafka may be anything, and a label may not.
+        known = failure.model in self._newest
+        LOAD_FAILURES.labels(failure.model if known else "", failure.reason).inc()
         log.error(
             "%s: step %s, version %s is not in force (%s)%s: %s",
             failure.model,
@@ -245,23 +293,15 @@ class RolloutFollower(Loop):
             ", trying again" if failure.will_retry else "",
             failure.message,
         )
+        failure = replace(failure, message=redacted(failure.message))
         self.failures = {**self.failures, failure.model: failure}
 
     def _clear_failure(self, model: str) -> None:
         self.failures = {m: failure for m, failure in self.failures.items() if m != model}
 
 
-def _lower_thread_priority() -> None:
-    """Let the event loop go first where it and this thread have one core.
-
-    To fetch a file takes milliseconds, which requests would wait for. It still gets a
-    tenth of the core when the loop takes all that it can get.
-    """
-    if sys.platform != "linux":  # on other systems a thread has no priority of its own
-        return
-    thread = threading.get_native_id()
-    with suppress(PermissionError):  # a sandbox may keep it; then requests wait, and are answered
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + 10)
+def _names(step: RolloutStep, version: ModelVersion) -> bool:
+    return version in (step.champion, step.challenger)
 
 
 def _route(

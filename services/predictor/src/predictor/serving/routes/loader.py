@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import threading
 import time
 from collections.abc import Mapping
 
@@ -16,7 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Loader:
-    """Fetches, checks, opens and tries a version; blocks for as long as that takes."""
+    """Fetches, checks, opens and tries a version; blocks for as long as that takes.
+
+    For several threads at once.
+    """
 
     def __init__(
         self, artifacts: Artifacts, features: OnlineFeatures, formats: Mapping[str, OpenModel]
@@ -24,6 +28,7 @@ class Loader:
         self._artifacts = artifacts
         self._features = features
         self._formats = formats
+        self._preparing = threading.Lock()
 
     def warm_up(self) -> None:
         """Import what the first version would wait for; takes seconds."""
@@ -46,7 +51,8 @@ class Loader:
                 f"{artifact.uri} is {artifact.format}: served are {', '.join(self._formats)}",
             )
         signature = Signature(inputs(version.features))
-        self._features.prepare(signature.lookups)
+        with self._preparing:
+            self._features.prepare(signature.lookups)
         path = self._artifacts.fetch(artifact.uri, artifact.sha256)
         model = open_model(path, signature.inputs)
         took = time.perf_counter() - started
