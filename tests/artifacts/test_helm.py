@@ -625,7 +625,7 @@ def test_the_ingress_leads_to_what_the_services_serve_and_not_to_operations(
             assert backend["port"]["name"] in ports
             led[path["path"]] = name
     http = {"/v1/datasets": "ingest", "/v1/labels": "ingest"}
-    http |= dict.fromkeys(("/predict", "/v1/models", "/v2"), "predictor")
+    http |= dict.fromkeys(("/predict", "/health", "/v1/models", "/v2"), "predictor")
     assert led == {**http, "/inference.GRPCInferenceService": "predictor"}
     for operations in ("/metrics", "/livez", "/readyz", "/docs"):
         assert not any(operations.startswith(path) for path in led)

@@ -16,7 +16,8 @@ ANSWER = {
     "prediction_id": "p",
     "prediction": 1,
     "confidence": 0.8,
-    "model_version": "2",
+    "model": "m",
+    "version": "2",
     "arm": "champion",
     "latency_ms": 1.5,
 }

@@ -10,7 +10,7 @@ from local.errors import StackError
 from tailrace.commands.terminal import out
 from tailrace.predictor import PredictorPages
 
-ANSWERED = ("prediction_id", "prediction", "confidence", "model_version", "arm", "latency_ms")
+ANSWERED = ("prediction_id", "prediction", "confidence", "version", "arm", "latency_ms")
 
 
 def smoke(
@@ -51,7 +51,7 @@ def _predict(pages: PredictorPages, file: Path) -> None:
     if missing := [name for name in ANSWERED if name not in answer]:
         raise StackError(f"the answer lacks {', '.join(missing)}: {json.dumps(answer)}")
     out.print(
-        f"[green]✓[/] version {answer['model_version']} ({answer['arm']}) predicts"
+        f"[green]✓[/] version {answer['version']} ({answer['arm']}) predicts"
         f" {answer['prediction']} with confidence {answer['confidence']:.2f}"
         f" in {answer['latency_ms']:.1f} ms",
         soft_wrap=True,
