@@ -201,6 +201,9 @@ class OneModel:
     def find(self, model: str) -> ModelDefinition | None:
         return self.definition if model == MODEL else None
 
+    def problems(self) -> Mapping[str, str | None]:
+        return {}
+
     def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:
         return [self.definition] if dataset == DATASET else []
 

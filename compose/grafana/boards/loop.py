@@ -57,6 +57,16 @@ BOARD = Board(
             "Drift",
             [
                 Panel(
+                    "Folders that are wrong",
+                    "Models by whose folder nothing can be trained, and contracts that ingest"
+                    " cannot read; their logs say why.",
+                    "none",
+                    [
+                        Query("sum by (model) (model_folder_invalid)", "{{model}}"),
+                        Query("max(ingest_contracts_invalid)", "contracts"),
+                    ],
+                ),
+                Panel(
                     "Active drift",
                     "1 while drift of a kind is detected and not cleared.",
                     "none",

@@ -43,7 +43,7 @@ def definition() -> ModelDefinition:
 
 @pytest.fixture(scope="session")
 def contracts() -> dict[str, Contract]:
-    return load_contracts(MODEL.parent)
+    return load_contracts(MODEL.parent)[0]
 
 
 @pytest.fixture(scope="session")

@@ -121,7 +121,7 @@ def start(bus, settings, online):
         max_batch: int = 1000, recent_ids: int = 1000, member: str = "0", **compact: int
     ) -> SinkLoop:
         sink = RecordSink(
-            load_contracts(settings.models_dir),
+            load_contracts(settings.models_dir)[0],
             DeltaLake(settings.lake_uri, **compact),
             online,
             recent_ids=recent_ids,

@@ -31,9 +31,13 @@ class MemoryCatalog:
     """Definitions that a test gives."""
 
     definitions: list[ModelDefinition]
+    problems_of: dict[str, str | None] = field(default_factory=dict)
 
     def find(self, model: str) -> ModelDefinition | None:
         return next((d for d in self.definitions if d.model == model), None)
+
+    def problems(self) -> Mapping[str, str | None]:
+        return self.problems_of
 
     def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:
         return [d for d in self.definitions if d.training.dataset == dataset]

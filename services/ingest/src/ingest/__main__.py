@@ -2,7 +2,6 @@
 
 import sys
 
-from ingest.adapters.dataset_yaml import ContractError
 from ingest.app import build
 from ingest.settings import IngestSettings
 from servicekit.command import carry_out, read_command
@@ -19,11 +18,7 @@ def main() -> None:
     """Entry point of the console script."""
     settings, reset = read_command(IngestSettings, "ingest", DOES, state=False)
     bus = bus_from(settings)
-    try:
-        components, api = build(settings, bus)
-    except ContractError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
-        sys.exit(2)
+    components, api = build(settings, bus)
     if reset is not None:
         sys.exit(carry_out(reset, components))
     run("ingest", settings, components, api)

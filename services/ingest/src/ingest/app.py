@@ -1,6 +1,7 @@
 """Wires ingest."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,12 +14,15 @@ from ingest.adapters.feast_online import FeastOnline
 from ingest.api.routes import add_routes
 from ingest.domain.contract import Contract
 from ingest.handlers import RecordSink
+from ingest.metrics import INVALID_CONTRACTS
 from ingest.ports import Lake, OnlineStore
 from ingest.settings import IngestSettings
 from servicekit.bus import Bus
 from servicekit.component import Component
 from servicekit.loops.sink import SinkLoop
 from servicekit.publisher import AsyncPublisher
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -32,11 +36,11 @@ def build(
 
     Unless others are given, the lake is Delta tables, and the online store is Feast if a dataset
     names a feature view.
-
-    Raises:
-        ContractError: a dataset's YAML is wrong.
     """
-    contracts = load_contracts(settings.models_dir)
+    contracts, problems = load_contracts(settings.models_dir)
+    for problem in problems:
+        log.error("a dataset has no contract: %s", problem)
+    INVALID_CONTRACTS.set(len(problems))
     lake = lake or DeltaLake(
         settings.lake_uri,
         compact_files=settings.compact_files,

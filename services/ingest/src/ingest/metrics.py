@@ -34,3 +34,6 @@ COMMIT_SECONDS = Histogram(
 PUSH_SECONDS = Histogram(
     "ingest_push_seconds", "Duration of a write to the online feature store.", ["dataset"]
 )
+INVALID_CONTRACTS = Gauge(
+    "ingest_contracts_invalid", "Files of contracts that are wrong; the log says which and why."
+)

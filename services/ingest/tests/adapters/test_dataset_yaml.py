@@ -69,15 +69,27 @@ def test_an_error_names_file_field_value_and_remedy(written, text, message):
     assert str(path) in str(error.value)
 
 
-def test_two_models_may_share_a_dataset_but_not_disagree_on_it(written, tmp_path):
-    written(GOOD, "one")
+def test_two_models_may_share_a_dataset_and_of_two_contracts_the_first_counts(written, tmp_path):
+    first = written(GOOD, "one")
     written(GOOD, "two")
-    assert list(load_contracts(tmp_path)) == ["d"]
+    assert load_contracts(tmp_path)[0].keys() == {"d"}
+    assert load_contracts(tmp_path)[1] == []
     written(GOOD.replace("number", "integer"), "two")
-    with pytest.raises(ContractError, match="described differently"):
-        load_contracts(tmp_path)
+    contracts, [problem] = load_contracts(tmp_path)
+    assert contracts["d"] == read_contract(first)
+    assert "described differently" in problem
+
+
+def test_fault_3_7_a_contract_that_is_wrong_costs_its_own_dataset(written, tmp_path):
+    written(GOOD, "one")
+    wrong = written("dataset: e\ncolumns: 7\n", "two")
+    contracts, [problem] = load_contracts(tmp_path)
+    assert contracts.keys() == {"d"}
+    assert str(wrong) in problem
 
 
 def test_the_contracts_of_the_example_can_be_read():
     models = Path(__file__).parents[4] / "models"
-    assert {"flights", "weather"} <= load_contracts(models).keys()
+    contracts, problems = load_contracts(models)
+    assert {"flights", "weather"} <= contracts.keys()
+    assert problems == []

@@ -46,7 +46,7 @@ def test_rows_reach_the_online_store_newest_first_and_once(
 ):
     from feast import FeatureStore
 
-    contracts = load_contracts(settings.models_dir)
+    contracts = load_contracts(settings.models_dir)[0]
     features = settings.models_dir / "some_model" / "features.py"
     features.write_text(FEATURES)
 
@@ -86,12 +86,12 @@ def test_rows_reach_the_online_store_newest_first_and_once(
     path = settings.models_dir / "some_model" / "datasets" / "weather.yaml"
     path.write_text(path.read_text().replace("weather_by_origin", "weather_reports"))
     features.write_text(FEATURES)
-    contracts = load_contracts(settings.models_dir)
+    contracts = load_contracts(settings.models_dir)[0]
     pushed = store()
     pushed.push("weather_reports", [_row(contracts["weather"], weather(7))])
     assert online_value(pushed) == 37.0
     path.write_text(path.read_text().replace("weather_reports", "wetter"))
-    contracts = load_contracts(settings.models_dir)
+    contracts = load_contracts(settings.models_dir)[0]
     with pytest.raises(FatalBusError, match="known are weather_by_origin, weather_reports"):
         store()
 

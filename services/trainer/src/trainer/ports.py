@@ -123,7 +123,11 @@ class Catalog(Protocol):
     """The models that users have described."""
 
     def find(self, model: str) -> ModelDefinition | None:
-        """The definition of a model, or None when nobody has described it."""
+        """The newest definition of a model that was right; None when there never was one."""
+        ...
+
+    def problems(self) -> Mapping[str, str | None]:
+        """Every model that is described, and why nothing can be trained by it; None: it can."""
         ...
 
     def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:

@@ -182,3 +182,33 @@ def test_the_digest_changes_with_the_pipeline(folder):
     before = load_model(folder).digest
     (folder / "pipeline.py").write_text("def build_pipeline(seed): return None\n")
     assert load_model(folder).digest != before
+
+
+def test_fault_3_7_an_invalid_folder_costs_itself_and_is_told_once(folder, caplog):
+    other = folder.parent / "broken"
+    other.mkdir()
+    (other / "pipeline.py").write_text("def build_pipeline(seed): ...\n")
+    write(other, {"model": "broken"})
+    models = ModelFolders(folder.parent)
+    assert models.find("late_ferry") is not None
+    assert models.find("broken") is None
+    problems = models.problems()
+    assert problems["late_ferry"] is None
+    assert problems["broken"] is not None
+    assert "features: is missing; add it" in problems["broken"]
+    assert caplog.text.count("features: is missing") == 1, "not at each look"
+
+
+@pytest.mark.parametrize("text", ["def build_pipeline(seed:\n", "\0"])
+def test_fault_4_5_a_broken_pipeline_is_a_problem_until_it_is_mended(folder, text):
+    models = ModelFolders(folder.parent)
+    pipeline = folder / "pipeline.py"
+    before = pipeline.read_text()
+    pipeline.write_text(text)
+    os.utime(pipeline, (2_000_000_000, 2_000_000_000))
+    problem = models.problems()["late_ferry"]
+    assert problem is not None
+    assert "pipeline.py: no Python that can be read" in problem
+    pipeline.write_text(before)
+    os.utime(pipeline, (2_000_000_001, 2_000_000_001))
+    assert models.problems()["late_ferry"] is None

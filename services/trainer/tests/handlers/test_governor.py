@@ -22,6 +22,7 @@ from servicekit.cloudevents import encode
 from servicekit.event import Event, derived_id
 from servicekit.loops.transactional import TransactionalLoop
 from servicekit.memory import MemoryBus
+from servicekit.testing.metrics import metric_value
 from trainer.handlers.governor import Governor
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
@@ -211,6 +212,29 @@ def test_a_first_request_waits_for_the_first_data(governor):
     governor.data(10)
     assert [d.decision for d in governor.decided()] == ["deferred", "accepted"]
     assert governor.last.request_id == asked.id
+
+
+def test_fault_4_5_whoever_asks_is_told_what_is_wrong_with_the_folder(
+    define, memory_catalog, make_version
+):
+    catalog = memory_catalog([define()])
+    catalog.problems_of["flight_delay"] = "model.yaml: training.seed: -1: give 0 or more"
+    governor = Loop(catalog, make_version)
+    measure = Governor(catalog).processor().measure
+    assert measure is not None
+    governor.data(5000)
+    governor.ask()
+    assert governor.last.decision == "refused"
+    assert governor.last.reason == (
+        "invalid model folder: model.yaml: training.seed: -1: give 0 or more"
+    )
+    measure()
+    assert metric_value("model_folder_invalid", model="flight_delay") == 1
+    catalog.problems_of["flight_delay"] = None
+    governor.ask()
+    assert governor.last.decision == "accepted"
+    measure()
+    assert metric_value("model_folder_invalid", model="flight_delay") == 0
 
 
 def test_an_unknown_model_is_refused(governor):

@@ -43,25 +43,31 @@ class ContractError(ValueError):
     """A contract cannot be read; the text names file, field, value and remedy."""
 
 
-def load_contracts(models_dir: Path) -> dict[str, Contract]:
-    """Every contract under a folder of models, by dataset.
+def load_contracts(models_dir: Path) -> tuple[dict[str, Contract], list[str]]:
+    """Every contract under a folder of models, by dataset, and what is wrong with the others.
 
-    Raises:
-        ContractError: a file is wrong, or two describe one dataset differently.
+    A file that is wrong costs its own dataset; of two that describe one dataset differently the
+    first counts.
     """
     contracts: dict[str, Contract] = {}
     files: dict[str, Path] = {}
+    problems: list[str] = []
     for path in sorted(models_dir.glob("*/datasets/*.yaml")):
-        contract = read_contract(path)
+        try:
+            contract = read_contract(path)
+        except ContractError as error:
+            problems.append(str(error))
+            continue
         name = contract.dataset
         if name in contracts and contracts[name].version != contract.version:
-            raise ContractError(
-                f"{path}: dataset: {name!r} is described differently in {files[name]};"
-                " make the files equal, or name the datasets apart"
+            problems.append(
+                f"{path}: dataset: {name!r} is described differently in {files[name]}, which"
+                " counts; make the files equal, or name the datasets apart"
             )
+            continue
         contracts[name] = contract
         files[name] = path
-    return contracts
+    return contracts, problems
 
 
 def read_contract(path: Path) -> Contract:

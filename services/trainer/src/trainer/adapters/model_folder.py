@@ -6,6 +6,7 @@ The error over a mistake names file, key, value and remedy; an unknown key is a 
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -98,43 +99,55 @@ def _of_plan(file: ModelFile) -> Iterator[str]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A folder as it was read last."""
+
+    stamp: tuple[float, float]
+    definition: ModelDefinition | None
+    """The last that was right."""
+    problem: str | None
+
+
 class ModelFolders:
     """All models of a folder, read again when a file has changed.
 
-    A change that is wrong is logged, and the model stays as it was.
+    One that is wrong costs itself: it is logged once a change, and nothing is trained by it.
     """
 
     def __init__(self, folder: Path) -> None:
         """Read all models.
 
         Raises:
-            ModelFolderError: one of them is wrong, or the folder is not there.
+            ModelFolderError: the folder is not there.
         """
         if not folder.is_dir():
             raise ModelFolderError(
                 f"{folder}: no such folder; set MODELS_DIR to the folder that holds the models"
             )
         self._folder = folder
-        self._known: dict[str, tuple[tuple[float, float], ModelDefinition]] = {}
-        for name in self._names():
-            self._known[name] = (self._stamp(name), load_model(folder / name))
+        self._known: dict[str, _Read] = {}
+        self.problems()
 
     def find(self, model: str) -> ModelDefinition | None:
         """See `Catalog.find`."""
-        if model not in self._names():
-            return None
+        return self._read(model).definition if model in self._names() else None
+
+    def problems(self) -> Mapping[str, str | None]:
+        """See `Catalog.problems`."""
+        return {name: self._read(name).problem for name in self._names()}
+
+    def _read(self, model: str) -> _Read:
         stamp, known = self._stamp(model), self._known.get(model)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        if known is not None and known.stamp == stamp:
+            return known
         try:
-            definition = load_model(self._folder / model)
+            found = _Read(stamp, load_model(self._folder / model), None)
         except ModelFolderError as error:
             log.error("%s", error)
-            if known is None:
-                return None
-            definition = known[1]
-        self._known[model] = (stamp, definition)
-        return definition
+            found = _Read(stamp, known.definition if known else None, str(error))
+        self._known[model] = found
+        return found
 
     def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:
         """See `Catalog.trained_on`."""
@@ -157,8 +170,12 @@ def load_model(folder: Path) -> ModelDefinition:
         ModelFolderError: it is incomplete or wrong.
     """
     path, pipeline = folder / MODEL_FILE, folder / PIPELINE_FILE
-    text = _read(path)
-    code = _read(pipeline)
+    text = _text_of(path)
+    code = _text_of(pipeline)
+    try:
+        compile(code, str(pipeline), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise ModelFolderError(f"{pipeline}: no Python that can be read: {error}") from error
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -193,7 +210,7 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
     )
 
 
-def _read(path: Path) -> str:
+def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

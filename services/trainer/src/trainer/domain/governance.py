@@ -14,6 +14,8 @@ Decision = Literal["accepted", "merged", "deferred", "refused"]
 
 MAX_DEFERRED = 100
 """Requests of one model that may wait for the end of a rollout; more are refused."""
+MAX_PROBLEM = 2000
+"""Characters of what is wrong with a folder that a decision tells."""
 REMEMBERED = 1000
 """Request ids of one model that are remembered, to decide each of them once."""
 
@@ -102,6 +104,7 @@ def decide(
     *,
     rows: int,
     decision_id: str = "",
+    problem: str | None = None,
 ) -> tuple[ModelState, Decision, str]:
     """The state after a request, what becomes of it, and the rule that decided, in a sentence.
 
@@ -112,8 +115,9 @@ def decide(
         now: event time.
         rows: rows of the training dataset that have arrived.
         decision_id: id of the event that will publish the decision.
+        problem: why nothing can be trained by the model's folder as it is.
     """
-    decision, reason = judge(state, request, rules, now, rows=rows)
+    decision, reason = judge(state, request, rules, now, rows=rows, problem=problem)
     state = replace(state, decided=(*state.decided, request.id)[-REMEMBERED:])
     if decision == "deferred":
         state = replace(state, deferred=(*state.deferred, request))
@@ -134,9 +138,17 @@ def decide(
 
 
 def judge(
-    state: ModelState, request: Request, rules: RetrainRules | None, now: datetime, *, rows: int
+    state: ModelState,
+    request: Request,
+    rules: RetrainRules | None,
+    now: datetime,
+    *,
+    rows: int,
+    problem: str | None = None,
 ) -> tuple[Decision, str]:
     """What becomes of a request, and the rule that decided, in a sentence."""
+    if problem is not None:
+        return "refused", f"invalid model folder: {problem[:MAX_PROBLEM]}"
     if rules is None:
         return "refused", "unknown model: no model.yaml describes it"
     if state.broken_feed_since is not None:

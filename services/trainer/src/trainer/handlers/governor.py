@@ -26,7 +26,14 @@ from servicekit.table import Table
 from servicekit.telemetry.committed import when_committed
 from trainer.domain import governance
 from trainer.domain.governance import ModelState, Request, RetrainRules
-from trainer.handlers.metrics import DECIDE_SECONDS, DECISIONS, FEED_BROKEN, IN_FLIGHT, TRAININGS
+from trainer.handlers.metrics import (
+    DECIDE_SECONDS,
+    DECISIONS,
+    FEED_BROKEN,
+    IN_FLIGHT,
+    INVALID,
+    TRAININGS,
+)
 from trainer.ports import Catalog
 
 log = logging.getLogger(__name__)
@@ -74,7 +81,9 @@ class Governor:
         )
 
     def measure(self) -> None:
-        """Set the gauges of what each model waits for."""
+        """Set the gauges of what each model waits for, and of what is wrong with its folder."""
+        for model, problem in self._catalog.problems().items():
+            INVALID.labels(model).set(problem is not None)
         for model, state in self._models.scan():
             if replace(state, decided=()) == ModelState():
                 continue  # all was refused: the name may be anything, and a label may not
@@ -224,6 +233,7 @@ class Governor:
         definition = self._catalog.find(model)
         rules = rules_of(definition.policies.retrain) if definition else None
         growth = self._growth(definition.training.dataset) if definition else Growth(-1, 0)
+        problem = self._catalog.problems().get(model)
         for index, request in enumerate(requests):
             # What was put off is trained on the data of the day on which it is let in.
             request = replace(
@@ -236,6 +246,7 @@ class Governor:
                 _not_beyond(growth.until, request.event_time),
                 rows=growth.rows,
                 decision_id=derived_id(event.id, RetrainDecided.type, index),
+                problem=problem,
             )
             self._put(model, state)
             if rules is not None:

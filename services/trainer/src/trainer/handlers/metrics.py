@@ -8,6 +8,11 @@ DECISIONS = Counter(
     ["model", "cause", "decision"],
 )
 IN_FLIGHT = Gauge("training_in_flight", "Whether an accepted training has not ended.", ["model"])
+INVALID = Gauge(
+    "model_folder_invalid",
+    "Whether nothing can be trained by a model's folder as it is; the log says why.",
+    ["model"],
+)
 FEED_BROKEN = Gauge(
     "training_feed_broken", "Whether trainings are refused since a feed is broken.", ["model"]
 )

@@ -105,12 +105,16 @@ class Worker:
     def _outcome(self, decided: RetrainDecided) -> tuple[list[EventBody], bool]:
         """What comes of an accepted request, and whether it is new or told again."""
         definition = self._catalog.find(decided.model)
-        if definition is None:
+        problem = self._catalog.problems().get(decided.model)
+        if definition is None and problem is None:
             raise TrainingError("prepare", "its model.yaml has gone")
         earlier = self._runs.outcome(decided.model, decided.request_id)
         if earlier is not None:
             log.info("request %s was served before; telling it again", decided.request_id)
             return read_outcome(earlier), False
+        if definition is None or problem is not None:
+            # An older definition is not trained in silence: whoever changed it wants the new one.
+            raise TrainingError("prepare", f"its folder is invalid: {problem}")
         return self._serve(definition, decided), True
 
     def _serve(self, definition: ModelDefinition, decided: RetrainDecided) -> list[EventBody]:
