@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from event_schemas import RetrainRequested
-from servicekit.bus import Record
+from servicekit.bus import Message, Record
 from servicekit.memory import MemoryBus
 from tailrace.bus import publish, read, sending
 
@@ -19,6 +19,33 @@ def test_reading_ends_after_all_that_is_there() -> None:
         bus.append(Record("a", b"k", value))
     bus.append(Record("b", b"k", b"3"))
     assert sorted(message.value or b"" for message in read(bus, "a", "b")) == [b"1", b"2", b"3"]
+
+
+class Partitions:
+    """A bus whose view brings one partition after another, as a broker does."""
+
+    def __init__(self, *batches: list[Message]) -> None:
+        self.batches = list(batches)
+
+    def view(self, *_: str) -> "Partitions":
+        return self
+
+    def poll(self, _: float) -> list[Message]:
+        return self.batches.pop(0) if self.batches else []
+
+    @property
+    def caught_up(self) -> bool:
+        return not self.batches
+
+    def close(self) -> None: ...
+
+
+def test_fault_4_11_what_is_there_comes_the_oldest_first_over_all_topics() -> None:
+    def at(topic: str, partition: int, *times: int) -> list[Message]:
+        return [Message(topic, partition, n, b"k", b"v", (), time) for n, time in enumerate(times)]
+
+    bus: Any = Partitions(at("b", 0, 1, 5, 6), at("a", 0, 2, 7), [], at("a", 1, 3, 4))
+    assert [message.timestamp_ms for message in read(bus, "a", "b")] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_reading_goes_on_until_the_caller_has_enough() -> None:

@@ -49,17 +49,27 @@ def broker() -> Iterator["KafkaBus"]:
 def read(bus: "Bus", *topics: str, until: Callable[[], bool] | None = None) -> "Iterator[Message]":
     """Messages of some topics from their start.
 
+    What is there at the start comes the oldest first, whatever its topic and partition; so it is
+    held until all of it was read.
+
     Args:
         bus: Where the topics are.
         topics: Their names.
         until: Ends the reading; by default it ends after all that is there.
     """
     view = bus.view(*topics)
+    backlog: list[Message] | None = []
     try:
         while True:
             messages = view.poll(0.1)
-            yield from messages
-            if until() if until else not messages and view.caught_up:
+            if backlog is None:
+                yield from messages
+            else:
+                backlog += messages
+                if view.caught_up:
+                    yield from sorted(backlog, key=lambda message: message.timestamp_ms)
+                    backlog = None
+            if until() if until else backlog is None and not messages:
                 return
     finally:
         view.close()
