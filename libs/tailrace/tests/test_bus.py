@@ -1,12 +1,21 @@
 """Topics are read to their end or until a caller has enough, and events are published."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from event_schemas import RetrainRequested
+from local.endpoint import Endpoint, Protocol
+from local.errors import StackError
+from local.servers.server import Stage
+from local.stack import record as stack_record
+from local.stack.record import RecordedPart
+from local.stack.settings import StackSettings
 from servicekit.bus import Message, Record
 from servicekit.memory import MemoryBus
-from tailrace.bus import publish, read, sending
+from tailrace.bus import of_running_stack, publish, read, sending
 
 REQUEST = RetrainRequested(
     model="m", cause="manual", requested_by="test", event_time=datetime(2013, 2, 1, tzinfo=UTC)
@@ -72,3 +81,47 @@ def test_a_record_is_sent_as_it_is() -> None:
         send(Record("a", b"k", b"v", (("h", b"1"),)))
     (message,) = bus.messages("a")
     assert (message.key, message.value, message.headers) == (b"k", b"v", (("h", b"1"),))
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StackSettings:
+    """A stack that another shell has started on ports of its own; these settings know none."""
+    for name in StackSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr("local.stack.supervisor.alive", lambda _: True)
+    settings = StackSettings(tailrace_home=tmp_path)
+    settings.layout.run.mkdir()
+    settings.layout.data.mkdir()
+    return settings
+
+
+def record_broker(settings: StackSettings, *addresses: str, stage: Stage | None) -> None:
+    parts = [
+        RecordedPart(f"kafka-{n}", Endpoint(Protocol.KAFKA, address), stage)
+        for n, address in enumerate(addresses)
+    ]
+    stack = stack_record.Record("ipc:///none", 1, "/none", tuple(parts))
+    stack_record.write(stack, settings.layout)
+
+
+def test_fault_4_11_another_shell_finds_the_broker_that_runs(started: StackSettings) -> None:
+    record_broker(started, "127.0.0.1:2001", "127.0.0.1:2002", "127.0.0.1:2003", stage=Stage.BROKER)
+    (started.layout.data / "broker").write_text("apache 3\n")
+    found = of_running_stack(started)
+    assert found.bootstrap_servers == "127.0.0.1:2001,127.0.0.1:2002,127.0.0.1:2003"
+    assert found.broker_kind == "apache"
+
+
+def test_fault_4_11_a_broker_of_the_users_own_is_found_in_the_record(
+    started: StackSettings,
+) -> None:
+    record_broker(started, "one:9092,two:9092", stage=None)
+    found = of_running_stack(started)
+    assert (found.bootstrap_servers, found.broker_kind) == ("one:9092,two:9092", "apache")
+
+
+def test_fault_4_11_no_stack_of_somebody_else_is_dialled(started: StackSettings) -> None:
+    with pytest.raises(StackError, match=r"no broker runs in TAILRACE_HOME=.*tailrace up"):
+        of_running_stack(started)
+    named = started.model_copy(update={"kafka_bootstrap_servers": "there:9092"})
+    assert of_running_stack(named) is named
