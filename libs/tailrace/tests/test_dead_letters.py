@@ -6,6 +6,7 @@ import pytest
 
 from servicekit.bus import Message
 from servicekit.deadletter import dead_letter
+from tailrace.commands.dead import lines
 from tailrace.dead_letters import DeadLetter, choose
 
 
@@ -52,3 +53,19 @@ def test_letters_are_chosen_by_name_in_the_order_of_the_names() -> None:
     assert choose([first, second], [second.id, first.id]) == [second, first]
     with pytest.raises(KeyError, match="drift-monitor/0/9"):
         choose([first], ["drift-monitor/0/9"])
+
+
+@pytest.mark.parametrize("width", [None, 10, 17, 40, 200])
+def test_fault_4_11_a_list_has_the_whole_name_at_any_width(width: int | None) -> None:
+    found = [letter(), letter(offset=12345)]
+    header, *shown = lines(found, width)
+    assert header.startswith("letter")
+    assert [line.split()[0] for line in shown] == [each.id for each in found]
+    if width is None:
+        assert shown[0].endswith("ValueError: label=2: 0 or 1")
+    elif width > len(found[1].id):
+        assert max(map(len, shown)) <= width
+
+
+def test_no_letters_are_said_to_be_none() -> None:
+    assert lines([], 80) == ["no dead letters"]

@@ -27,6 +27,33 @@ def stack_bus(settings: StackSettings) -> "KafkaBus":
     return BUSES[settings.broker_kind](settings.bootstrap_servers, options=options)
 
 
+def of_running_stack(settings: StackSettings) -> StackSettings:
+    """The settings with the broker that runs, for a shell that knows nothing of the ports of `up`.
+
+    Raises:
+        StackError: No broker runs in this home, and KAFKA_BOOTSTRAP_SERVERS names none: what
+            answers at the default port is the stack of somebody else.
+    """
+    from local.stack import lifecycle
+
+    if settings.kafka_bootstrap_servers:
+        return settings
+    known = lifecycle.running(settings.layout)
+    parts = [part for part in known.parts if part.name.startswith("kafka")] if known else []
+    if not parts:
+        raise StackError(
+            f"no broker runs in TAILRACE_HOME={settings.home}: tailrace up starts one there, and"
+            " KAFKA_BOOTSTRAP_SERVERS names another"
+        )
+    addresses = ",".join(part.endpoint.address for part in parts)
+    if parts[0].stage is None:
+        return settings.model_copy(update={"kafka_bootstrap_servers": addresses})
+    ports = [int(address.rpartition(":")[2]) for address in addresses.split(",")]
+    kind, nodes = lifecycle.broker_of(settings.layout)
+    update = {"kafka_port": min(ports), "broker": kind, "nodes": nodes}
+    return settings.model_copy(update=update)
+
+
 @contextmanager
 def broker() -> Iterator["KafkaBus"]:
     """The bus of the local stack, or of `KAFKA_BOOTSTRAP_SERVERS`.
@@ -36,7 +63,7 @@ def broker() -> Iterator["KafkaBus"]:
     """
     from servicekit.errors import UnavailableError
 
-    settings = stack_settings()
+    settings = of_running_stack(stack_settings())
     try:
         yield stack_bus(settings)
     except UnavailableError as error:
@@ -49,17 +76,27 @@ def broker() -> Iterator["KafkaBus"]:
 def read(bus: "Bus", *topics: str, until: Callable[[], bool] | None = None) -> "Iterator[Message]":
     """Messages of some topics from their start.
 
+    What is there at the start comes the oldest first, whatever its topic and partition; so it is
+    held until all of it was read.
+
     Args:
         bus: Where the topics are.
         topics: Their names.
         until: Ends the reading; by default it ends after all that is there.
     """
     view = bus.view(*topics)
+    backlog: list[Message] | None = []
     try:
         while True:
             messages = view.poll(0.1)
-            yield from messages
-            if until() if until else not messages and view.caught_up:
+            if backlog is None:
+                yield from messages
+            else:
+                backlog += messages
+                if view.caught_up:
+                    yield from sorted(backlog, key=lambda message: message.timestamp_ms)
+                    backlog = None
+            if until() if until else backlog is None and not messages:
                 return
     finally:
         view.close()

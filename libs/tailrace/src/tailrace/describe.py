@@ -40,4 +40,28 @@ def describe(event: Event[Any]) -> str:
             rules = [reason.rule for reason in body.reasons[:1]]
             return f"{body.rows} rows of {body.dataset} in quarantine: {', '.join(rules)}"
         case _:
-            return body.type
+            return _of_many(body)
+
+
+def _of_many(body: events.EventBody) -> str:
+    """An event about data, or one of those that come in numbers."""
+    match body:
+        case events.DataArrived():
+            version = f"version {body.table_version} has {body.total_rows}"
+            return f"{body.rows} rows of {body.dataset} arrived; {version}"
+        case events.RecordReceived():
+            return f"record of {body.entity} for {body.dataset}"
+        case events.LabelArrived():
+            return f"label {body.label:g} for prediction {body.prediction_id}"
+        case events.ScoreRequested():
+            return f"prediction {body.prediction_id} of {body.entity} requested from {body.model}"
+        case events.PredictionLogged():
+            said = body.error or ("no score" if body.score is None else f"{body.score:.4f}")
+            return f"version {body.version} as {body.arm} on {body.entity}: {said}"
+        case events.ArmMeasured():
+            counts = f"{body.n} predictions, {body.errors} errors"
+            return f"version {body.version} as {body.arm}: {counts}"
+        case events.RolloutCommand():
+            return f"{body.command} commanded by {body.commanded_by}: {body.reason}"
+        case _:
+            return body.model_dump_json()

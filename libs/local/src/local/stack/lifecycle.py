@@ -58,6 +58,12 @@ def prepare(
             part.prepare()
 
 
+def broker_of(layout: Layout) -> tuple[str, int]:
+    """The kind of broker whose data the home holds, and the number of its nodes."""
+    kind, nodes = (layout.data / "broker").read_text().split()
+    return kind, int(nodes)
+
+
 def _require_same_broker(layout: Layout, wanted: str) -> None:
     """Raise StackError when the home holds another kind of broker, whose offsets mean nothing."""
     mark = layout.data / "broker"

@@ -4,13 +4,13 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tailrace.bus import broker, sending
 from tailrace.commands.terminal import fail, out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from servicekit.kafka import KafkaBus
     from tailrace.dead_letters import DeadLetter
 
@@ -34,14 +34,27 @@ def list_letters(services: Service = None, as_json: AsJson = False) -> None:
         for letter in letters:
             print(json.dumps(letter.summary()))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    # The name is needed whole, for `show` and `resend`; the reason has what is left of the line.
-    table.add_column("letter", no_wrap=True, min_width=max((len(x.id) for x in letters), default=0))
-    table.add_column("from", no_wrap=True, min_width=16)
-    table.add_column("reason", no_wrap=True, overflow="ellipsis")
-    for letter in letters:
-        table.add_row(letter.id, letter.origin, escape(letter.reason.partition("\n")[0]))
-    out.print(table if letters else "no dead letters")
+    for line in lines(letters, out.width if out.is_terminal else None):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def lines(letters: "Sequence[DeadLetter]", width: int | None) -> list[str]:
+    """A line for each letter, under a header; cut to a width, if one is given, but for the name.
+
+    The name is needed whole, for `show` and `resend`; the reason has what is left of the line.
+    """
+    if not letters:
+        return ["no dead letters"]
+    rows = [(x.id, x.origin, x.reason.partition("\n")[0]) for x in letters]
+    rows.insert(0, ("letter", "from", "reason"))
+    name, origin = (max(len(row[column]) for row in rows) for column in (0, 1))
+    shown: list[str] = []
+    for row in rows:
+        line = f"{row[0]:<{name}}  {row[1]:<{origin}}  {row[2]}"
+        if width is not None and len(line) > width:
+            line = f"{line[: width - 1]}…" if width > name else row[0]
+        shown.append(line.rstrip())
+    return shown
 
 
 @app.command()

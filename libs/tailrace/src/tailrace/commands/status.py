@@ -1,6 +1,7 @@
 """`tailrace status`: the parts and the models in service; exit code 1 when a part is not ready."""
 
 import json
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from rich.table import Table
 
 from local.errors import StackError
+from local.stack.layout import Layout
 from local.stack.settings import stack_settings
 from tailrace.commands.terminal import out
 from tailrace.predictor import PredictorPages
@@ -30,6 +32,12 @@ def status(
             raise StackError(
                 f"the supervisor is gone, and {len(left)} processes run without one: "
                 "tailrace down stops them"
+            )
+        demo = layout.home / "demo"
+        if lifecycle.running(Layout(demo)):
+            raise StackError(
+                f"no stack is up in {layout.home}, but that of tailrace demo --keep is:"
+                f" TAILRACE_HOME={shlex.quote(str(demo))} tailrace status"
             )
         raise StackError("the stack is down: tailrace up starts it")
     parts = of(stack, layout)

@@ -141,9 +141,10 @@ def _cluster(
     from servicekit.errors import FatalBusError, UnavailableError
     from servicekit.kafka.topic_layout import TopicLayout
     from servicekit.settings import TopicSettings, load_settings
+    from tailrace.bus import of_running_stack
     from tailrace.topics.admin import TopicAdmin
 
-    stack, settings = stack_settings(), load_settings(TopicSettings)
+    stack, settings = of_running_stack(stack_settings()), load_settings(TopicSettings)
     layout = TopicLayout(
         partitions or settings.kafka_partitions,
         replication or settings.kafka_replication,
