@@ -1,5 +1,6 @@
 """Plants each fault that the oracle is there to find in a run that kept every promise."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
@@ -77,6 +78,11 @@ def kept() -> tuple[Sent, Found]:
 
 def test_a_run_that_kept_every_promise_has_no_violation() -> None:
     assert judge(*kept(), UNTIL) == []
+
+
+def refused(who: str) -> bytes:
+    """The value of a dead letter: a command that could not be carried out."""
+    return json.dumps({"model": "trips", "command": "abort", "commanded_by": who}).encode()
 
 
 Plant = Callable[[Sent, Found], object]
@@ -281,6 +287,16 @@ FAULTS: dict[str, tuple[Promise, str, Plant]] = {
         "dead letters",
         lambda s, f: f.dead.append(("deployer", b"{}", "TypeError: …")),
     ),
+    "a refused command of somebody whose name begins with another's": (
+        Promise.DEAD,
+        "dead letters",
+        lambda s, f: f.dead.append(("deployer", refused("anna-10"), "no rollout runs")),
+    ),
+    "a service that was away for most of the run": (
+        Promise.ANSWER,
+        "share of 503",
+        lambda s, f: s.answers.update({("predict", 503): 9}),
+    ),
 }
 
 
@@ -292,6 +308,24 @@ def test_the_oracle_finds(name: str) -> None:
     violations = judge(sent, found, UNTIL)
     assert (promise, what) in {(v.promise, v.what) for v in violations}
     assert all(v.count > 0 and v.text for v in violations)
+
+
+def test_fault_5_2_a_refused_command_is_found_by_its_whole_name() -> None:
+    sent, found = deepcopy(kept())
+    sent.commands = {"anna-1", "anna-10"}
+    letter = ("deployer", refused("anna-10"), "no rollout runs")
+    assert judge(sent, replace(found, dead=[*found.dead, letter]), UNTIL) == []
+    (lost,) = judge(sent, found, UNTIL)
+    assert (lost.promise, lost.what) == (Promise.LOST, "commands")
+
+
+def test_fault_5_2_half_of_the_answers_may_be_503_and_no_more() -> None:
+    sent, found = deepcopy(kept())
+    sent.answers[("predict", 503)] = 6
+    assert judge(sent, found, UNTIL) == []
+    sent.answers[("predict", 503)] = 7
+    (away,) = judge(sent, found, UNTIL)
+    assert (away.what, away.count) == ("share of 503", 7)
 
 
 def test_a_slice_that_is_not_over_is_not_judged_yet() -> None:
