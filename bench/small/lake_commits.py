@@ -48,7 +48,7 @@ def commit(table: LakeTable, contract: Contract, number: int) -> float:
 
 
 def main() -> None:
-    contract = load_contracts(Path(__file__).parents[2] / "models")["flights"]
+    contract = load_contracts(Path(__file__).parents[2] / "models")[0]["flights"]
     with tempfile.TemporaryDirectory() as folder:
         compacted = DeltaLake(f"{folder}/compacted", compact_files=DEFAULT).data(contract)
         never = DeltaLake(f"{folder}/never", compact_files=NEVER).data(contract)

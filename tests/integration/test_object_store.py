@@ -65,7 +65,7 @@ def test_what_ingest_writes_to_a_bucket_is_found_by_trainer_and_predictor(
     (tmp_path / "m" / "datasets").mkdir(parents=True)
     (tmp_path / "m" / "datasets" / "weather.yaml").write_text(DATASET)
     (tmp_path / "m" / "features.py").write_text(FEATURES)
-    contracts = load_contracts(tmp_path)
+    contracts, _ = load_contracts(tmp_path)
     registry = FeastRegistry(feast_repo, redis_online_store(redis_url))
     wanted = {"origin": [("weather_by_origin", "temp")]}
     with pytest.raises(UnavailableError, match="is not there yet: ingest writes it"):
