@@ -46,3 +46,16 @@ def test_an_object_store_that_is_away_is_an_outage(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UnavailableError, match=r"registry\.db"):
         is_there(f"{object_store}/registry.db")
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a[b", "a%41", "*"])
+def test_fault_6_14_a_folder_that_an_address_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="give a folder without"):
+        TypeAdapter(StorageUri).validate_python(f"/data/{name}/lake")
+    prefix = f"s3://bucket/{name}"
+    assert TypeAdapter(StorageUri).validate_python(prefix) == prefix, "it is an address already"
+
+
+@pytest.mark.parametrize("name", ["with space", "ümlaut", "a+b&c=d@e", "a:b;c,d"])
+def test_any_other_folder_is_taken(name: str) -> None:
+    assert TypeAdapter(StorageUri).validate_python(f"/data/{name}") == f"/data/{name}"

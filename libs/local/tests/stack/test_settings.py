@@ -69,3 +69,8 @@ def test_a_password_is_not_shown_with_the_settings(settings: Build) -> None:
 def test_several_nodes_need_apache_kafka(settings: Build) -> None:
     with pytest.raises(ValueError, match="NODES=3 needs BROKER=apache"):
         settings(nodes=3)
+
+
+def test_fault_6_14_a_home_that_an_address_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="a folder without"):
+        StackSettings.model_validate({"tailrace_home": "/data/a#b"})

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
 
 BrokerKind = Literal["apache", "embedded"]
+
+NO_PATH = frozenset("#?%[]*")
+"""Characters that mean something else in an address: Delta, MLflow and Feast each take a path for
+one somewhere, and would write elsewhere."""
+
+
+def plain_folder(path: str | Path) -> str:
+    """Return the path of a folder that can stand in an address as it is.
+
+    Raises:
+        ValueError: it cannot; the text names path and remedy.
+    """
+    whole = str(Path(path).expanduser().absolute())
+    if found := sorted(NO_PATH.intersection(whole)):
+        raise ValueError(
+            f"{whole} has {' '.join(found)} in it, which the stores take for part of an address:"
+            " give a folder without"
+        )
+    return str(path)
 
 
 class TopicSettings(KafkaAccess):

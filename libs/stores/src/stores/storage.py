@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from servicekit.errors import UnavailableError
+from servicekit.settings import plain_folder
 
 
 def _known(place: str | Path) -> str:
@@ -13,7 +14,7 @@ def _known(place: str | Path) -> str:
     scheme, given, _ = place.partition("://")
     if given and scheme != "s3":
         raise ValueError(f"{scheme}:// is not known: write a folder or s3://bucket/prefix")
-    return place
+    return place if given else plain_folder(place)
 
 
 StorageUri = Annotated[str, BeforeValidator(_known)]

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from local.errors import StackError
 from local.process import free_port
 from local.stack.layout import Layout
+from servicekit.settings import plain_folder
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -101,6 +102,12 @@ class StackSettings(BaseSettings):
         if self.nodes > 1 and self.broker != "apache":
             raise ValueError(f"NODES={self.nodes} needs BROKER=apache: the embedded broker is one")
         return self
+
+    @field_validator("tailrace_home")
+    @classmethod
+    def _is_plain(cls, home: Path) -> Path:
+        plain_folder(home)
+        return home
 
     @model_validator(mode="after")
     def _one_part_a_port(self) -> Self:
