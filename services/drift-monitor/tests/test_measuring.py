@@ -264,3 +264,12 @@ def test_fault_4_1_a_late_one_now_and_then_sets_nothing_back(worlds, make):
         world.publish(make.prediction(number, number * make.hour))
     clock = world.state.clocks.get("flight_delay")
     assert clock.watermark.time == micros(make.start + 19 * make.hour)
+
+
+@pytest.mark.parametrize("score", [-1e308, 1.0000001, -1e-9, 2.0])
+def test_fault_6_15_a_score_that_is_no_probability_counts_nowhere(world, make, score):
+    world.publish(make.step(make.version()), make.prediction(1, make.hour, score=score))
+    [letter] = world.bus.messages("drift-monitor.dead")
+    assert b"a probability lies between 0 and 1" in dict(letter.headers)["dead_text"]
+    world.publish(make.prediction(2, make.hour, score=1.0), make.prediction(3, 2 * make.day))
+    assert world.out(ArmMeasured)[0].n == 1

@@ -13,6 +13,10 @@ class InvalidLabelError(ValueError):
     """A label that is neither 0 nor 1."""
 
 
+class InvalidScoreError(ValueError):
+    """A score that is no probability."""
+
+
 def log_loss(score: float, label: float) -> float:
     """Loss of one prediction, in nats, with the score clipped to [1e-6, 1 - 1e-6]."""
     p = min(max(score, CLIP), 1 - CLIP)
@@ -42,6 +46,17 @@ def checked_label(label: float) -> float:
     if label not in (0.0, 1.0):
         raise InvalidLabelError(f"label is {label!r}: a binary classification takes 0 or 1")
     return label
+
+
+def checked_score(score: float | None) -> float | None:
+    """The score, if it is one; None where there is none.
+
+    Raises:
+        InvalidScoreError: it is no probability: one such would be the mean of all.
+    """
+    if score is not None and not 0.0 <= score <= 1.0:
+        raise InvalidScoreError(f"score is {score!r}: a probability lies between 0 and 1")
+    return score
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import cast
 
 from drift_monitor.domain.join import NAN, Waiting
+from drift_monitor.domain.loss import checked_score
 from drift_monitor.domain.plan import Plan, floor, in_force
 from drift_monitor.domain.sequences import Sequences
 from drift_monitor.domain.slices import Slice
@@ -118,9 +119,14 @@ class WindowsHandlers:
         metrics.WAITING.set(len(self.state.join))
 
     def on_prediction_logged(self, event: Event[PredictionLogged]) -> Iterator[EventBody]:
-        """Count a prediction, and close what its event time has made due."""
+        """Count a prediction, and close what its event time has made due.
+
+        Raises:
+            InvalidScoreError: its score is no probability.
+        """
         body = event.body
         time = micros(body.event_time)
+        score = checked_score(None if body.error is not None else body.score)
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
@@ -136,7 +142,6 @@ class WindowsHandlers:
             drop(body.model, "repeated prediction")
             return
         plan = self._plans.of_version(body.model, body.version)
-        score = None if body.error is not None else body.score
 
         slice_key, slice_ = self._slice(body, time, plan, watermark)
         slice_ = slice_.predicted(

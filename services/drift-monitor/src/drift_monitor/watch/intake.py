@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from drift_monitor.domain.loss import checked_score
 from drift_monitor.metrics import DRIFT_SCORE
 from drift_monitor.watch import metrics
 from drift_monitor.watch.live import Live, Sample
@@ -98,7 +99,7 @@ class Intake:
         body = event.body
         if body.pinned:
             return  # Whoever names the version is a tester, and no part of the traffic.
-        score = None if body.error is not None else body.score
+        score = checked_score(None if body.error is not None else body.score)
         self._live.add(
             body.model,
             body.version,
