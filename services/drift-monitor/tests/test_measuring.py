@@ -273,3 +273,16 @@ def test_fault_6_15_a_score_that_is_no_probability_counts_nowhere(world, make, s
     assert b"a probability lies between 0 and 1" in dict(letter.headers)["dead_text"]
     world.publish(make.prediction(2, make.hour, score=1.0), make.prediction(3, 2 * make.day))
     assert world.out(ArmMeasured)[0].n == 1
+
+
+def test_fault_4_1_old_predictions_that_are_sent_again_set_nothing_back(worlds, make):
+    world = worlds(back_votes=10, max_event_time_jump=timedelta(days=1000))
+    world.publish(make.step(make.version()))
+    old = [make.prediction(number, number * make.hour / 10) for number in range(20)]
+    world.publish(*old)
+    world.publish(*[make.prediction(f"new-{n}", 60 * make.day + n * make.hour) for n in range(20)])
+    measured = len(world.out(ArmMeasured))
+    world.publish(*old)
+    assert len(world.out(ArmMeasured)) == measured
+    clock = world.state.clocks.get("flight_delay")
+    assert clock.watermark.time == micros(make.start + 60 * make.day + 19 * make.hour)

@@ -22,8 +22,9 @@ class WindowsSettings(ArtifactSettings):
     """How far ahead of the watermark a single prediction may move it."""
     jump_votes: int = Field(default=3, ge=1)
     """Predictions further ahead that together move the watermark."""
-    back_votes: int = Field(default=100, ge=1)
-    """Predictions in a row, all from before what is kept, after which event time is set back."""
+    back_votes: int = Field(default=100, ge=1, le=1000)
+    """Predictions in a row, all from before what is kept, after which event time is set back, if
+    fewer than that supported it: old predictions that are sent again set nothing back."""
     max_waiting_labels: int = Field(default=100_000, ge=1)
     """Labels of one model that wait for their prediction; one more lets the oldest go."""
     max_label_future_seconds: float = Field(default=300.0, ge=0)

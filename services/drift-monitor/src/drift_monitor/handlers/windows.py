@@ -224,9 +224,11 @@ class WindowsHandlers:
         if not before.behind:
             log.warning(
                 "%s: a prediction of %s is not counted: event time is at %s, and LABEL_TTL ago"
-                " everything was let go; after %d in a row event time is set back",
+                " everything was let go; %d in a row set event time back where fewer supported it",
                 *(model, moment(time), moment(before.time or 0), self._back_votes),
             )
+        if after is before:
+            return
         if after.behind:
             self.state.clocks.put(model, replace(clock, watermark=after))
             return
