@@ -72,7 +72,7 @@ class Nothing:
     """Stands where a service asks for models, runs or reports: there are none."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: [] if name == "trained_on" else None
+        return lambda *args, **kwargs: {"trained_on": [], "problems": {}}.get(name)
 
 
 def parts(service: str, bus: Any, folder: Path) -> Sequence[Any]:

@@ -394,7 +394,7 @@ class Loop:
             clock=self.clock,
         )
         (self.follower,), self.predictor = predictor.app.build(
-            PredictorSettings(),
+            PredictorSettings(load_patience_seconds=60),
             bus,
             artifacts=Files(),
             features=NoFeatures(),

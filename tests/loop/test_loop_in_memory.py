@@ -193,7 +193,7 @@ def test_bad_messages_end_in_dead_letters_and_the_loop_goes_on(loop: Any) -> Non
             of_error = {h["dead_topic"].decode() for h in letters if h["dead_error"] == error}
             assert of_error == read, (service, error)
     # The predictor follows a compacted topic and keeps no offsets: it says so on its pages.
-    assert "poison" in loop.follower.failures
+    assert "'poison'" in loop.follower.failures, "a key that names no model, as text"
     assert loop.ask(1)["version"] == "1"
 
 

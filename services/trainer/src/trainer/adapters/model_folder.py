@@ -142,7 +142,9 @@ class ModelFolders:
         if known is not None and known.stamp == stamp:
             return known
         try:
-            found = _Read(stamp, load_model(self._folder / model), None)
+            definition = load_model(self._folder / model)
+            _check_code(definition.pipeline)
+            found = _Read(stamp, definition, None)
         except ModelFolderError as error:
             log.error("%s", error)
             found = _Read(stamp, known.definition if known else None, str(error))
@@ -172,10 +174,6 @@ def load_model(folder: Path) -> ModelDefinition:
     path, pipeline = folder / MODEL_FILE, folder / PIPELINE_FILE
     text = _text_of(path)
     code = _text_of(pipeline)
-    try:
-        compile(code, str(pipeline), "exec")
-    except (SyntaxError, ValueError) as error:
-        raise ModelFolderError(f"{pipeline}: no Python that can be read: {error}") from error
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -208,6 +206,13 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
         pipeline=pipeline,
         digest=digest,
     )
+
+
+def _check_code(pipeline: Path) -> None:
+    try:
+        compile(_text_of(pipeline), str(pipeline), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise ModelFolderError(f"{pipeline}: no Python that can be read: {error}") from error
 
 
 def _text_of(path: Path) -> str:
