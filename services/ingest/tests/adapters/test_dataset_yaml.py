@@ -93,3 +93,28 @@ def test_the_contracts_of_the_example_can_be_read():
     contracts, problems = load_contracts(models)
     assert {"flights", "weather"} <= contracts.keys()
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dataset: e\ncolumns: {t: {type: timestamp, min: 2024-13-45}}\n",
+        "[" * 3000,
+        "? [a, b]\n: 1\n",
+    ],
+    ids=["no date", "too deep", "no key"],
+)
+def test_fault_3_7_whatever_yaml_fails_on_costs_its_own_dataset(written, tmp_path, text):
+    written(GOOD, "one")
+    wrong = written(text, "two")
+    contracts, [problem] = load_contracts(tmp_path)
+    assert contracts.keys() == {"d"}
+    assert f"{wrong}: no YAML" in problem
+
+
+def test_fault_3_7_a_contract_that_cannot_be_opened_costs_its_own_dataset(written, tmp_path):
+    wrong = written(GOOD, "one").with_name("folder.yaml")
+    wrong.mkdir()
+    contracts, [problem] = load_contracts(tmp_path)
+    assert contracts.keys() == {"d"}
+    assert f"{wrong}: cannot be read" in problem

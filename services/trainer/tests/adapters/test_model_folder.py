@@ -212,3 +212,22 @@ def test_fault_4_5_a_broken_pipeline_is_a_problem_until_it_is_mended(folder, tex
     pipeline.write_text(before)
     os.utime(pipeline, (2_000_000_001, 2_000_000_001))
     assert models.problems()["late_ferry"] is None
+
+
+@pytest.mark.parametrize(
+    "text", ["model: broken\nsince: 2024-13-45\n", "[" * 3000], ids=["no date", "too deep"]
+)
+def test_fault_3_7_whatever_yaml_fails_on_costs_its_own_folder(folder, text):
+    other = folder.parent / "broken"
+    other.mkdir()
+    (other / "pipeline.py").write_text("def build_pipeline(seed): ...\n")
+    (other / "model.yaml").write_text(text)
+    problems = ModelFolders(folder.parent).problems()
+    assert problems["late_ferry"] is None
+    assert "model.yaml: no YAML" in (problems["broken"] or "")
+
+
+def test_fault_3_7_a_pipeline_too_deep_to_compile_costs_its_own_folder(folder):
+    (folder / "pipeline.py").write_text("x = " + "-" * 100_000 + "1\n")
+    problem = ModelFolders(folder.parent).problems()["late_ferry"]
+    assert "pipeline.py: no Python that can be read" in (problem or "")

@@ -77,12 +77,18 @@ def read_contract(path: Path) -> Contract:
         ContractError: the file is wrong.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _contract(document)
-    except yaml.YAMLError as error:
-        raise ContractError(f"{path}: no YAML: {error}") from error
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ContractError(f"{path}: no UTF-8 text: {error}") from error
+    except OSError as error:
+        raise ContractError(f"{path}: cannot be read: {error}") from error
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # PyYAML lets the errors of its values out: a date of month 13, or brackets without end.
+        raise ContractError(f"{path}: no YAML: {error}") from error
+    try:
+        return _contract(document)
     except _FieldError as error:
         raise ContractError(f"{path}: {error}") from error
 

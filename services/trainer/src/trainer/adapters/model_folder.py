@@ -176,7 +176,8 @@ def load_model(folder: Path) -> ModelDefinition:
     code = _text_of(pipeline)
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # PyYAML lets the errors of its values out: a date of month 13, or brackets without end.
         raise ModelFolderError(f"{path}: no YAML: {error}") from error
     if not isinstance(document, dict):
         raise ModelFolderError(f"{path}: holds no mapping; begin with `model: {folder.name}`")
@@ -211,7 +212,7 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
 def _check_code(pipeline: Path) -> None:
     try:
         compile(_text_of(pipeline), str(pipeline), "exec")
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ModelFolderError(f"{pipeline}: no Python that can be read: {error}") from error
 
 
