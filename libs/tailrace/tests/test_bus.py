@@ -1,5 +1,7 @@
 """Topics are read to their end or until a caller has enough, and events are published."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,28 @@ def test_fault_4_11_no_stack_of_somebody_else_is_dialled(started: StackSettings)
         of_running_stack(started)
     named = started.model_copy(update={"kafka_bootstrap_servers": "there:9092"})
     assert of_running_stack(named) is named
+
+
+@pytest.mark.parametrize("named", [None, "there:9092"])
+def test_fault_4_13_an_image_without_the_packages_of_a_stack_finds_the_broker_that_is_named(
+    named: str | None, tmp_path: Path
+) -> None:
+    program = """
+import sys
+sys.modules.update(dict.fromkeys(("psutil", "circus", "circus.client", "circus.exc")))
+from local.errors import StackError
+from tailrace.bus import broker
+try:
+    with broker() as bus:
+        print(type(bus).__name__)
+except StackError as error:
+    print(error)
+"""
+    environment = {"PATH": "/usr/bin:/bin", "TAILRACE_HOME": str(tmp_path)}
+    if named:
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = named
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
+    wanted = "KafkaBus" if named else "no broker runs in TAILRACE_HOME"
+    assert done.stdout.startswith(wanted), done.stdout + done.stderr

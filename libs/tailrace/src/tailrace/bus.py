@@ -34,12 +34,17 @@ def of_running_stack(settings: StackSettings) -> StackSettings:
         StackError: No broker runs in this home, and KAFKA_BOOTSTRAP_SERVERS names none: what
             answers at the default port is the stack of somebody else.
     """
-    from local.stack import lifecycle
+    from local.stack import record
 
     if settings.kafka_bootstrap_servers:
         return settings
-    known = lifecycle.running(settings.layout)
-    parts = [part for part in known.parts if part.name.startswith("kafka")] if known else []
+    parts: list[record.RecordedPart] = []
+    # An image holds nothing that could start a stack, or look whether one runs.
+    if record.read(settings.layout):
+        from local.stack import lifecycle
+
+        known = lifecycle.running(settings.layout)
+        parts = [part for part in known.parts if part.name.startswith("kafka")] if known else []
     if not parts:
         raise StackError(
             f"no broker runs in TAILRACE_HOME={settings.home}: tailrace up starts one there, and"
@@ -48,6 +53,8 @@ def of_running_stack(settings: StackSettings) -> StackSettings:
     addresses = ",".join(part.endpoint.address for part in parts)
     if parts[0].stage is None:
         return settings.model_copy(update={"kafka_bootstrap_servers": addresses})
+    from local.stack import lifecycle
+
     ports = [int(address.rpartition(":")[2]) for address in addresses.split(",")]
     kind, nodes = lifecycle.broker_of(settings.layout)
     update = {"kafka_port": min(ports), "broker": kind, "nodes": nodes}

@@ -15,9 +15,12 @@ from local.errors import StackError
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+OURS = ("event_schemas", "local", "servicekit", "tailrace")
+"""Packages that every installation of the command has: a missing module of theirs is our fault."""
+
 
 class Commands(TyperGroup):
-    """Subcommands that end with a line and code 1 when they raise StackError."""
+    """Subcommands that end with a line and code 1 when they raise StackError, or lack a package."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand that was given."""
@@ -25,6 +28,15 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except StackError as error:
             fail(str(error))
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in OURS:
+                raise
+            fail(
+                f"{ctx.command_path} {ctx.invoked_subcommand} needs the package {package}, which is"
+                " not installed here: tailrace[local] brings what a stack needs, and"
+                " tailrace[demo] what demo and drill need"
+            )
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
