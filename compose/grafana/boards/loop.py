@@ -57,16 +57,6 @@ BOARD = Board(
             "Drift",
             [
                 Panel(
-                    "Folders that are wrong",
-                    "Models by whose folder nothing can be trained, and contracts that ingest"
-                    " cannot read; their logs say why.",
-                    "none",
-                    [
-                        Query("sum by (model) (model_folder_invalid)", "{{model}}"),
-                        Query("max(ingest_contracts_invalid)", "contracts"),
-                    ],
-                ),
-                Panel(
                     "Active drift",
                     "1 while drift of a kind is detected and not cleared.",
                     "none",
@@ -130,6 +120,16 @@ BOARD = Board(
                     [Query(f"sum by (outcome) (trainings_total{OF_MODEL})", "{{outcome}}")],
                 ),
                 Panel(
+                    "Folders that are wrong",
+                    "Models by whose folder nothing can be trained, and contracts that ingest"
+                    " cannot read; their logs say why.",
+                    "none",
+                    [
+                        Query("sum by (model) (model_folder_invalid)", "{{model}}"),
+                        Query("max(ingest_contracts_invalid)", "contracts"),
+                    ],
+                ),
+                Panel(
                     "Events a second",
                     "Handled by each service.",
                     "ops",
@@ -140,7 +140,6 @@ BOARD = Board(
                             "{{service}} {{type}}",
                         )
                     ],
-                    width=12,
                 ),
                 Panel(
                     "Alerts",
@@ -154,7 +153,6 @@ BOARD = Board(
                             "{{alertname}}",
                         )
                     ],
-                    width=12,
                 ),
             ],
         ),

@@ -106,6 +106,18 @@ def test_fault_1_3_headers_are_taken_up_to_their_limit() -> None:
         assert b"MAX_HEADER_BYTES" in refused
 
 
+@pytest.mark.parametrize(("size", "status"), [(2000, b"200"), (2001, b"431")])
+def test_fault_1_3_a_head_in_pieces_has_the_same_limit(size: int, status: bytes) -> None:
+    with serving() as server, server.connect() as caller:
+        head = get(size)
+        eventually(lambda: server.protocol.shared.owing)
+        (connection,) = server.protocol.shared.owing
+        for at in range(0, len(head), 700):
+            eventually(lambda at=at: connection._most_head_bytes == at)  # the pieces come apart
+            caller.sendall(head[at : at + 700])
+        assert answer(caller).split(b" ")[1] == status
+
+
 @pytest.mark.parametrize("endless", [b"a: v\r\n", b"v"], ids=["headers", "one header"])
 def test_fault_1_3_a_head_without_an_end_is_refused_and_not_kept(endless: bytes) -> None:
     with serving() as server, server.connect() as caller:

@@ -11,7 +11,6 @@ import pytest
 from drift_monitor.app import WindowsLoop, build
 from drift_monitor.domain.columns import Column, Columns
 from drift_monitor.domain.histograms import jensen_shannon
-from drift_monitor.handlers.tables import State
 from drift_monitor.ports import BadReferenceError, ReportFailedError
 from drift_monitor.settings import WindowsSettings
 from event_schemas import (
@@ -216,10 +215,9 @@ class World:
         self.loop = loop
         return loop
 
-    @property
-    def state(self) -> State:
-        """What the process keeps."""
-        return self.loop.state
+    def table(self, name: str) -> Any:
+        """What the process keeps under a name."""
+        return next(table for table in self.loop._processor.tables if table.name == name)
 
     def publish(self, *bodies: Any) -> None:
         """Publish and handle each body before the next."""

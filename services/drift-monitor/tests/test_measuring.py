@@ -209,7 +209,7 @@ def test_fault_1_2_labels_of_a_model_that_nobody_knows_are_not_kept(world, make)
     before = metric_value("drift_dropped_total", model="unknown", why=NOBODY)
     for number in range(20):
         world.publish(make.label(number, 1.0, make.hour, model=f"stranger-{number}"))
-    assert len(world.state.join) == 0
+    assert len(world.table("join")) == 0
     assert metric_value("drift_dropped_total", model="unknown", why=NOBODY) == before + 20
 
 
@@ -219,9 +219,9 @@ def test_fault_1_2_labels_without_a_prediction_have_a_limit_also_after_a_restart
     world.publish(*[make.label(number, 1.0, make.hour) for number in range(3)])
     world.start()
     world.publish(make.prediction(0, make.hour), make.label(3, 1.0, make.hour))
-    assert len(world.state.join) == 4, "three wait, and the one with its prediction"
+    assert len(world.table("join")) == 4, "three wait, and the one with its prediction"
     world.publish(make.label(4, 1.0, make.hour))
-    assert len(world.state.join) == 4, "the oldest had to go"
+    assert len(world.table("join")) == 4, "the oldest had to go"
     world.publish(make.prediction(1, make.hour), make.prediction(9, 2 * make.day))
     assert world.out(ArmMeasured)[0].loss.n == 1
 
@@ -262,7 +262,7 @@ def test_fault_4_1_a_late_one_now_and_then_sets_nothing_back(worlds, make):
     for number in range(20):
         world.publish(make.prediction(f"late-{number}", make.hour - 2000 * make.day))
         world.publish(make.prediction(number, number * make.hour))
-    clock = world.state.clocks.get("flight_delay")
+    clock = world.table("clocks").get("flight_delay")
     assert clock.watermark.time == micros(make.start + 19 * make.hour)
 
 
@@ -284,5 +284,5 @@ def test_fault_4_1_old_predictions_that_are_sent_again_set_nothing_back(worlds, 
     measured = len(world.out(ArmMeasured))
     world.publish(*old)
     assert len(world.out(ArmMeasured)) == measured
-    clock = world.state.clocks.get("flight_delay")
+    clock = world.table("clocks").get("flight_delay")
     assert clock.watermark.time == micros(make.start + 60 * make.day + 19 * make.hour)

@@ -85,7 +85,6 @@ class Connections:
         for each, since in list(self.owing.items()):
             if loop.time() - since < limit:
                 break
-            self.owing.pop(each, None)
             each.refuse(
                 408, "time", f"a request has {limit:g} s to arrive whole (REQUEST_READ_SECONDS)"
             )
@@ -103,6 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._untold_bytes = 0
         """Of a request, since the parser last told of its begin, of its head or of its body."""
+        self._most_head_bytes = 0
+        """The head that is being read has no more, so that nearly none has to be measured."""
         self._told = 0
         """How often it did."""
         self._body_bytes = 0
@@ -110,7 +111,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Bytes that are still thrown away; None: the connection is in use."""
         self._whole = True
         """Whether all of the newest request has come."""
-        self._entered = False
 
     @property
     def refused(self) -> bool:
@@ -120,15 +120,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller is there."""
         super().connection_made(transport)
-        self._entered = True
         if not self.shared.enter(self):
             self.refuse(503, "connections", "there are too many connections: try again")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller has gone."""
-        if self._entered:
-            self._entered = False
-            self.shared.leave(self)
+        self.shared.leave(self)
         self.release()
         super().connection_lost(exc)
 
@@ -140,6 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.abort()
             return
         told = self._told
+        self._most_head_bytes = len(data) + (self._most_head_bytes if self._in_head else 0)
         super().data_received(data)
         # A header, a trailer or a chunk's extension without an end calls nobody, so what came of it
         # is counted here.
@@ -153,18 +151,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tell()
         self._in_head = True
         self._whole = False
-        if self not in self.shared.owing:
-            self.shared.owing[self] = self.loop.time()
+        self.shared.owing.setdefault(self, self.loop.time())
 
     def head_came(self) -> bool:
         """All headers have come; whether they are within their limit."""
         self._tell()
         self._in_head = False
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self.shared.limits.max_header_bytes:
-            self._refuse_head()
-            return False
-        return True
+        limit = self.shared.limits.max_header_bytes
+        if self._most_head_bytes <= limit:
+            return True
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) <= limit:
+            return True
+        self._refuse_head()
+        return False
 
     def body_came(self, body: bytes) -> bool:
         """A part of a body has come; whether it is within the limit."""

@@ -38,23 +38,22 @@ def of_running_stack(settings: StackSettings) -> StackSettings:
 
     if settings.kafka_bootstrap_servers:
         return settings
-    parts: list[record.RecordedPart] = []
-    # An image holds nothing that could start a stack, or look whether one runs.
-    if record.read(settings.layout):
-        from local.stack import lifecycle
+    none = StackError(
+        f"no broker runs in TAILRACE_HOME={settings.home}: tailrace up starts one there, and"
+        " KAFKA_BOOTSTRAP_SERVERS names another"
+    )
+    if not record.read(settings.layout):
+        raise none
+    # An image, where no stack ever is, holds nothing that could look whether one runs.
+    from local.stack import lifecycle
 
-        known = lifecycle.running(settings.layout)
-        parts = [part for part in known.parts if part.name.startswith("kafka")] if known else []
+    known = lifecycle.running(settings.layout)
+    parts = [part for part in known.parts if part.name.startswith("kafka")] if known else []
     if not parts:
-        raise StackError(
-            f"no broker runs in TAILRACE_HOME={settings.home}: tailrace up starts one there, and"
-            " KAFKA_BOOTSTRAP_SERVERS names another"
-        )
+        raise none
     addresses = ",".join(part.endpoint.address for part in parts)
     if parts[0].stage is None:
         return settings.model_copy(update={"kafka_bootstrap_servers": addresses})
-    from local.stack import lifecycle
-
     ports = [int(address.rpartition(":")[2]) for address in addresses.split(",")]
     kind, nodes = lifecycle.broker_of(settings.layout)
     update = {"kafka_port": min(ports), "broker": kind, "nodes": nodes}

@@ -107,7 +107,8 @@ class Deployer:
         if rollout.silent_since is not None:
             rollout = replace(rollout, silent_since=None)
             self.rollouts.put(body.model, rollout)
-        step = advance(rollout, self._evidence_of(body.model), self._policy(body.model, rollout))
+        evidence = [each for _, each in self._measured_of(body.model)]
+        step = advance(rollout, evidence, self._policy(body.model, rollout))
         if step:
             link_to(self.traces.get(body.model))
             yield from self._apply(event, body.model, step)
@@ -166,7 +167,7 @@ class Deployer:
             return
         if not rollout.running:
             self.evidence.delete(model)
-            for key in [key for key, _ in self.measured.items() if _is_of(model, key)]:
+            for key, _ in list(self._measured_of(model)):
                 self.measured.delete(key)
             self.traces.delete(model)
             self._count_end(model, rollout, step)
@@ -176,8 +177,9 @@ class Deployer:
         else:
             self._forget_versions(model, rollout)
 
-    def _evidence_of(self, model: str) -> list[Measurement]:
-        return [each for key, each in self.measured.items() if _is_of(model, key)]
+    def _measured_of(self, model: str) -> Iterator[tuple[str, Measurement]]:
+        beginning = f"{model}/"  # a model's name has no slash
+        return ((key, each) for key, each in self.measured.scan() if key.startswith(beginning))
 
     def _move_evidence(self, model: str) -> None:
         for each in (self.evidence.get(model) or {}).values():
@@ -230,11 +232,6 @@ class Deployer:
 
 def _measured_key(model: str, arm: str, weight: float, start: datetime) -> str:
     return f"{model}/{arm}/{weight}/{start.isoformat()}"
-
-
-def _is_of(model: str, key: str) -> bool:
-    """Whether a key is one of a model, whose name has no slash."""
-    return key.startswith(f"{model}/")
 
 
 def policy_of(version: ModelVersion) -> Policy:

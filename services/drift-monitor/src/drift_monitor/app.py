@@ -18,7 +18,6 @@ class WindowsLoop(TransactionalLoop):
         self, handlers: WindowsHandlers, bus: Bus, warm: tuple[References, DriftReports], **how: Any
     ) -> None:
         super().__init__(handlers.processor, bus, **how)
-        self.state = handlers.state
         self._cold = list(warm)
 
     def open(self) -> None:

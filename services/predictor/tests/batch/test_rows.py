@@ -17,7 +17,8 @@ from predictor.adapters.features.feast_registry import Column, Source
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.rows import TableRows
 from predictor.domain.errors import RefusalError
-from predictor.domain.features import FLOAT32_MAX, Input, Ref, Signature
+from predictor.domain.features import Input, Ref, Signature
+from stores.values import FLOAT32_MAX
 
 AT = datetime(2013, 7, 1, 10, tzinfo=UTC)
 REQUESTED = (

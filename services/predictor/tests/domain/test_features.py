@@ -5,14 +5,15 @@ import pytest
 
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError
 from predictor.domain.features import (
-    FLOAT32_MAX,
     Gap,
     Input,
     Ref,
     Signature,
     Stored,
+    require_an_answer,
     trial_rows,
 )
+from stores.values import FLOAT32_MAX
 
 CARRIER = Input("carrier", "category")
 HOUR = Input("hour", "number")
@@ -223,3 +224,9 @@ def test_fault_6_3_a_float_that_may_stand_for_another_key_is_refused() -> None:
     with pytest.raises(BadRequestError, match="send the key as a whole number") as caught:
         Signature([CUSTOMER, OF_CUSTOMER]).request_values({"customer": 2.0**53})
     assert (caught.value.code, caught.value.field) == ("inexact_key", "features.customer")
+
+
+def test_a_model_has_to_answer_one_trial_row() -> None:
+    require_an_answer([None, "no missing values"])
+    with pytest.raises(LoadError, match="no trial row is answered: no rows at all"):
+        require_an_answer(["no rows at all", "no missing values"])

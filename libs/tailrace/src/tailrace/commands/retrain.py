@@ -61,13 +61,12 @@ def _outcome(bus: "Bus", model: str, request_id: str, timeout: float) -> int:
     from event_schemas import ModelApproved, ModelRejected, RetrainDecided, TrainingFailed
     from servicekit.cloudevents import decode
     from servicekit.errors import PoisonMessageError
+    from servicekit.event import Event
 
     deadline = time.monotonic() + timeout
-    training: str | None = None
-    """Id of the decision whose training is waited for; empty: any of the model."""
-    decided = False
-    kinds = (RetrainDecided, ModelApproved, ModelRejected, TrainingFailed)
-    topics = [kind.topic() for kind in kinds]
+    outcomes = ModelApproved, ModelRejected, TrainingFailed
+    topics = [kind.topic() for kind in (RetrainDecided, *outcomes)]
+    decided: Event[RetrainDecided] | None = None
     for message in read(bus, *topics, until=lambda: time.monotonic() > deadline):
         try:
             event = decode(message)
@@ -76,15 +75,14 @@ def _outcome(bus: "Bus", model: str, request_id: str, timeout: float) -> int:
         body = event.body
         if isinstance(body, RetrainDecided) and body.request_id == request_id:
             out.print(f"{body.decision}: {body.reason}", markup=False, soft_wrap=True)
-            decided = True
+            decided = event
             if body.decision == "refused":
                 return REFUSED
-            training = {"accepted": event.id, "merged": ""}.get(body.decision)
-        elif training is None or not isinstance(body, kinds[1:]) or body.model != model:
-            continue
-        elif training in ("", event.causation_id) and (said := _said(body)) is not None:
-            out.print(said, markup=False, soft_wrap=True)
-            return 0 if isinstance(body, ModelApproved) else REFUSED
+        elif decided and isinstance(body, outcomes) and body.model == model:
+            ours = decided.body.decision == "accepted" and event.causation_id == decided.id
+            if (ours or decided.body.decision == "merged") and (said := _said(body)):
+                out.print(said, markup=False, soft_wrap=True)
+                return 0 if isinstance(body, ModelApproved) else REFUSED
     if not decided:
         raise StackError(
             f"no decision in {timeout:g} s: is the trainer up (tailrace status), and does it know"

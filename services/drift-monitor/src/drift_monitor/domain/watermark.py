@@ -1,6 +1,6 @@
 """How far event time has come, without believing a single broken clock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 MOST_SUPPORT = 1000
 """Predictions from which a watermark is as well supported as one can be."""
@@ -35,7 +35,7 @@ class Watermark:
         set back to the newest of them.
         """
         if self.support >= needed:
-            return replace(self, behind=1) if not self.behind else self
+            return self
         newest = max(self.earliest, time) if self.behind else time
         if self.behind + 1 >= needed:
             return Watermark(newest, support=needed)
@@ -44,10 +44,9 @@ class Watermark:
     def saw(self, time: int, max_jump: int, votes_needed: int) -> "Watermark":
         """The watermark after one more prediction; repeats of a prediction are not to be given."""
         if self.time is not None and time - self.time <= max_jump:
-            supported = self.support >= MOST_SUPPORT
-            if time <= self.time and not self.votes and not self.behind and supported:
-                return self
             support = min(self.support + 1, MOST_SUPPORT)
+            if time <= self.time and not self.votes and not self.behind and support == self.support:
+                return self
             votes = max(0, self.votes - 1)
             return Watermark(max(self.time, time), self.earliest, votes, 0, support)
         earliest = min(self.earliest, time) if self.votes else time

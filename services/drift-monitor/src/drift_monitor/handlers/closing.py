@@ -63,13 +63,14 @@ class Closing:
         window = self._state.windows.get(key)
         if window is None or window.rows < plan.min_rows or window.start >= watermark:
             return
+        part = replace(window, end=min(window.end, watermark))
         try:
-            seen = self._judging.judge(key, replace(window, end=min(window.end, watermark)))
+            seen = self._judging.judge(key, part)
         except UnavailableError as error:
             log.warning("%s version %s does not close early: %s", model, version, error)
             return
         log.info("%s version %s: the window closes early, drift is suspected", model, version)
-        yield from self._say(replace(window, end=min(window.end, watermark)), seen)
+        yield from self._say(part, seen)
         self.drop(key, window)
         self._state.windows.put(key, window.rest(watermark))
 
@@ -119,7 +120,7 @@ class Closing:
                 when_committed(metrics.WINDOWS_PUT_OFF.labels(window.model).inc)
                 self._state.windows.put(key, replace(window, due=watermark + HOUR))
                 return
-            seen = self._judging.judge(key, window, without_reference=True)
+            seen = self._judging.judge(key, window, compare=False)
         yield from self._say(window, seen)
         self.drop(key, window)
 

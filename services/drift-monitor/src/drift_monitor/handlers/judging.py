@@ -77,14 +77,14 @@ class Judging:
         self._references = references
         self._reports = reports
 
-    def judge(self, key: str, window: Window, *, without_reference: bool = False) -> Seen:
+    def judge(self, key: str, window: Window, *, compare: bool = True) -> Seen:
         """What the window says; a broken feed first, for it explains the others.
 
         Args:
             key: of the window in its table.
             window: that is due.
-            without_reference: whether it is judged by its labels alone, as the reference could not
-                be read for too long.
+            compare: with the reference; False: it is judged by its labels alone, as the reference
+                could not be read for too long.
 
         Raises:
             UnavailableError: the reference cannot be read now.
@@ -97,8 +97,16 @@ class Judging:
         plan = self._plans.of_version(window.model, window.version)
         if window.rows < plan.min_rows:
             self._unjudged(window, "too few rows")
+        elif not compare:
+            self._unjudged(window, "reference unavailable")
         else:
-            self._compare(seen, key, window, version, plan, without=without_reference)
+            try:
+                self._judge_columns(seen, key, window, version, plan)
+            except UnavailableError:
+                raise
+            except Exception:  # of numpy and pandas, on rows and references of any kind
+                log.exception("the comparison of %s version %s failed", *_who(window))
+                self._unjudged(window, "comparison failed")
         seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
         if window.loss.n:
             when_committed(metrics.WINDOW_LOSS.labels(*_who(window)).set, window.loss.mean)
@@ -109,30 +117,6 @@ class Judging:
         if version.reference_loss is not None:
             when_committed(metrics.PROMISED_LOSS.labels(*_who(window)).set, version.reference_loss)
         return seen
-
-    def _compare(
-        self,
-        seen: Seen,
-        key: str,
-        window: Window,
-        version: ModelVersion,
-        plan: Plan,
-        *,
-        without: bool,
-    ) -> None:
-        """Compare with the reference; whatever fails in it costs this comparison alone."""
-        if without:
-            self._unjudged(window, "reference unavailable")
-            return
-        try:
-            reference = self._reference(window, version)
-            if reference is not None:
-                self._judge_columns(seen, key, window, version, plan, reference)
-        except UnavailableError:
-            raise
-        except Exception:  # of numpy and pandas, on rows and references of any kind
-            log.exception("the comparison of %s version %s failed", *_who(window))
-            self._unjudged(window, "comparison failed")
 
     def _reference(self, window: Window, version: ModelVersion) -> Columns | None:
         if version.reference is None:
@@ -154,8 +138,10 @@ class Judging:
         window: Window,
         version: ModelVersion,
         plan: Plan,
-        reference: Columns,
     ) -> None:
+        reference = self._reference(window, version)
+        if reference is None:
+            return
         wanted = columns_of(version)
         current = rows_to_columns(self._sample(key, window, plan), wanted)
         shares = missing_shares(wanted, reference, current)

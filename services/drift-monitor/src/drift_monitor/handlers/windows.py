@@ -73,6 +73,8 @@ class WindowsHandlers:
         )
         self._told: Collection[tuple[str, str]] = ()
         """Models and kinds of drift that Prometheus has heard of."""
+        self._late: set[str] = set()
+        """Models of which a prediction came too late to count; of each one is logged."""
         self._max_jump = max_jump // timedelta(microseconds=1)
         self._jump_votes = jump_votes
         self._back_votes = back_votes
@@ -221,10 +223,12 @@ class WindowsHandlers:
     def _too_late(self, model: str, clock: EventClock, time: int) -> None:
         drop(model, "prediction later than its label's wait")
         before, after = clock.watermark, clock.watermark.too_late(time, self._back_votes)
-        if not before.behind:
+        if model not in self._late:
+            self._late.add(model)
             log.warning(
                 "%s: a prediction of %s is not counted: event time is at %s, and LABEL_TTL ago"
-                " everything was let go; %d in a row set event time back where fewer supported it",
+                " everything was let go; %d in a row set event time back where fewer supported it;"
+                " further ones are counted alone",
                 *(model, moment(time), moment(before.time or 0), self._back_votes),
             )
         if after is before:

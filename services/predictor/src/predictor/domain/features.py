@@ -9,8 +9,6 @@ from typing import Any, Literal, NamedTuple
 from predictor.domain.errors import BadRequestError, CannotAnswerError, LoadError, shown
 from stores.values import EXACT, FLOAT32_MAX, NoSuchValueError, category, number
 
-__all__ = ["FLOAT32_MAX"]
-
 Value = float | int | str | None
 """A number, a category, or missing; whole numbers that find stored rows are integers, exact."""
 
@@ -48,6 +46,19 @@ def trial_rows(inputs: Sequence[Input]) -> list[list[Value]]:
         value if each.required else each.default for each, value in zip(inputs, given, strict=True)
     ]
     return [given, missing]
+
+
+def require_an_answer(failures: Sequence[str | None]) -> None:
+    """Refuse a model that answered no trial row.
+
+    Args:
+        failures: why each row had no score; None: it had one.
+
+    Raises:
+        LoadError: all had none.
+    """
+    if all(failure is not None for failure in failures):
+        raise LoadError("signature", f"no trial row is answered: {failures[0]}")
 
 
 Cell = tuple[Any, float]

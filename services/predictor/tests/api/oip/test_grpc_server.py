@@ -44,10 +44,17 @@ def test_each_refusal_has_a_status_and_a_code(
     assert grpc_code(refusal) is grpc.StatusCode[code]
 
 
-async def started(**limits: float) -> GrpcServer:
+async def started(*, header_bytes: int = 10_000, read_seconds: float = 60.0) -> GrpcServer:
     inference = Mock()
     inference.intake.limits.body_bytes = 1000
-    server = GrpcServer(inference, lambda: True, "127.0.0.1", 0, **limits)  # pyright: ignore[reportArgumentType]
+    server = GrpcServer(
+        inference,
+        lambda: True,
+        "127.0.0.1",
+        0,
+        header_bytes=header_bytes,
+        read_seconds=read_seconds,
+    )
     await server.start()
     return server
 

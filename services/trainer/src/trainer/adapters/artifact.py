@@ -55,9 +55,13 @@ def export(
     Raises:
         TrainingError: there is no file that the policy allows.
     """
-    expected = _answers(pipeline, held.loc[:, [feature.name for feature in features]])
+    names = [feature.name for feature in features]
+    trials = [_Trial(held, _answers(pipeline, held.loc[:, names]))]
+    if served is not None:
+        trials.append(_Trial(served.served, _answers(pipeline, served.trained)))
     try:
-        onnx = _as_onnx(pipeline, features, held, expected, served)
+        content = onnx_artifact.export(pipeline, features)
+        onnx = _tried(content, "onnx", trials, features)
     except TrainingError as error:
         if policy.artifact == "onnx":
             raise TrainingError(
@@ -75,12 +79,7 @@ def export(
         content = skops_artifact.export(pipeline, trusted)
     except TrainingError as error:
         raise TrainingError(error.stage, f"{why}; and {error}") from error
-    scores = score("artifact", content, "skops", held, features, trusted)
-    parity = _difference(scores, expected)
-    if served is not None:
-        again = score("artifact", content, "skops", served.served, features, trusted)
-        parity = _largest(parity, _difference(again, _answers(pipeline, served.trained)))
-    return Exported(content, "skops", scores, parity, why)
+    return _tried(content, "skops", trials, features, trusted, why)
 
 
 def score(
@@ -105,29 +104,32 @@ def score(
         raise TrainingError("evaluate", text) from error
 
 
-def _as_onnx(
-    pipeline: Any,
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Rows for a file, and what scikit-learn answers to them."""
+
+    rows: "pd.DataFrame"
+    expected: Floats
+
+
+def _tried(
+    content: bytes,
+    form: Literal["onnx", "skops"],
+    trials: Sequence[_Trial],
     features: Sequence[Feature],
-    held: "pd.DataFrame",
-    expected: Floats,
-    served: Served | None,
+    trusted: Collection[str] = (),
+    why_not_onnx: str | None = None,
 ) -> Exported:
-    content = onnx_artifact.export(pipeline, features)
-    scores = score("ONNX file", content, "onnx", held, features)
-    parity = _difference(scores, expected)
-    if served is not None:
-        again = score("ONNX file", content, "onnx", served.served, features)
-        parity = _largest(parity, _difference(again, _answers(pipeline, served.trained)))
-    return Exported(content, "onnx", scores, parity)
+    """A file with its scores of the first trial, and its parity on all of them."""
+    what = {"onnx": "ONNX file", "skops": "artifact"}[form]
+    scores = [score(what, content, form, each.rows, features, trusted) for each in trials]
+    differences = [_difference(s, each.expected) for s, each in zip(scores, trials, strict=True)]
+    # Unlike Python's, NumPy's maximum is NaN where one could not be taken.
+    return Exported(content, form, scores[0], float(np.max(differences)), why_not_onnx)
 
 
 def _difference(scores: Floats, expected: Floats) -> float:
     return float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
-
-
-def _largest(first: float, second: float) -> float:
-    """The larger difference; NaN where one of them could not be taken."""
-    return float(np.maximum(first, second))
 
 
 def _answers(pipeline: Any, frame: "pd.DataFrame") -> Floats:

@@ -230,6 +230,9 @@ class Governor:
     def _decide(
         self, event: Event, model: str, requests: Iterable[Request], now: datetime | None
     ) -> Iterator[EventBody]:
+        requests = list(requests)
+        if not requests:
+            return
         definition = self._catalog.find(model)
         rules = rules_of(definition.policies.retrain) if definition else None
         growth = self._growth(definition.training.dataset) if definition else Growth(-1, 0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from predictor.domain.errors import LoadError, ModelFailedError
-from predictor.domain.features import Input, Value, trial_rows
+from predictor.domain.features import Input, Value, require_an_answer, trial_rows
 
 _TYPES = {"number": "tensor(float)", "category": "tensor(string)"}
 
@@ -53,16 +53,14 @@ class OnnxModel:
         self._texts = [(i, each.name) for i, each in enumerate(inputs) if each.kind != "number"]
         self._output = _check(session, inputs)
         self._bound: dict[int, _Bound] = {}
-        failures = [failed for row in trial_rows(inputs) if (failed := self._failure(row))]
-        if len(failures) == len(trial_rows(inputs)):
-            raise LoadError("signature", f"no trial row is answered: {failures[0].message}")
+        require_an_answer([self._failure(row) for row in trial_rows(inputs)])
 
-    def _failure(self, row: Sequence[Value]) -> ModelFailedError | None:
+    def _failure(self, row: Sequence[Value]) -> str | None:
         """Why a row has no score; None: it has one."""
         try:
             self._fed([row])
         except ModelFailedError as error:
-            return error
+            return error.message
         return None
 
     def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:

@@ -1,6 +1,5 @@
 """Runs skops files in processes of their own, where 3 ms a row keep nobody else waiting."""
 
-import hashlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from queue import SimpleQueue
 
 from predictor.adapters.models import skops_worker
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
-from predictor.domain.features import Input, Value, trial_rows
+from predictor.domain.features import Input, Value, require_an_answer, trial_rows
 from servicekit.errors import UnavailableError
 from stores.child import Child, ChildLostError
 
@@ -55,19 +54,12 @@ class SkopsPool:
 
     def open(self, path: Path, inputs: Sequence[Input]) -> "SkopsModel":
         """See `OpenModel`."""
-        file = skops_worker.File(
-            str(path),
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-            tuple((each.name, each.kind == "number") for each in inputs),
-            self._trusted,
-        )
+        file = skops_worker.File.of(path, inputs, self._trusted)
         try:
             scores = self._schedule(file, trial_rows(inputs), START_SECONDS).result()
         except CannotAnswerError as error:  # a lost process is no fault of the file
             raise UnavailableError(error.message) from error
-        failures = [score for score in scores if isinstance(score, ModelFailedError)]
-        if len(failures) == len(scores):
-            raise LoadError("signature", f"no trial row is answered: {failures[0].message}")
+        require_an_answer([s.message if isinstance(s, ModelFailedError) else None for s in scores])
         return SkopsModel(self, file)
 
     def submit(self, file: skops_worker.File, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from predictor.domain.features import Value
+from predictor.domain.features import Input, Value
 from stores.child import Answer
 from stores.skops import UntrustedTypesError, load
 
@@ -26,6 +26,13 @@ class File(NamedTuple):
     """Name of each input, and whether it is a number."""
     trusted: tuple[str, ...]
     """Types that the operator trusts."""
+
+    @classmethod
+    def of(cls, path: Path, inputs: Sequence[Input], trusted: tuple[str, ...]) -> "File":
+        """A file as it is now, and the inputs that it is to take."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        columns = tuple((each.name, each.kind == "number") for each in inputs)
+        return cls(str(path), digest, columns, trusted)
 
 
 class Refused(NamedTuple):

@@ -4,7 +4,6 @@ A file of 372 bytes may ask for two gigabytes, a loop in it may never end, and t
 over it. In the process that answers, each of these is the end of all models.
 """
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Literal
 from predictor.adapters.models import skops_worker
 from predictor.adapters.models.onnx_model import OnnxModel, import_runtime
 from predictor.domain.errors import LoadError
-from predictor.domain.features import Input, trial_rows
+from predictor.domain.features import Input, require_an_answer, trial_rows
 from predictor.ports import Model, OpenModel
 from servicekit.errors import UnavailableError
 from stores.child import (
@@ -112,18 +111,13 @@ def _prepare_skops() -> Answer:
 
 def _try_skops(question: Question) -> tuple[str, str] | None:
     path, inputs, trusted = question
-    file = skops_worker.File(
-        str(path),
-        hashlib.sha256(path.read_bytes()).hexdigest(),
-        tuple((each.name, each.kind == "number") for each in inputs),
-        trusted,
-    )
-    scores = skops_worker.scores(file, trial_rows(inputs))
+    scores = skops_worker.scores(skops_worker.File.of(path, inputs, trusted), trial_rows(inputs))
     if isinstance(scores, skops_worker.Refused):
         return scores.reason, scores.text
-    failures = [score for score in scores if isinstance(score, str)]
-    if len(failures) == len(scores):
-        return "signature", f"no trial row is answered: {failures[0]}"
+    try:
+        require_an_answer([score if isinstance(score, str) else None for score in scores])
+    except LoadError as error:
+        return error.reason, str(error)
     return None
 
 

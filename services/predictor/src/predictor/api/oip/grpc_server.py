@@ -46,8 +46,8 @@ class GrpcServer:
         port: int,
         *,
         shared: bool = False,
-        header_bytes: int = 32 * 1024,
-        read_seconds: float = 60.0,
+        header_bytes: int,
+        read_seconds: float,
     ) -> None:
         self._shared = shared
         self._header_bytes = header_bytes
