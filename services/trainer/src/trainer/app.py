@@ -59,10 +59,11 @@ def build(
         trusted_types=settings.skops_trusted_types,
         clock=clock,
     )
+    governed = Governor(
+        catalog, in_flight_limit=timedelta(seconds=settings.in_flight_limit_seconds)
+    ).processor()
     governor = TransactionalLoop(
-        Governor(
-            catalog, in_flight_limit=timedelta(seconds=settings.in_flight_limit_seconds)
-        ).processor(),
+        governed,
         bus,
         clock=clock,
         slot=settings.replica_slot,
@@ -74,6 +75,7 @@ def build(
         worker.jobs(),
         bus,
         group=f"{SERVICE}-worker",
+        letters_elsewhere=governed.topics,
         member=str(settings.replica_slot),
         clock=clock,
     )
