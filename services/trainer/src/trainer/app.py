@@ -13,6 +13,7 @@ from trainer.adapters.delta_history import HistorySource
 from trainer.adapters.mlflow_registry import MlflowRegistry
 from trainer.adapters.model_folder import ModelFolders
 from trainer.adapters.rollout_champions import RolloutChampions
+from trainer.adapters.topic_verdicts import TopicVerdicts
 from trainer.handlers.governor import SERVICE, Governor
 from trainer.handlers.worker import Worker
 from trainer.ports import Catalog, Champions, Runs, Training, Versions
@@ -53,6 +54,7 @@ def build(
     worker = Worker(
         catalog,
         champions or RolloutChampions(bus),
+        TopicVerdicts(bus),
         training,
         runs or registry,
         versions or registry,
