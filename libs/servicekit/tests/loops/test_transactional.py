@@ -506,3 +506,30 @@ def test_who_cannot_say_what_is_due_goes_on(
     loop.step()
     assert len(bus.events(counting.counted)) == 1
     assert "what is due cannot be said" in caplog.text
+
+
+def test_fault_3_6_what_is_rebuilt_is_committed_with_the_first_batch_and_outlives_an_abort(
+    unique: str, contract: Callable[..., Any]
+) -> None:
+    counting, bus, calls = Counting(unique, contract), MemoryBus(), []
+
+    def rebuild() -> None:
+        calls.append(1)
+        counting.counts.put("a", 7)
+
+    def loop() -> TransactionalLoop:
+        return TransactionalLoop(replace(counting.processor, rebuild=rebuild), bus)
+
+    first = loop()
+    first.open()
+    bus.publish(counting.asked(name="a"))
+    bus.aborts = 1
+    with pytest.raises(TransactionAbortedError):
+        first.step()
+    assert counting.counts["a"] == 7
+    turn(first, 1)
+    first.close()
+    again = loop()
+    again.open()
+    assert (counting.counts["a"], len(calls)) == (8, 1), "a state that is there is not rebuilt"
+    again.close()

@@ -64,6 +64,8 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         self._handlers = {body.type: handler for body, handler in processor.handlers.items()}
         self._tables = {table.name: table for table in processor.tables}
         self._next_look = datetime.min.replace(tzinfo=UTC)
+        self._rebuilt: list[Record] = []
+        """What was rebuilt of a lost state, until it is committed."""
 
     def _restore(self) -> None:
         """Read the slot's state.
@@ -87,6 +89,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                         " wrote it, or give the changed field a default"
                     ) from error
                 count += 1
+        self._rebuild()
         if count and self._session.never_committed:
             raise FatalBusError(
                 f"{self.name} has a state in {self._processor.state_topic}, and the brokers no"
@@ -96,6 +99,21 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             )
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
+
+    def _rebuild(self) -> None:
+        """Make a state that was lost, or that a reset forgot, of what the service has published."""
+        self._rebuilt = []
+        if self._processor.rebuild is None or any(map(len, self._tables.values())):
+            return
+        self._processor.rebuild()
+        self._rebuilt = self._state_records()
+        for table in self._tables.values():
+            table.settle()
+        if self._rebuilt:
+            log.warning(
+                "%s found no state in %s, and rebuilt %d values from what was published",
+                *(self.name, self._processor.state_topic, len(self._rebuilt)),
+            )
 
     def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
         """Forget the state in the same transaction.
@@ -149,7 +167,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
 
     def _commit(self, records: list[Record], positions: Positions, tally: Tally) -> None:
         try:
-            self._session.commit(records, positions)
+            self._session.commit([*self._rebuilt, *records], positions)
         except TransactionAbortedError:
             self._undo()
             raise
@@ -159,6 +177,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             raise
         for table in self._tables.values():
             table.settle()
+        self._rebuilt = []
         self._processor.measure()
         tally.report(self._service, records)
 
