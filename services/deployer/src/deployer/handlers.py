@@ -70,6 +70,8 @@ class Deployer:
             (self.rollouts, self.versions, self.measured, self.evidence, self.traces),
             self.measure,
             self.due,
+            # 2: evidence lies under a key a window; 1 had all of a rollout under one.
+            state_format=2,
         )
 
     def rebuild(self, published: Published) -> None:
