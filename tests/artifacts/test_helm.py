@@ -530,10 +530,6 @@ def test_the_schema_refuses(over: Doc, message: str) -> None:
             {"components": {"predictor": {"hpa": {"minReplicas": 20}}}},
             "minReplicas=20 is more than maxReplicas=10",
         ),
-        (
-            {"components": {"trainer": {"replicas": 5}}},
-            "components.trainer.replicas=5 is more than kafka.partitions=4",
-        ),
     ],
 )
 def test_values_that_do_not_fit_are_refused(over: Doc, message: str) -> None:

@@ -48,9 +48,6 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and (eq $it.slots "partitions") (gt (int $it.replicas) (int $v.kafka.partitions)) }}
-{{- $problems = append $problems (printf "components.%s.replicas=%v is more than kafka.partitions=%v: the last slots would own nothing" $name $it.replicas $v.kafka.partitions) }}
-{{- end }}
 {{- end }}
 {{- if $problems }}
 {{- fail (printf "\n* %s" (join "\n* " $problems)) }}
