@@ -190,7 +190,6 @@ class OneModel:
             pipeline=Path("pipeline.py"),
             digest="0" * 64,
         )
-        self.outcomes: dict[str, str] = {}
         """By request id."""
         self.runs: list[str] = []
         """Request id of each run."""
@@ -207,15 +206,12 @@ class OneModel:
     def trained_on(self, dataset: str) -> Sequence[ModelDefinition]:
         return [self.definition] if dataset == DATASET else []
 
-    def outcome(self, model: str, request_id: str) -> str | None:
-        return self.outcomes.get(request_id)
-
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
         self.runs.append(request_id)
         return str(len(self.runs) - 1)
 
     def conclude(self, run_id: str, outcome: str, *, failed: bool) -> None:
-        self.outcomes[self.runs[int(run_id)]] = outcome
+        """Nobody reads it again."""
 
     def register(
         self, run_id: str, definition: ModelDefinition, result: TrainingResult

@@ -50,3 +50,6 @@ ROUTES: dict[str, Route] = {
     "drift.cleared": Route(("drift-monitor",), ("trainer",)),
 }
 """The ends of every event's way, by type; an event without receivers is for people and logs."""
+
+REBUILT: dict[str, tuple[str, ...]] = {"deployer": ("rollout.step",)}
+"""What a service has sent and reads again where its state is lost, to rebuild it."""

@@ -12,6 +12,13 @@ from event_schemas.policy import DriftPolicy, Feature, Policies, RetrainPolicy, 
 
 _NO_TIME = timedelta(0)
 
+MAX_SLICES = 10_000
+"""Slices in a `rollout.max_step`: the deployer keeps a measurement of each arm for each of them,
+and reads all of them for a verdict."""
+MAX_VERSION_BYTES = 440_000
+"""Inputs and policies of a version as JSON: a `rollout.step` holds those of two versions, and Kafka
+takes a megabyte."""
+
 
 def contradictions(policies: Policies, features: Sequence[Feature] = ()) -> Iterator[str]:
     """Each reason for which a version with these policies and inputs could not be used.
@@ -20,10 +27,12 @@ def contradictions(policies: Policies, features: Sequence[Feature] = ()) -> Iter
     """
     yield from _of_rollout(policies.rollout)
     yield from _of_drift(policies.drift)
+    yield from _of_slices(policies)
     yield from _of_retraining(policies.retrain)
     yield from _of_features(features)
     if features:
         names = {feature.name for feature in features}
+        yield from _of_size(policies, features)
         if strange := sorted(set(policies.drift.feature_thresholds) - names):
             yield f"drift.feature_thresholds: {', '.join(strange)} is no feature"
 
@@ -50,6 +59,25 @@ def _of_drift(drift: DriftPolicy) -> Iterator[str]:
     for name, threshold in drift.feature_thresholds.items():
         if threshold <= 0:
             yield f"drift.feature_thresholds.{name} is {threshold:g}: give a number above 0"
+
+
+def _of_slices(policies: Policies) -> Iterator[str]:
+    drift, rollout = policies.drift, policies.rollout
+    if drift.slice > _NO_TIME and rollout.max_step / drift.slice > MAX_SLICES:
+        yield (
+            f"drift.slice is {drift.slice}, of which rollout.max_step, {rollout.max_step}, has more"
+            f" than {MAX_SLICES}: give a longer slice, or a shorter step"
+        )
+
+
+def _of_size(policies: Policies, features: Sequence[Feature]) -> Iterator[str]:
+    parts = [policies, *features]
+    size = sum(len(part.model_dump_json().encode()) + 1 for part in parts)
+    if size > MAX_VERSION_BYTES:
+        yield (
+            f"features: {len(features)} of them and the policies take {size} bytes in each event,"
+            f" more than {MAX_VERSION_BYTES}: give fewer, or shorter names and defaults"
+        )
 
 
 def _of_retraining(retrain: RetrainPolicy) -> Iterator[str]:

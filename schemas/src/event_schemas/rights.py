@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from event_schemas.catalog import LOOPS, OUTSIDE, ROUTES, SERVICES, STATES
+from event_schemas.catalog import LOOPS, OUTSIDE, REBUILT, ROUTES, SERVICES, STATES
 from event_schemas.topics import DEAD, STATE
 
 READ = ("Read", "Describe")
@@ -33,7 +33,7 @@ def rights_of(user: str) -> tuple[Right, ...]:
         )
     operations: dict[str, set[str]] = {}
     for event, route in ROUTES.items():
-        if user in route.receivers:
+        if user in route.receivers or event in REBUILT.get(user, ()):
             operations.setdefault(event, set()).update(READ)
         if user in route.senders:
             operations.setdefault(event, set()).update(WRITE)

@@ -90,5 +90,10 @@ class RolloutStep(EventBody):
     """What became of the rollout with this step."""
     event_time: Timestamp | None = None
     """Event time of the evidence."""
+    previous: str | None = None
+    """The version that was champion before this one, to which a person can go back."""
+    decided: tuple[str, ...] = ()
+    """Versions that had their rollout or were replaced while they waited for it, the oldest
+    first, at most a thousand: a deployer that lost its state goes on from its newest step."""
     evidence: TimeRange | None = None
     """Event time over which the verdict's predictions were measured."""

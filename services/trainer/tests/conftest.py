@@ -54,10 +54,6 @@ class MemoryRegistry:
     failures: list[Exception] = field(default_factory=list)
     """Raised by the next registrations."""
 
-    def outcome(self, model: str, request_id: str) -> str | None:
-        found = [r for r in self.runs if (r["model"], r["request"]) == (model, request_id)]
-        return next((r["outcome"] for r in found if r["status"] in ("FINISHED", "FAILED")), None)
-
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
         for run in self.runs:
             if run["request"] == request_id:
@@ -123,6 +119,16 @@ class FixedChampion:
 
     def current(self, model: str) -> ModelVersion | None:
         return self.version
+
+
+@dataclass
+class MemoryVerdicts:
+    """Decisions of which a test says that they were told."""
+
+    ids: set[str] = field(default_factory=set)
+
+    def told(self, decision_id: str) -> bool:
+        return decision_id in self.ids
 
 
 Define = Callable[..., ModelDefinition]
@@ -216,6 +222,11 @@ def memory_catalog() -> type[MemoryCatalog]:
 @pytest.fixture(scope="session")
 def scripted_training() -> type[ScriptedTraining]:
     return ScriptedTraining
+
+
+@pytest.fixture
+def verdicts() -> MemoryVerdicts:
+    return MemoryVerdicts()
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,14 @@ class Processor:
     """What is due at a wall time: asked every few seconds while nothing waits to be read, so that
     a backlog is read before anybody is found to be late. The id of each event says what is due."""
 
+    state_format: int = 1
+    """Raised with a change of the tables that an earlier release would read wrongly. It lies in the
+    state itself, and a release refuses a state whose format is newer than its own."""
+
+    rebuild: Callable[[], None] | None = None
+    """Fills the tables from what the service has published: called where the topic of the state
+    holds nothing, before anything is read. What it puts is committed with the first batch."""
+
     @property
     def topics(self) -> list[str]:
         """The topics to read."""

@@ -191,9 +191,45 @@ def test_an_outage_while_joining_or_going_back_is_waited_out(
     thread.start()
     waiting = threading.Event()
     for _ in range(1500):
-        if "commit" in setting.bus.calls:
+        if setting.bus.calls.count("publish") > 2 and setting.bus.calls[-1] == "poll":
             break
         waiting.wait(0.01)
     stop.set()
     thread.join(15)
     assert setting.begun == setting.results() == [1]
+
+
+# The embedded broker misses no member (ADR 2): Kafka itself refuses such a commit.
+@pytest.mark.parametrize("world", ["memory"], indirect=True)
+def test_fault_2_4_who_wakes_after_its_successor_publishes_nothing(setting: Setting) -> None:
+    newer = setting.world.bus.group(
+        group=setting.service, topics=[setting.asked.topic()], member="0"
+    )
+    setting.work = lambda n: newer.open()
+    setting.publish(1)
+    setting.loop.open()
+    with pytest.raises(FatalBusError):
+        setting.turn(1)
+    newer.close()
+    assert setting.begun == [1]
+    assert setting.results() == []
+
+
+def test_fault_6_15_one_message_that_two_loops_read_is_one_letter(
+    setting: Setting, unique: str
+) -> None:
+    topic = setting.asked.topic()
+    setting.loop = JobLoop(
+        setting.service,
+        {setting.asked: setting.job},
+        setting.bus,
+        poll_seconds=0.02,
+        letters_elsewhere=[topic],
+    )
+    setting.world.put(Record(topic, b"k", b"poison"))
+    setting.publish(1)
+    setting.work = lambda n: 1 // 0  # what this loop cannot do is a letter all the same
+    setting.loop.open()
+    setting.turn(2)
+    (letter,) = setting.world.messages(f"{setting.service}.dead")
+    assert dict(letter.headers)["dead_error"] == b"ZeroDivisionError"

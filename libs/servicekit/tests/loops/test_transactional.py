@@ -326,7 +326,7 @@ def test_a_state_that_cannot_be_written_is_traced_to_its_message(
         bus.publish(asked(name="a", n=n))
     assert loop.step() == 3
     assert texts["text"] == "xx"
-    assert [m.value for m in bus.messages(f"{unique}.state")] == [b'"xx"']
+    assert [m.value for m in bus.messages(f"{unique}.state")] == [b"1", b'"xx"']
     (dead,) = bus.messages(f"{unique}.dead")
     assert decode(dead).body.n == MAX_VALUE_BYTES + 1
 
@@ -462,7 +462,7 @@ def test_what_is_due_is_handled_and_committed_once_nothing_waits(
         ("late", 2),
     ]
     assert bus.events(counting.counted)[1].id == derived_id("late-1", counting.counted.type)
-    assert len(bus.messages(counting.processor.state_topic)) == 3
+    assert len(bus.messages(counting.processor.state_topic)) == 1 + 3, "its format, and values"
 
 
 def test_what_is_due_and_fails_leaves_the_rest_as_it_is(
@@ -506,3 +506,53 @@ def test_who_cannot_say_what_is_due_goes_on(
     loop.step()
     assert len(bus.events(counting.counted)) == 1
     assert "what is due cannot be said" in caplog.text
+
+
+def test_fault_3_6_what_is_rebuilt_is_committed_with_the_first_batch_and_outlives_an_abort(
+    unique: str, contract: Callable[..., Any]
+) -> None:
+    counting, bus, calls = Counting(unique, contract), MemoryBus(), []
+
+    def rebuild() -> None:
+        calls.append(1)
+        counting.counts.put("a", 7)
+
+    def loop() -> TransactionalLoop:
+        return TransactionalLoop(replace(counting.processor, rebuild=rebuild), bus)
+
+    first = loop()
+    first.open()
+    bus.publish(counting.asked(name="a"))
+    bus.aborts = 1
+    with pytest.raises(TransactionAbortedError):
+        first.step()
+    assert counting.counts["a"] == 7
+    turn(first, 1)
+    first.close()
+    again = loop()
+    again.open()
+    assert (counting.counts["a"], len(calls)) == (8, 1), "a state that is there is not rebuilt"
+    again.close()
+
+
+def test_fault_2_4_a_state_says_its_format_and_that_of_a_later_release_is_refused(
+    counting: Counting, world: Any
+) -> None:
+    def of_format(number: int) -> TransactionalLoop:
+        return TransactionalLoop(replace(counting.processor, state_format=number), world.bus)
+
+    for number in (1, 2, 2):
+        loop = of_format(number)
+        loop.open()
+        world.publish(counting.asked(name="a"))
+        turn(loop, 1)
+        loop.close()
+    assert counts_of(world, counting) == [("a", 1), ("a", 2), ("a", 3)]
+    written = world.messages(counting.processor.state_topic)
+    assert [m.value for m in written if m.key == b"format/number"] == [b"1", b"2"], (
+        "when it changes"
+    )
+    loop = of_format(1)
+    with pytest.raises(FatalBusError, match=r"has the format 2, and .* knows those up to 1"):
+        loop.open()
+    loop.close()

@@ -10,7 +10,8 @@ from servicekit.run import run
 
 DOES = """\
 Rolls approved versions out in steps, and back when a canary does harm: rollout.step. What it reads
-again after --from, it rolls out again, and the predictor follows."""
+again after --from, it does not roll out again: a state that is lost, or that --reset-state forgets,
+is rebuilt from the newest rollout.step of each model."""
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, get_args
@@ -27,6 +27,16 @@ from servicekit.telemetry.committed import when_committed
 from servicekit.telemetry.tracing import link_to
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the deployer has published before it lost its state."""
+
+    steps: Sequence[Event[RolloutStep]]
+    """The newest of each model."""
+    approved: Mapping[str, ModelVersion]
+    """By model and version."""
 
 
 class Deployer:
@@ -60,7 +70,36 @@ class Deployer:
             (self.rollouts, self.versions, self.measured, self.evidence, self.traces),
             self.measure,
             self.due,
+            # 2: evidence lies under a key a window; 1 had all of a rollout under one.
+            state_format=2,
         )
+
+    def rebuild(self, published: Published) -> None:
+        """Take each rollout up where its newest step says that it stands, with no evidence.
+
+        A version that waited for its end is known from its approval alone, when that is read again.
+        """
+        for event in published.steps:
+            step, model = event.body, event.body.model
+            previous = published.approved.get(f"{model}/{step.previous}")
+            named = [v for v in (previous, step.champion, step.challenger) if v is not None]
+            for version in named:
+                self.versions.put(f"{model}/{version.version}", version)
+            rollout = Rollout(
+                step.rollout_id,
+                step.sequence,
+                step.phase,
+                step.champion.version,
+                challenger=step.challenger.version if step.challenger else None,
+                weight=step.weight,
+                shadow=step.shadow,
+                outcome=step.outcome,
+                previous=previous.version if previous else None,
+                decided=step.decided,
+                commands_after=event.time,
+                approvals_after=None if step.decided else event.time,
+            )
+            self.rollouts.put(model, rollout)
 
     def measure(self) -> None:
         """Set the gauges to where each rollout stands."""
@@ -78,6 +117,10 @@ class Deployer:
 
     def on_model_approved(self, event: Event[ModelApproved]) -> Iterator[EventBody]:
         """Start a rollout, or queue the version behind the one that runs; each version once."""
+        rollout = self.rollouts.get(event.body.version.model)
+        if rollout and _is_past(event, rollout.approvals_after):
+            self._ignore(event, event.body.version)
+            return
         yield from self._begin(event, event.body.version)
 
     def on_arm_measured(self, event: Event[ArmMeasured]) -> Iterator[EventBody]:
@@ -116,6 +159,10 @@ class Deployer:
     def on_rollout_command(self, event: Event[RolloutCommand]) -> Iterator[EventBody]:
         """Carry out a person's command; a senseless one becomes a dead letter with the reason."""
         body = event.body
+        rollout = self.rollouts.get(body.model)
+        if rollout and _is_past(event, rollout.commands_after):
+            log.info("command %s of %s was carried out before", event.id, body.model)
+            return
         step = command(self.rollouts.get(body.model), body.command, body.commanded_by, body.reason)
         yield from self._apply(event, body.model, step)
 
@@ -141,17 +188,20 @@ class Deployer:
         rollout_id = f"{model}-{version.version}-{event.id[:8]}"
         step = begin(self.rollouts.get(model), version.version, rollout_id, policy_of(version))
         if step is None:
-            when_committed(IGNORED.labels(model).inc)
-            log.info(
-                "approval %s of version %s of %s is ignored: the version had its rollout, and has"
-                " one only; train another to try again",
-                *(event.id, version.version, model),
-            )
+            self._ignore(event, version)
             return
         self.versions.put(f"{model}/{version.version}", version)
         if event.traceparent:
             self.traces.put(model, event.traceparent)
         yield from self._apply(event, model, step)
+
+    def _ignore(self, event: Event[Any], version: ModelVersion) -> None:
+        when_committed(IGNORED.labels(version.model).inc)
+        log.info(
+            "approval %s of version %s of %s is ignored: the version had its rollout, and has"
+            " one only; train another to try again",
+            *(event.id, version.version, version.model),
+        )
 
     def _apply(self, event: Event[Any], model: str, step: Step) -> Iterator[EventBody]:
         """Keep the new state, and yield a step when the routing changed."""
@@ -222,12 +272,18 @@ class Deployer:
             verdict=_verdict(step.verdict) if step.verdict else None,
             reason=step.reason,
             outcome=rollout.outcome,
+            previous=rollout.previous,
+            decided=rollout.decided,
             event_time=measured.end if measured else None,
             evidence=measured,
         )
 
     def _policy(self, model: str, rollout: Rollout) -> Policy:
         return policy_of(self.versions[f"{model}/{rollout.challenger}"])
+
+
+def _is_past(event: Event[Any], moment: datetime | None) -> bool:
+    return moment is not None and event.time <= moment
 
 
 def _measured_key(model: str, arm: str, weight: float, start: datetime) -> str:

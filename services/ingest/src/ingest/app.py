@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from ingest.adapters.dataset_yaml import load_contracts
+from ingest.adapters.contract_files import ContractFiles
 from ingest.adapters.delta_lake import TOPIC, DeltaLake
 from ingest.adapters.feast_online import FeastOnline
 from ingest.api.routes import add_routes
@@ -37,10 +37,7 @@ def build(
     Unless others are given, the lake is Delta tables, and the online store is Feast if a dataset
     names a feature view.
     """
-    contracts, problems = load_contracts(settings.models_dir)
-    for problem in problems:
-        log.error("a dataset has no contract: %s", problem)
-    INVALID_CONTRACTS.set(len(problems))
+    contracts = ContractFiles(settings.models_dir, _report)
     lake = lake or DeltaLake(
         settings.lake_uri,
         compact_files=settings.compact_files,
@@ -72,6 +69,12 @@ def build(
         linger_seconds=settings.linger_seconds,
     )
     return [loop], _api(settings, bus, contracts, lake)
+
+
+def _report(problems: Sequence[str]) -> None:
+    for problem in problems:
+        log.error("a contract does not count as it is written: %s", problem)
+    INVALID_CONTRACTS.set(len(problems))
 
 
 def _api(

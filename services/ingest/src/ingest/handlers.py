@@ -124,16 +124,29 @@ class RecordSink:
         self._max_online_future = max_online_future
         self._max_entries = max_entries
         self._clock = clock or SystemClock()
-        self._tables = {
-            name: ExactTable(lake.data(contract), recent_ids, by_position=True)
-            for name, contract in contracts.items()
-        }
+        self._lake = lake
+        self._recent_ids = recent_ids
+        self._known: dict[str, Contract] = {}
+        """The contracts of the batch, and of all before it."""
+        self._tables: dict[str, ExactTable] = {}
+        self._quarantines: dict[str, ExactTable] = {UNKNOWN: self._quarantine_of(UNKNOWN)}
+        self._follow(dict(contracts.items()))
+
+    def _follow(self, contracts: Mapping[str, Contract]) -> None:
+        """Open tables anew whose contract is new, or has other columns than it had."""
+        for name, contract in contracts.items():
+            if self._known.get(name) == contract:
+                continue
+            self._known[name] = contract
+            table = self._lake.data(contract)
+            self._tables[name] = ExactTable(table, self._recent_ids, by_position=True)
+            if name not in self._quarantines:
+                self._quarantines[name] = self._quarantine_of(name)
+
+    def _quarantine_of(self, name: str) -> ExactTable:
         # Whether a row is bad may change with its contract or with time, so that a position says
         # nothing about it; such rows are few, and the ids of the newest reach far back.
-        self._quarantines = {
-            name: ExactTable(lake.quarantine(name), recent_ids, by_position=False)
-            for name in (*contracts, UNKNOWN)
-        }
+        return ExactTable(self._lake.quarantine(name), self._recent_ids, by_position=False)
 
     def recover(self) -> Sequence[Event]:
         """The events of every table's newest commit: they may never have been published."""
@@ -154,8 +167,11 @@ class RecordSink:
         """See the module: quarantine, table, features; returns the events."""
         now = self._clock.now()
         events: list[Event] = []
-        for dataset, share in self._sort(batch, now).items():
-            contract = self._contracts.get(dataset)
+        # A batch has one contract a dataset, though its file may change meanwhile.
+        contracts = dict(self._contracts.items())
+        self._follow(contracts)
+        for dataset, share in self._sort(batch, contracts, now).items():
+            contract = contracts.get(dataset)
             if share.bad:
                 events += self._quarantine(contract, share, now)
             if contract is not None and share.good:
@@ -163,13 +179,15 @@ class RecordSink:
                 self._push(contract, share.good, now)
         return events
 
-    def _sort(self, batch: Sequence[Received], now: datetime) -> dict[str, _Share]:
+    def _sort(
+        self, batch: Sequence[Received], contracts: Mapping[str, Contract], now: datetime
+    ) -> dict[str, _Share]:
         latest = now + self._max_future
         shares: dict[str, _Share] = {}
         for item in batch:
             event, message = item.event, item.message
             body: RecordReceived = event.body
-            contract = self._contracts.get(body.dataset)
+            contract = contracts.get(body.dataset)
             if contract is None:
                 columns, faults = {}, [Fault(None, "unknown_dataset", body.dataset)]
             else:

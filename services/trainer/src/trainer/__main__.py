@@ -12,8 +12,8 @@ from trainer.settings import TrainerSettings
 
 DOES = """\
 Decides which requests for retraining are granted, trains, and holds what came out against the
-champion: model.approved or model.rejected. A decision that MLflow has a run of is not trained again
-after --from."""
+champion: model.approved or model.rejected. A decision whose verdict lies in Kafka is not trained
+again after --from."""
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from trainer.adapters.delta_history import HistorySource
 from trainer.adapters.mlflow_registry import MlflowRegistry
 from trainer.adapters.model_folder import ModelFolders
 from trainer.adapters.rollout_champions import RolloutChampions
+from trainer.adapters.topic_verdicts import TopicVerdicts
 from trainer.handlers.governor import SERVICE, Governor
 from trainer.handlers.worker import Worker
 from trainer.ports import Catalog, Champions, Runs, Training, Versions
@@ -53,16 +54,18 @@ def build(
     worker = Worker(
         catalog,
         champions or RolloutChampions(bus),
+        TopicVerdicts(bus),
         training,
         runs or registry,
         versions or registry,
         trusted_types=settings.skops_trusted_types,
         clock=clock,
     )
+    governed = Governor(
+        catalog, in_flight_limit=timedelta(seconds=settings.in_flight_limit_seconds)
+    ).processor()
     governor = TransactionalLoop(
-        Governor(
-            catalog, in_flight_limit=timedelta(seconds=settings.in_flight_limit_seconds)
-        ).processor(),
+        governed,
         bus,
         clock=clock,
         slot=settings.replica_slot,
@@ -74,6 +77,7 @@ def build(
         worker.jobs(),
         bus,
         group=f"{SERVICE}-worker",
+        letters_elsewhere=governed.topics,
         member=str(settings.replica_slot),
         clock=clock,
     )

@@ -151,16 +151,12 @@ class Training(Protocol):
 class Runs(Protocol):
     """Experiments: one run for each attempt to serve a request."""
 
-    def outcome(self, model: str, request_id: str) -> str | None:
-        """What an earlier attempt concluded, or None."""
-        ...
-
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
         """Start a run, and mark unfinished ones of the same request as superseded."""
         ...
 
     def conclude(self, run_id: str, outcome: str, *, failed: bool) -> None:
-        """Keep the outcome, and end the run."""
+        """Keep the outcome, for people, and end the run."""
         ...
 
 
@@ -187,6 +183,14 @@ class Versions(Protocol):
         Raises:
             TrainingError: the copy has another digest.
         """
+        ...
+
+
+class Verdicts(Protocol):
+    """What came of the decisions."""
+
+    def told(self, decision_id: str) -> bool:
+        """Whether a version was approved or rejected, or a training failed, by a decision."""
         ...
 
 

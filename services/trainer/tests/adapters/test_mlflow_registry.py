@@ -27,7 +27,7 @@ from trainer.adapters import sklearn_training
 from trainer.adapters.mlflow_registry import MlflowRegistry
 from trainer.app import build
 from trainer.domain.failure import TrainingError
-from trainer.handlers.worker import Worker, read_outcome
+from trainer.handlers.worker import Worker
 from trainer.settings import TrainerSettings
 
 pytestmark = [
@@ -80,11 +80,7 @@ def test_a_result_becomes_a_run_and_a_numbered_version(
     run_id = mlflow_registry.begin(define(), 'it\'s "one"', {"cause": "manual"})
     registered = mlflow_registry.register(run_id, define(), make_result())
     mlflow_registry.point("flight_delay", "champion", registered.version)
-    assert mlflow_registry.outcome("flight_delay", 'it\'s "one"') is None
     mlflow_registry.conclude(run_id, "[]", failed=False)
-    assert mlflow_registry.outcome("flight_delay", 'it\'s "one"') == "[]"
-    assert mlflow_registry.outcome("flight_delay", "another") is None
-    assert mlflow_registry.outcome("no_such_model", "another") is None
 
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -140,7 +136,7 @@ from pathlib import Path
 from servicekit.errors import UnavailableError
 from trainer.adapters.mlflow_registry import MlflowRegistry
 try:
-    MlflowRegistry("http://127.0.0.1:9", Path(), timeout_seconds=1).outcome("flight_delay", "x")
+    MlflowRegistry("http://127.0.0.1:9", Path(), timeout_seconds=1).withdraw("flight_delay", "x")
 except UnavailableError as error:
     print(str(error)[:31], sorted({"feast", "sklearn"} & set(sys.modules)))
 """
@@ -273,8 +269,8 @@ def test_from_a_request_to_a_version_that_serves_to_the_next_one(trainer, bus, c
     assert decisions == ["accepted", "accepted", "accepted"]
 
 
-def test_a_worker_that_died_before_it_told_the_outcome_tells_the_same(
-    ferries, mlflow_registry, wrap, fixed_champion, memory_catalog
+def test_fault_1_8_a_worker_that_died_before_it_told_the_outcome_trains_the_same_again(
+    ferries, mlflow_registry, client, wrap, fixed_champion, verdicts
 ):
     from trainer.adapters.model_folder import ModelFolders
 
@@ -293,13 +289,15 @@ def test_a_worker_that_died_before_it_told_the_outcome_tells_the_same(
         return Worker(
             ModelFolders(ferries.models),
             fixed_champion(),
+            verdicts,
             InlineTraining(ferries.source),
             mlflow_registry,
             mlflow_registry,
         )
 
-    first = list(worker().on_retrain_decided(decided))
-    assert list(worker().on_retrain_decided(decided)) == first
-    kept = mlflow_registry.outcome("late_ferry", "again")
-    assert kept is not None
-    assert read_outcome(kept) == first
+    (first, _), (second, _) = (worker().on_retrain_decided(decided) for _ in range(2))
+    assert isinstance(first, ModelTrained)
+    assert isinstance(second, ModelTrained)
+    assert second.version.artifact.sha256 == first.version.artifact.sha256
+    there = client.get_model_version("late_ferry", first.version.version)
+    assert there.tags == {"superseded": "true"}

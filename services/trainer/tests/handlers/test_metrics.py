@@ -81,13 +81,27 @@ def test_a_name_that_nobody_described_becomes_no_label(governor):
 
 @pytest.mark.parametrize("outcome", ["approved", "failed"])
 def test_a_training_is_counted_once_and_timed_from_its_acceptance(
-    outcome, define, memory_catalog, scripted_training, registry, fixed_champion, make_result, wrap
+    outcome,
+    define,
+    memory_catalog,
+    scripted_training,
+    registry,
+    fixed_champion,
+    verdicts,
+    make_result,
+    wrap,
 ):
     answer = make_result() if outcome == "approved" else TrainingError("fit", "it broke")
     training = scripted_training([answer])
     clock = FakeClock(START + timedelta(minutes=3))
     worker = Worker(
-        memory_catalog([define()]), fixed_champion(None), training, registry, registry, clock=clock
+        memory_catalog([define()]),
+        fixed_champion(None),
+        verdicts,
+        training,
+        registry,
+        registry,
+        clock=clock,
     )
     event = wrap(
         RetrainDecided(
@@ -102,6 +116,7 @@ def test_a_training_is_counted_once_and_timed_from_its_acceptance(
     count, total = value("trainings_total", outcome=outcome), value("loop_decide_seconds_sum")
     for _ in range(2):  # the second time it was served before
         worker.on_retrain_decided(event)
+        verdicts.ids.add(event.id)
     assert value("trainings_total", outcome=outcome) == count + 1
     assert value("loop_decide_seconds_sum") - total == 180
 

@@ -15,12 +15,14 @@ from event_schemas import (
     RolloutStep,
     TrainingFailed,
 )
+from servicekit.cloudevents import encode
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.loops.job import JobLoop
 from servicekit.memory import MemoryBus
 from trainer.adapters.rollout_champions import RolloutChampions
+from trainer.adapters.topic_verdicts import TopicVerdicts
 from trainer.domain.failure import TrainingError
-from trainer.handlers.worker import Worker, read_outcome, write_outcome
+from trainer.handlers.worker import Worker
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
 MODEL = "flight_delay"
@@ -38,11 +40,16 @@ def decided(decision: Any = "accepted", request_id="r1"):
 
 
 @pytest.fixture
-def make_worker(define, memory_catalog, scripted_training, registry, fixed_champion):
+def make_worker(define, memory_catalog, scripted_training, registry, fixed_champion, verdicts):
     def build(*answers, champion=None):
         training = scripted_training(list(answers))
         worker = Worker(
-            memory_catalog([define()]), fixed_champion(champion), training, registry, registry
+            memory_catalog([define()]),
+            fixed_champion(champion),
+            verdicts,
+            training,
+            registry,
+            registry,
         )
         return worker, training
 
@@ -87,14 +94,27 @@ def test_only_what_was_accepted_is_trained(make_worker, registry, wrap, decision
     assert not registry.runs
 
 
-def test_a_decision_that_comes_again_tells_the_same_and_trains_nothing(
-    make_worker, make_result, registry, wrap
+def test_fault_1_8_a_decision_whose_verdict_kafka_has_is_not_trained_again(
+    make_worker, make_result, registry, wrap, verdicts
 ):
     worker, training = make_worker(make_result())
     event = wrap(decided())
-    first = list(worker.on_retrain_decided(event))
-    assert list(worker.on_retrain_decided(event)) == first
+    assert len(list(worker.on_retrain_decided(event))) == 2
+    verdicts.ids.add(event.id)
+    assert list(worker.on_retrain_decided(event)) == []
     assert len(training.tasks) == len(registry.runs) == len(registry.versions) == 1
+
+
+def test_fault_1_8_what_mlflow_says_of_an_outcome_is_told_by_nobody(
+    make_worker, make_result, registry, wrap
+):
+    worker, training = make_worker(make_result(), make_result(verdict="failed"))
+    event = wrap(decided())
+    assert isinstance(list(worker.on_retrain_decided(event))[-1], ModelApproved)
+    _, verdict = worker.on_retrain_decided(event)
+    assert isinstance(verdict, ModelRejected), "the run's outcome.json says approved"
+    assert [r["status"] for r in registry.runs] == ["KILLED", "FINISHED"]
+    assert len(training.tasks) == 2
 
 
 def test_an_outage_leaves_an_unfinished_run_that_the_next_attempt_supersedes(
@@ -117,7 +137,6 @@ def test_what_the_business_expects_is_an_event(make_worker, registry, wrap):
         model=MODEL, request_id="r1", stage="prepare", error="TrainingError: 3 labelled rows"
     )
     assert [r["status"] for r in registry.runs] == ["FAILED"]
-    assert list(worker.on_retrain_decided(event)) == [failed]
 
 
 def test_a_bug_ends_the_training_instead_of_leaving_it_in_flight(make_worker, wrap):
@@ -127,7 +146,7 @@ def test_a_bug_ends_the_training_instead_of_leaving_it_in_flight(make_worker, wr
     assert failed.error == "ZeroDivisionError: oh"
 
 
-@pytest.mark.parametrize("call", ["outcome", "begin", "conclude", "register", "point", "fetch"])
+@pytest.mark.parametrize("call", ["begin", "conclude", "register", "point", "fetch"])
 @pytest.mark.parametrize("error", [TrainingError("register", "MLflow: 400"), KeyError("bug")])
 def test_fault_3_2_a_refusal_anywhere_in_the_worker_ends_the_request(
     make_worker, make_result, make_version, registry, wrap, monkeypatch, call, error
@@ -145,15 +164,6 @@ def test_fault_3_2_a_refusal_anywhere_in_the_worker_ends_the_request(
     assert type(error).__name__ in failed.error
 
 
-def test_fault_3_2_an_earlier_outcome_that_cannot_be_read_ends_the_request(
-    make_worker, registry, wrap, monkeypatch
-):
-    worker, _ = make_worker()
-    monkeypatch.setattr(registry, "outcome", lambda *named: "no JSON")
-    (failed,) = worker.on_retrain_decided(wrap(decided()))
-    assert isinstance(failed, TrainingFailed)
-
-
 @pytest.mark.parametrize("error", [UnavailableError("away"), FatalBusError("fenced")])
 def test_fault_3_2_an_outage_and_a_fence_end_no_request(
     make_worker, registry, wrap, monkeypatch, error
@@ -163,7 +173,7 @@ def test_fault_3_2_an_outage_and_a_fence_end_no_request(
     def refuse(*args, **named):
         raise error
 
-    monkeypatch.setattr(registry, "outcome", refuse)
+    monkeypatch.setattr(registry, "begin", refuse)
     with pytest.raises(type(error)):
         worker.on_retrain_decided(wrap(decided()))
 
@@ -228,12 +238,6 @@ def test_fault_6_10_a_person_who_goes_back_moves_the_champion_back(
     assert registry.aliases == {"champion": "1"}
 
 
-def test_outcomes_read_back_as_they_were_written(make_worker, make_result, wrap):
-    worker, _ = make_worker(make_result())
-    bodies = list(worker.on_retrain_decided(wrap(decided())))
-    assert read_outcome(write_outcome(bodies)) == bodies
-
-
 def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
     define, memory_catalog, scripted_training, registry, make_result, make_version
 ):
@@ -246,7 +250,14 @@ def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
     bus.publish(step(make_version, "1", "promoted", sequence=1))
     bus.publish(newest.model_copy(update={"champion": champion}))
     training = scripted_training([replace(make_result(), parity=0.0)])
-    worker = Worker(memory_catalog([define()]), RolloutChampions(bus), training, registry, registry)
+    worker = Worker(
+        memory_catalog([define()]),
+        RolloutChampions(bus),
+        TopicVerdicts(bus),
+        training,
+        registry,
+        registry,
+    )
     loop = JobLoop("trainer", worker.jobs(), bus, group="trainer-worker", poll_seconds=0.01)
     loop.open()
     bus.publish(decided())
@@ -257,4 +268,11 @@ def test_over_a_bus_the_worker_publishes_once_and_follows_the_newest_champion(
     assert training.tasks[0].champion_name == "version 2"
     published: list[type[EventBody]] = [ModelTrained, ModelApproved]
     assert [len(bus.events(body)) for body in published] == [1, 1]
+    bus.append(encode(bus.events(RetrainDecided)[0]))
+    again = JobLoop("trainer", worker.jobs(), bus, group="trainer-worker", poll_seconds=0.01)
+    again.open()
+    while again.step():
+        pass
+    again.close()
+    assert [len(bus.events(body)) for body in published] == [1, 1], "told once"
     assert registry.aliases["champion"] == "2"

@@ -2,19 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, wait
 
 from event_schemas import EventBody
 from servicekit.bus import Bus, Message, Record
 from servicekit.clock import Clock
 from servicekit.cloudevents import decode
-from servicekit.errors import FatalBusError, UnavailableError
+from servicekit.errors import FatalBusError, PoisonMessageError, UnavailableError
 from servicekit.event import Event
 from servicekit.loops.backoff import Backoff
 from servicekit.loops.loop import GroupLoop
 from servicekit.loops.outputs import Tally, handle
 from servicekit.processor import Handler
+from servicekit.telemetry.metrics import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,13 @@ class JobLoop(GroupLoop):
     ids derived from that event: a repeated result is recognised. An outage of Kafka after the job
     does not run it again: its outcome is kept until it is published and committed. A job that runs
     when the loop is stopped is left to itself: its event was not committed, and comes again at the
-    next start.
+    next start. A process that was stopped for so long that another has its place publishes nothing:
+    before it publishes it commits where it stands, and the brokers refuse that to whoever was
+    replaced.
+
+    Args:
+        letters_elsewhere: topics that another loop of the service reads as well, and whose
+            unreadable messages it keeps: a second letter of the same message would only mislead.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class JobLoop(GroupLoop):
         *,
         group: str | None = None,
         member: str = "0",
+        letters_elsewhere: Collection[str] = (),
         clock: Clock | None = None,
         poll_seconds: float = 0.2,
         backoff: Backoff | None = None,
@@ -53,6 +61,7 @@ class JobLoop(GroupLoop):
             backoff=backoff,
         )
         self._jobs = {body.type: job for body, job in jobs.items()}
+        self._letters_elsewhere = frozenset(letters_elsewhere)
         self._done: tuple[Message, list[Record], Tally] | None = None
         """The last message whose job ended, until its offset is committed."""
 
@@ -79,8 +88,11 @@ class JobLoop(GroupLoop):
                 return False
             self._done = done = (message, records, tally)
         _, records, tally = done
-        self._session.publish(records)
-        self._session.commit({(message.topic, message.partition): message.offset + 1})
+        where = (message.topic, message.partition)
+        if records:
+            self._session.commit({where: message.offset})  # fails for whoever was replaced
+            self._session.publish(records)
+        self._session.commit({where: message.offset + 1})
         self._done = None
         tally.report(self._service, records, group=self._group)
         return True
@@ -89,6 +101,13 @@ class JobLoop(GroupLoop):
         """What a message makes; None when the loop is stopped before its job ends."""
         try:
             event = decode(message)
+        except PoisonMessageError as error:
+            if message.topic in self._letters_elsewhere:
+                UNREADABLE.labels(self._service, message.topic).inc()
+                log.error("%s: passed over, its letter is another loop's: %s", self.name, error)
+                return []
+            return [self._dead_letter(message, error, tally)]
+        try:
             job = self._jobs.get(event.body.type)
             if job is None:
                 return []

@@ -30,6 +30,9 @@ from servicekit.telemetry.committed import collecting
 
 log = logging.getLogger(__name__)
 
+FORMAT_KEY = b"format/number"
+"""Of the record that says the format of a slot's state; no table has the name."""
+
 LOOK = timedelta(seconds=5)
 """How often the processor is asked what is due."""
 
@@ -64,6 +67,8 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         self._handlers = {body.type: handler for body, handler in processor.handlers.items()}
         self._tables = {table.name: table for table in processor.tables}
         self._next_look = datetime.min.replace(tzinfo=UTC)
+        self._owed: list[Record] = []
+        """What a start has to say in the state's topic, until it is committed with a batch."""
 
     def _restore(self) -> None:
         """Read the slot's state.
@@ -73,8 +78,12 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         """
         for table in self._tables.values():
             table.clear()
-        count = 0
+        count, written_in = 0, None
         for message in self._session.restore():
+            if message.key == FORMAT_KEY:
+                written_in = message.value
+                self._require_known(written_in)
+                continue
             name, _, key = (message.key or b"").decode().partition("/")
             # An empty table is false, so it is asked for by identity.
             if (table := self._tables.get(name)) is not None:
@@ -87,6 +96,9 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                         " wrote it, or give the changed field a default"
                     ) from error
                 count += 1
+        own = str(self._processor.state_format).encode()
+        self._owed = [] if written_in == own else [self._state_record(FORMAT_KEY, own)]
+        self._rebuild()
         if count and self._session.never_committed:
             raise FatalBusError(
                 f"{self.name} has a state in {self._processor.state_topic}, and the brokers no"
@@ -96,6 +108,30 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             )
         log.info("%s restored its state from %d records", self.name, count)
         self._processor.measure()
+
+    def _require_known(self, written_in: bytes | None) -> None:
+        """Raise FatalBusError when a later release wrote the state, in a format of its own."""
+        own, text = self._processor.state_format, (written_in or b"0").decode("utf-8", "replace")
+        if not text.isdecimal() or int(text) > own:
+            raise FatalBusError(
+                f"{self.name}: {self._processor.state_topic} has the format {text[:20]}, and this"
+                f" release knows those up to {own}: run the release that wrote it, or a later one"
+            )
+
+    def _rebuild(self) -> None:
+        """Make a state that was lost, or that a reset forgot, of what the service has published."""
+        if self._processor.rebuild is None or any(map(len, self._tables.values())):
+            return
+        self._processor.rebuild()
+        rebuilt = self._state_records()
+        self._owed += rebuilt
+        for table in self._tables.values():
+            table.settle()
+        if rebuilt:
+            log.warning(
+                "%s found no state in %s, and rebuilt %d values from what was published",
+                *(self.name, self._processor.state_topic, len(rebuilt)),
+            )
 
     def _commit_reset(self, offsets: Sequence[PartitionOffset], *, reset_state: bool) -> int:
         """Forget the state in the same transaction.
@@ -108,6 +144,8 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
         keys: dict[bytes, None] = {}
         for message in self._session.restore():
             key = message.key or b""
+            if key == FORMAT_KEY:
+                continue
             if message.value is None:
                 keys.pop(key, None)
             else:
@@ -123,7 +161,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             )
         forgotten = list(keys) if reset_state else []
         self._session.commit(
-            [Record(state_topic, key, None, partition=self._slot) for key in forgotten],
+            [self._state_record(key, None) for key in forgotten],
             {(o.topic, o.partition): o.target for o in offsets},
         )
         return len(forgotten)
@@ -149,7 +187,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
 
     def _commit(self, records: list[Record], positions: Positions, tally: Tally) -> None:
         try:
-            self._session.commit(records, positions)
+            self._session.commit([*self._owed, *records], positions)
         except TransactionAbortedError:
             self._undo()
             raise
@@ -159,6 +197,7 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
             raise
         for table in self._tables.values():
             table.settle()
+        self._owed = []
         self._processor.measure()
         tally.report(self._service, records)
 
@@ -244,7 +283,8 @@ class TransactionalLoop(SessionLoop[TransactionalSession]):
                         f"{key!r} of table {table.name!r} would take {len(value)} bytes, more than"
                         f" {MAX_VALUE_BYTES}: keep it under several keys"
                     )
-                records.append(
-                    Record(self._processor.state_topic, key.encode(), value, partition=self._slot)
-                )
+                records.append(self._state_record(key.encode(), value))
         return records
+
+    def _state_record(self, key: bytes, value: bytes | None) -> Record:
+        return Record(self._processor.state_topic, key, value, partition=self._slot)

@@ -44,6 +44,12 @@ class Rollout:
     silent_since: datetime | None = None
     """Wall time at which it was first looked at after its newest step or measurement."""
 
+    commands_after: datetime | None = None
+    """Wall time of the step that a lost state was rebuilt from: what was commanded until then was
+    carried out."""
+    approvals_after: datetime | None = None
+    """The same for approvals, where that step did not say which versions had their turn."""
+
     @property
     def running(self) -> bool:
         """Whether a challenger is under trial."""

@@ -16,7 +16,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -39,6 +39,10 @@ _COLUMN = ("name", "type", "required", "minimum", "maximum", "min", "max", "allo
 _RANGED = ("number", "integer", "timestamp")
 
 
+FILES = "*/datasets/*.yaml"
+"""Where contracts lie in the folder of models."""
+
+
 class ContractError(ValueError):
     """A contract cannot be read; the text names file, field, value and remedy."""
 
@@ -49,14 +53,30 @@ def load_contracts(models_dir: Path) -> tuple[dict[str, Contract], list[str]]:
     A file that is wrong costs its own dataset; of two that describe one dataset differently the
     first counts.
     """
+    return merge(read_contracts(models_dir))
+
+
+def read_contracts(models_dir: Path) -> Sequence[tuple[Path, Contract | ContractError]]:
+    """What each file under a folder of models says, or what is wrong with it."""
+    read: list[tuple[Path, Contract | ContractError]] = []
+    for path in sorted(models_dir.glob(FILES)):
+        try:
+            read.append((path, read_contract(path)))
+        except ContractError as error:
+            read.append((path, error))
+    return read
+
+
+def merge(
+    read: Sequence[tuple[Path, Contract | ContractError]],
+) -> tuple[dict[str, Contract], list[str]]:
+    """See `load_contracts`."""
     contracts: dict[str, Contract] = {}
     files: dict[str, Path] = {}
     problems: list[str] = []
-    for path in sorted(models_dir.glob("*/datasets/*.yaml")):
-        try:
-            contract = read_contract(path)
-        except ContractError as error:
-            problems.append(str(error))
+    for path, contract in read:
+        if isinstance(contract, ContractError):
+            problems.append(str(contract))
             continue
         name = contract.dataset
         if name in contracts and contracts[name].version != contract.version:

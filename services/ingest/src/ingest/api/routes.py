@@ -84,7 +84,7 @@ def _add_senders(
             raise RefusedError(
                 404,
                 f"dataset {dataset[:80]!r} has no contract; known are: {known}. Add"
-                f" models/<model>/datasets/<dataset>.yaml and restart ingest",
+                f" models/<model>/datasets/<dataset>.yaml",
             )
         now, limit = datetime.now(UTC), settings.max_record_bytes
         return await publish(

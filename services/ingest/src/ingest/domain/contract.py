@@ -146,6 +146,28 @@ class _RefusedError(Exception):
         self.rule = rule
 
 
+def why_not_now(before: Contract | None, after: Contract) -> str | None:
+    """Why a contract that changed cannot count at once; None: it can."""
+    view = before.feature_view if before is not None else None
+    if after.feature_view != view:
+        return (
+            f"feature_view is {after.feature_view!r} and was {view!r}: features are defined at a"
+            " start; restart ingest"
+        )
+    if before is None:
+        return None
+    kinds = {column.name: column.kind for column in before.columns}
+    for column in after.columns:
+        if (kind := kinds.get(column.name, column.kind)) != column.kind:
+            return (
+                f"columns.{column.name}.type is {column.kind} and was {kind}, which the table"
+                " keeps: give it the old type, or the column a new name"
+            )
+    if view is not None and (gone := sorted(before.names - after.names)):
+        return f"columns lack {', '.join(gone)}, which {view} may need: restart ingest"
+    return None
+
+
 def read_value(kind: Kind, value: Any) -> Any:
     """The value as a column of this kind holds it.
 

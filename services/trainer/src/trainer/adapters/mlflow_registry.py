@@ -15,7 +15,7 @@ from event_schemas.model import Artifact
 from servicekit.errors import UnavailableError
 from servicekit.redaction import redacted
 from stores.artifacts import ArtifactError, Limits
-from stores.mlflow import download, fetch, set_up
+from stores.mlflow import fetch, set_up
 from trainer.domain.failure import TrainingError
 from trainer.ports import ModelDefinition, Registered, TrainingResult
 
@@ -42,17 +42,6 @@ class MlflowRegistry:
         self._timeout_seconds = timeout_seconds
         self._limits = limits or Limits()
         self._made: Any = None
-
-    def outcome(self, model: str, request_id: str) -> str | None:
-        """See `Runs.outcome`."""
-        with self._outages():
-            for run in self._runs(model, request_id):
-                if run.data.tags.get("concluded") == "true":
-                    uri = f"{run.info.artifact_uri}/{OUTCOME}"
-                    with tempfile.TemporaryDirectory() as folder:
-                        found = download(self._tracking_uri, uri, Path(folder), self._limits)
-                        return found.read_text()
-        return None
 
     def begin(self, definition: ModelDefinition, request_id: str, tags: Mapping[str, str]) -> str:
         """See `Runs.begin`."""

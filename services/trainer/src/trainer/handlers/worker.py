@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from event_schemas import (
-    BY_TYPE,
     EventBody,
     ModelApproved,
     ModelRejected,
@@ -32,6 +31,7 @@ from trainer.ports import (
     Runs,
     Training,
     TrainingTask,
+    Verdicts,
     Versions,
 )
 
@@ -51,6 +51,7 @@ class Worker:
         self,
         catalog: Catalog,
         champions: Champions,
+        verdicts: Verdicts,
         training: Training,
         runs: Runs,
         versions: Versions,
@@ -61,6 +62,7 @@ class Worker:
     ) -> None:
         self._catalog = catalog
         self._champions = champions
+        self._verdicts = verdicts
         self._training = training
         self._runs = runs
         self._versions = versions
@@ -78,15 +80,15 @@ class Worker:
         if decided.decision != "accepted":
             return ()
         try:
-            bodies, is_new = self._outcome(decided)
+            bodies = self._outcome(event)
         except (UnavailableError, FatalBusError):
             raise
         except Exception as error:
             # A refusal or a bug must not leave the request in flight for ever.
             if not isinstance(error, TrainingError):
                 log.exception("training of %s failed", decided.model)
-            bodies, is_new = [_failed(decided, error)], True
-        if is_new:
+            bodies = [_failed(decided, error)]
+        if bodies:
             TRAININGS.labels(decided.model, _OUTCOMES[type(bodies[-1])]).inc()
             waited = self._clock.now() - event.time
             DECIDE_SECONDS.labels(decided.model).observe(max(0.0, waited.total_seconds()))
@@ -102,20 +104,24 @@ class Worker:
             self._versions.withdraw(step.model, "challenger")
         return ()
 
-    def _outcome(self, decided: RetrainDecided) -> tuple[list[EventBody], bool]:
-        """What comes of an accepted request, and whether it is new or told again."""
+    def _outcome(self, event: Event[RetrainDecided]) -> list[EventBody]:
+        """What comes of an accepted request; nothing when that was told before.
+
+        Kafka alone says what was told: whoever may write to MLflow approves no version by it. A
+        training that ended and was not told is done again, and its first run is superseded.
+        """
+        decided = event.body
+        if self._verdicts.told(event.id):
+            log.info("request %s was served before", decided.request_id)
+            return []
         definition = self._catalog.find(decided.model)
         problem = self._catalog.problems().get(decided.model)
         if definition is None and problem is None:
             raise TrainingError("prepare", "its model.yaml has gone")
-        earlier = self._runs.outcome(decided.model, decided.request_id)
-        if earlier is not None:
-            log.info("request %s was served before; telling it again", decided.request_id)
-            return read_outcome(earlier), False
         if definition is None or problem is not None:
             # An older definition is not trained in silence: whoever changed it wants the new one.
             raise TrainingError("prepare", f"its folder is invalid: {problem}")
-        return self._serve(definition, decided), True
+        return self._serve(definition, decided)
 
     def _serve(self, definition: ModelDefinition, decided: RetrainDecided) -> list[EventBody]:
         tags = {"cause": decided.cause, "until": decided.event_time.isoformat()}
@@ -186,13 +192,8 @@ class Worker:
 
 
 def write_outcome(bodies: Sequence[EventBody]) -> str:
-    """The bodies as text, to publish them again."""
+    """The bodies as text, for people who look at the run."""
     return json.dumps([{"type": b.type, "body": b.model_dump(mode="json")} for b in bodies])
-
-
-def read_outcome(text: str) -> list[EventBody]:
-    """The bodies that `write_outcome` wrote."""
-    return [BY_TYPE[entry["type"]].model_validate(entry["body"]) for entry in json.loads(text)]
 
 
 def _gate_result(gate: Gate) -> GateResult:

@@ -1,0 +1,1 @@
+"""What the deployer needs of the outside."""
