@@ -56,6 +56,6 @@ def test_fault_6_14_a_folder_that_an_address_cannot_hold_is_refused(name: str) -
     assert TypeAdapter(StorageUri).validate_python(prefix) == prefix, "it is an address already"
 
 
-@pytest.mark.parametrize("name", ["with space", "ümlaut", "a+b&c=d@e", "a:b;c,d"])
+@pytest.mark.parametrize("name", ["with space", "ümlaut", "a+b&c=d@e", "a:b;c,d", "100% home"])
 def test_any_other_folder_is_taken(name: str) -> None:
     assert TypeAdapter(StorageUri).validate_python(f"/data/{name}") == f"/data/{name}"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 BrokerKind = Literal["apache", "embedded"]
 
-NO_PATH = frozenset("#?%[]*")
-"""Characters that mean something else in an address: Delta, MLflow and Feast each take a path for
-one somewhere, and would write elsewhere."""
+_OF_ADDRESSES = re.compile(r"[#?\[\]*]|%[0-9A-Fa-f]{2}")
+"""What means something else in an address: Delta, MLflow and Feast each take a path for one
+somewhere, and would write elsewhere."""
 
 
 def plain_folder(path: str | Path) -> str:
@@ -31,7 +31,7 @@ def plain_folder(path: str | Path) -> str:
         ValueError: it cannot; the text names path and remedy.
     """
     whole = str(Path(path).expanduser().absolute())
-    if found := sorted(NO_PATH.intersection(whole)):
+    if found := sorted(set(_OF_ADDRESSES.findall(whole))):
         raise ValueError(
             f"{whole} has {' '.join(found)} in it, which the stores take for part of an address:"
             " give a folder without"
