@@ -9,10 +9,13 @@ from event_schemas.prediction import Arm
 
 
 class ScoreSketch(Value):
-    """Distribution of the scores: counts in equal bins over [0, 1]."""
+    """Distribution of the answers: scores, highest scores of a multiclass model, or numbers."""
 
     counts: tuple[int, ...]
-    """Scores in each bin, lowest bin first; the last bin includes 1."""
+    """Answers in each bin, lowest bin first."""
+    edges: tuple[float, ...] = ()
+    """Upper ends of all bins but the last, ascending, each outside of its bin; empty for equal bins
+    over [0, 1], of which the last includes 1."""
 
     @property
     def n(self) -> int:
@@ -21,16 +24,17 @@ class ScoreSketch(Value):
 
 
 class RealisedLoss(Value):
-    """Log-loss over the predictions whose label has come, as sufficient statistics."""
+    """Loss over the predictions whose label has come, as sufficient statistics."""
 
     n: int = Field(default=0, ge=0)
     """Predictions whose label has come."""
     total: Number = 0.0
-    """Sum of the log-losses, in nats; scores are clipped to [1e-6, 1 - 1e-6]."""
+    """Sum of the losses, as the version names them; probabilities of a log-loss, in nats, are
+    clipped to [1e-6, 1 - 1e-6]."""
     total_squared: Number = 0.0
     """Sum of their squares."""
     positives: int = Field(default=0, ge=0)
-    """Labels that are 1."""
+    """Labels that are the positive class; 0 for a task that has none."""
 
 
 class ArmMeasured(EventBody):
@@ -62,7 +66,7 @@ class ArmMeasured(EventBody):
     scores: ScoreSketch
     """Distribution of the scores of the answered predictions."""
     loss: RealisedLoss = RealisedLoss()
-    """Log-loss as far as the labels have come."""
+    """Loss as far as the labels have come."""
     label_maturity: Probability = 0.0
     """Share of the answered predictions whose label has come."""
     coverage: Probability = 1.0

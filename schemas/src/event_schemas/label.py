@@ -1,6 +1,6 @@
 """The truth about a prediction, which comes late."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ class LabelArrived(EventBody):
     """The prediction that this is the truth about."""
     model: Name
     """The model that made the prediction."""
-    label: float
-    """0 or 1 for a binary classification."""
+    label: float | Annotated[str, Field(min_length=1, max_length=256)]
+    """By the task of the model: 0 or 1 or the name of a class, the name of a class, or a number."""
     observed_at: Timestamp
     """Event time at which the truth became known."""

@@ -15,6 +15,7 @@ from event_schemas.base import (
     Value,
 )
 from event_schemas.policy import Feature, Policies
+from event_schemas.task import MAX_CLASSES, Loss, Task
 
 
 class Artifact(Value):
@@ -70,13 +71,19 @@ class ModelVersion(Value):
     artifact: Artifact
     """The file to load and run."""
     reference: Artifact | None = None
-    """Sample of the rows that the model was validated on: feature columns, `label`, `score`."""
-    task: Literal["binary_classification"] = "binary_classification"
-    """What the score means: the probability of the positive class."""
+    """Sample of the rows that the model was validated on: feature columns, `label`, and
+    `score`, `scores` (a list, in the order of `classes`) or `prediction`, by the task."""
+    task: Task = "binary"
+    """What the version answers: a probability, a class, or a number."""
+    classes: tuple[str, ...] = Field(default=(), max_length=MAX_CLASSES)
+    """Names of the classes in the order of the model's scores, of a binary one the positive last;
+    empty for 0 and 1, and for a regression."""
+    loss: Loss = Loss()
+    """What one prediction costs."""
     features: tuple[Feature, ...]
     """The signature: inputs in the model's order."""
     reference_loss: OptionalNumber = None
-    """Mean log-loss on the held-out rows: what the model promised."""
+    """Mean loss on the held-out rows: what the model promised."""
     reference_loss_std: OptionalNumber = None
     """Standard deviation of the loss of one held-out row."""
     trained_at: Timestamp

@@ -8,6 +8,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from event_schemas.base import Duration, FeatureValue, Probability, Value
 from event_schemas.values import category
 
+MarginUnit = Literal["loss", "share"]
+
 
 class Feature(Value):
     """One input of a model, in the order in which the model takes them."""
@@ -49,9 +51,13 @@ class GatePolicy(Value):
     """What a challenger must show before it may be rolled out."""
 
     metric: Literal["log_loss"] = "log_loss"
-    """The metric that decides."""
+    """Not read: the loss of the version decides, which is the log-loss unless it says otherwise."""
     max_regression: float = 0.0
-    """Largest tolerated increase of the metric over the champion, on the same rows."""
+    """Largest tolerated increase of the mean loss over the champion, on the same rows."""
+    margin_unit: MarginUnit = "loss"
+    """Of `max_regression`: the unit of the loss, or shares of the champion's mean loss."""
+    require: tuple[str, ...] = ()
+    """Bounds on measures of the held-out rows, e.g. `roc_auc >= 0.75` or `mae <= 12`."""
     min_rows: int = Field(default=500, ge=1)
     """Fewer held-out rows than this are no evidence, so the gate refuses."""
     parity_tolerance: float = Field(default=1e-5, gt=0)
@@ -85,7 +91,7 @@ class DriftPolicy(Value):
     consecutive: int = Field(default=2, ge=1)
     """Windows in a row that must agree before drift is detected or cleared."""
     loss_tolerance: float = Field(default=0.05, ge=0)
-    """Relative increase of log-loss over the reference that is still fine."""
+    """Relative increase of the loss over the reference that is still fine."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Error rate of the bound on the window's loss."""
 
@@ -103,7 +109,10 @@ class RolloutPolicy(Value):
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Error rate of the anytime-valid confidence sequences."""
     loss_margin: float = Field(default=0.05, ge=0)
-    """Increase in mean log-loss over the champion that still counts as not inferior."""
+    """Increase in mean loss over the champion that still counts as not inferior."""
+    margin_unit: MarginUnit = "loss"
+    """Of `loss_margin` and `probation_margin`: the unit of the loss, or shares of the champion's
+    mean loss."""
     error_margin: Probability = 0.01
     """Increase in the share of failed requests that is still fine."""
     min_labelled: int = Field(default=200, ge=1)

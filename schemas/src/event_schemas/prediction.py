@@ -48,7 +48,12 @@ class PredictionLogged(EventBody):
     features: dict[str, FeatureValue]
     """The features as the model saw them, defaults filled in."""
     score: float | None
-    """Probability of the positive class; None when the request failed."""
+    """Probability of the positive class; None when the request failed, and for another task."""
+    scores: dict[str, Probability] | None = None
+    """Probability of each class, of a multiclass model; None when the request failed."""
+    prediction: float | str | None = None
+    """The number that a regression answers, or the class that a multiclass model decides for; None
+    when the request failed, and for a binary model."""
     event_time: Timestamp
     """When the prediction was asked for, in event time."""
     latency: Latency = Latency()

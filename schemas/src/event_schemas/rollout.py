@@ -14,6 +14,7 @@ from event_schemas.base import (
     Value,
 )
 from event_schemas.model import ModelVersion
+from event_schemas.task import LossName
 
 
 class RolloutCommand(EventBody):
@@ -35,7 +36,7 @@ class RolloutCommand(EventBody):
 class Verdict(Value):
     """How the challenger compares, on one metric."""
 
-    metric: Literal["log_loss", "errors", "none"]
+    metric: LossName | Literal["errors", "none"]
     """What was compared; `none` when nothing could be."""
     outcome: Literal["healthy", "unhealthy", "not_enough_evidence"]
     """No evidence is never a pass."""

@@ -147,7 +147,12 @@ def test_another_key_or_another_cleanup_is_refused():
 
 
 def test_a_wider_contract_asks_to_upgrade_the_readers_first():
-    wider = changed("label.arrived", label={"anyOf": [{"type": "number"}, {"type": "null"}]})
+    wider = changed(
+        "label.arrived",
+        label={
+            "anyOf": [*PRESENT["label.arrived"]["properties"]["label"]["anyOf"], {"type": "null"}]
+        },
+    )
     wider["label.arrived"]["$id"] = wider["label.arrived"]["$id"].replace(":v1", ":v2")
 
     refusals, notices = compare(PRESENT, wider)

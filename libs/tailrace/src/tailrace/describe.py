@@ -3,6 +3,7 @@
 from typing import Any
 
 import event_schemas as events
+from event_schemas.values import category
 from servicekit.event import Event
 
 
@@ -52,7 +53,7 @@ def _of_many(body: events.EventBody) -> str:
         case events.RecordReceived():
             return f"record of {body.entity} for {body.dataset}"
         case events.LabelArrived():
-            return f"label {body.label:g} for prediction {body.prediction_id}"
+            return f"label {category(body.label)} for prediction {body.prediction_id}"
         case events.ScoreRequested():
             return f"prediction {body.prediction_id} of {body.entity} requested from {body.model}"
         case events.PredictionLogged():

@@ -37,15 +37,19 @@ def estimated_loss(counts: Sequence[int]) -> float:
     return sum(c * h for c, h in zip(counts, entropies, strict=True)) / n
 
 
-def checked_label(label: float) -> float:
+def checked_label(label: float | str) -> float:
     """The label, if it is one.
 
     Raises:
         InvalidLabelError: it is neither 0 nor 1.
     """
-    if label not in (0.0, 1.0):
+    try:
+        found = float(label)
+    except ValueError:
+        found = math.nan
+    if found not in (0.0, 1.0):
         raise InvalidLabelError(f"label is {label!r}: a binary classification takes 0 or 1")
-    return label
+    return found
 
 
 def checked_score(score: float | None) -> float | None:
