@@ -118,6 +118,7 @@ def test_the_defaults_of_each_task_contradict_nothing() -> None:
         ("multiclass", ("a", "b", "b"), LOG, "b is there twice"),
         ("multiclass", tuple(map(str, range(257))), LOG, "more than 256"),
         ("multiclass", (), STOP, "name them in classes"),
+        ("binary", (), Loss(name="cost", costs=((0, 1), (-2, 0))), "holds -2: give costs of 0"),
         ("binary", (), STOP, "give 2 rows of 2 numbers"),
     ],
 )

@@ -9,13 +9,16 @@ from event_schemas.prediction import Arm
 
 
 class ScoreSketch(Value):
-    """Distribution of the answers: scores, highest scores of a multiclass model, or numbers."""
+    """Distribution of the answers.
+
+    Of a binary model, scores in equal bins over [0, 1]; of a multiclass one, decisions by class
+    in the version's order; of a regression, numbers between `edges`.
+    """
 
     counts: tuple[int, ...]
-    """Answers in each bin, lowest bin first."""
+    """Answers in each bin, lowest bin first; the last one of scores includes 1."""
     edges: tuple[float, ...] = ()
-    """Upper ends of all bins but the last, ascending, each outside of its bin; empty for equal bins
-    over [0, 1], of which the last includes 1."""
+    """Of a regression: upper ends of all bins but the last, ascending, each outside of its bin."""
 
     @property
     def n(self) -> int:

@@ -86,6 +86,9 @@ class ModelVersion(Value):
     """Mean loss on the held-out rows: what the model promised."""
     reference_loss_std: OptionalNumber = None
     """Standard deviation of the loss of one held-out row."""
+    answer_edges: tuple[float, ...] = ()
+    """Of a regression: quantiles of its answers to the held-out rows, ascending, which end the bins
+    that its answers are counted in; empty for other tasks."""
     trained_at: Timestamp
     """End of the event time of the training data."""
     policies: Policies = Policies()

@@ -97,6 +97,8 @@ def _of_costs(task: str, classes: Sequence[str], loss: Loss) -> Iterator[str]:
     size = len(classes) or 2
     if len(loss.costs) != size or any(len(row) != size for row in loss.costs):
         yield f"loss.costs: give {size} rows of {size} numbers: a row for each true class"
+    if least := min((cost for row in loss.costs for cost in row if cost < 0), default=0):
+        yield f"loss.costs holds {least:g}: give costs of 0 and more, as shares are taken of them"
 
 
 class InvalidLabelError(ValueError):

@@ -4,11 +4,13 @@ import random
 from collections import defaultdict
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drift_monitor.domain.loss import UNIT, log_loss
+from drift_monitor.domain.loss import BITS, FINE_BITS
 from event_schemas import ArmMeasured, DriftCleared, DriftDetected
+from event_schemas.task import Loss, class_of, loss_of_class, loss_of_number
 from servicekit.errors import TransactionAbortedError
 from servicekit.memory import MemoryBus
 
@@ -22,9 +24,38 @@ prediction = st.tuples(
 )
 label = st.tuples(st.integers(0, 30), st.sampled_from([0.0, 1.0]))
 
+VERSIONS = {
+    "binary": {},
+    "multiclass": {"task": "multiclass", "classes": ("0", "1", "2")},
+    "regression": {
+        "task": "regression",
+        "loss": Loss(name="squared_error"),
+        "answer_edges": (0.0, 100.0, 500.0),
+    },
+}
 
+
+def _answer(task, score):
+    if task == "multiclass":
+        rest = (1 - score) / 2
+        return {"score": None, "scores": {"2": rest, "1": score, "0": rest}, "prediction": "1"}
+    if task == "regression":
+        return {"score": None, "prediction": 1000.0 * score - 200.0}
+    return {"score": score}
+
+
+def _loss(task, score, label):
+    if task == "multiclass":
+        rest = (1 - score) / 2
+        return loss_of_class(Loss(), (rest, score, rest), class_of(label, ("0", "1", "2")))
+    if task == "regression":
+        return loss_of_number(Loss(name="squared_error"), 1000.0 * score - 200.0, label)
+    return loss_of_class(Loss(), (1 - score, score), int(label))
+
+
+@pytest.mark.parametrize("task", VERSIONS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     predictions=st.lists(prediction, max_size=25, unique_by=lambda p: p[0]),
@@ -37,14 +68,14 @@ label = st.tuples(st.integers(0, 30), st.sampled_from([0.0, 1.0]))
     restart=st.booleans(),
 )
 def test_any_interleaving_gives_the_sums_of_a_plain_count(
-    worlds, make, predictions, labels, repeats, seed, batch, partitions, aborts, restart
+    worlds, make, task, predictions, labels, repeats, seed, batch, partitions, aborts, restart
 ):
     bodies = [
         make.prediction(
             number,
             timedelta(minutes=minute),
             arm=arm,
-            score=score,
+            **({"score": None} if score is None else _answer(task, score)),
             error=None if score is not None else "timeout",
             weight=0.5,
             sequence=index,
@@ -62,7 +93,9 @@ def test_any_interleaving_gives_the_sums_of_a_plain_count(
 
     # Nothing may close before all has come: event times of the stream span six days.
     world = worlds(MemoryBus(partitions=partitions), max_batch=batch)
-    world.bus.publish(make.step(make.version(drift=make.policy(lateness=timedelta(days=7)))))
+    policy = make.policy(lateness=timedelta(days=7))
+    version = make.version(drift=policy, **VERSIONS[task])
+    world.bus.publish(make.step(version))
     world.run()
     for body in stream:
         world.bus.publish(body)
@@ -73,14 +106,15 @@ def test_any_interleaving_gives_the_sums_of_a_plain_count(
     world.bus.publish(make.prediction("end", 20 * DAY, arm="shadow", sequence=len(bodies)))
     _run(world)
 
-    expected = _plain_count(predictions, labels)
+    expected = _plain_count(task, predictions, labels)
+    bits = BITS if task == "binary" else FINE_BITS
     measured = {
         ((m.window.start - make.start) // DAY, m.arm): (
             m.n,
             m.errors,
             m.loss.n,
-            round(m.loss.total * UNIT),
-            round(m.loss.total_squared * UNIT),
+            m.loss.total,
+            m.loss.total_squared,
             m.loss.positives,
             sum(m.scores.counts),
             m.revision,
@@ -88,7 +122,10 @@ def test_any_interleaving_gives_the_sums_of_a_plain_count(
         )
         for m in world.out(ArmMeasured)
     }
-    assert measured == expected
+    assert measured == {
+        key: (*sums[:3], sums[3] / 2**bits, sums[4] / 2**bits, *sums[5:])
+        for key, sums in expected.items()
+    }
     assert world.bus.messages("drift-monitor.dead") == []
 
 
@@ -101,7 +138,8 @@ def _run(world):
             continue
 
 
-def _plain_count(predictions, labels):
+def _plain_count(task, predictions, labels):
+    bits = BITS if task == "binary" else FINE_BITS
     truth = dict(labels)
     out = defaultdict(lambda: [0, 0, 0, 0, 0, 0, 0, 0, 1.0])
     for number, minute, arm, score in predictions:
@@ -110,11 +148,11 @@ def _plain_count(predictions, labels):
         sums[1] += score is None
         sums[6] += score is not None
         if score is not None and number in truth:
-            loss = log_loss(score, truth[number])
+            loss = _loss(task, score, truth[number])
             sums[2] += 1
-            sums[3] += round(loss * UNIT)
-            sums[4] += round(loss * loss * UNIT)
-            sums[5] += int(truth[number])
+            sums[3] += round(loss * 2**bits)
+            sums[4] += round(loss * loss * 2**bits)
+            sums[5] += int(truth[number]) if task == "binary" else 0
     return {key: tuple(value) for key, value in out.items()}
 
 

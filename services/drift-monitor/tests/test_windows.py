@@ -126,7 +126,7 @@ def test_a_loss_above_the_promise_is_a_performance_drift(worlds, make):
     world.publish(*week(make, 0, label=1.0), *week(make, 1, label=1.0), end(make, 2))
     [drift] = world.out(DriftDetected)
     assert drift.kind == "performance"
-    assert "promised 0.3000" in drift.reason
+    assert "promised 0.3," in drift.reason
     assert "30 labelled rows" in drift.reason
 
 

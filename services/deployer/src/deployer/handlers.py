@@ -143,7 +143,7 @@ class Deployer:
             evidence=ArmEvidence(
                 body.n,
                 body.errors,
-                Sample(body.loss.n, body.loss.total, body.loss.total_squared),
+                self._losses(body, rollout),
             ),
         )
         self.measured.put(key, measurement)
@@ -278,6 +278,14 @@ class Deployer:
             evidence=measured,
         )
 
+    def _losses(self, body: ArmMeasured, rollout: Rollout) -> Sample:
+        """The losses of an arm; none if they are not of the challenger's kind: nothing compares."""
+        of_arm = self.versions.get(f"{body.model}/{body.version}")
+        judged = self.versions[f"{body.model}/{rollout.challenger}"]
+        if of_arm is not None and of_arm.loss != judged.loss:
+            return Sample()
+        return Sample(body.loss.n, body.loss.total, body.loss.total_squared)
+
     def _policy(self, model: str, rollout: Rollout) -> Policy:
         return policy_of(self.versions[f"{model}/{rollout.challenger}"])
 
@@ -292,7 +300,7 @@ def _measured_key(model: str, arm: str, weight: float, start: datetime) -> str:
 
 def policy_of(version: ModelVersion) -> Policy:
     """The rollout policy that a version brought along."""
-    return Policy(**version.policies.rollout.model_dump())
+    return Policy(**version.policies.rollout.model_dump(), loss=version.loss.name)
 
 
 def _verdict(verdict: Verdict) -> rollout_events.Verdict:

@@ -22,7 +22,7 @@ class References(Protocol):
         ...
 
     def load(self, uri: str, sha256: str, columns: Sequence[Column]) -> Columns:
-        """The columns of a reference, `score` among them where it has one.
+        """Those of the columns that a reference has.
 
         Raises:
             UnavailableError: the store does not answer now.

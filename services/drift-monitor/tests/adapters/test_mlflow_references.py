@@ -14,7 +14,12 @@ from servicekit.errors import UnavailableError
 
 pytestmark = pytest.mark.integration
 
-COLUMNS = [Column("distance", True), Column("carrier", False), Column("absent", True)]
+COLUMNS = [
+    Column("distance", True),
+    Column("carrier", False),
+    Column("absent", True),
+    Column("score", True),
+]
 
 
 @pytest.fixture

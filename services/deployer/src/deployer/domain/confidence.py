@@ -36,6 +36,10 @@ class Sample:
             return math.nan
         return math.sqrt(max(0.0, self.total_squared / self.n - self.mean**2))
 
+    def times(self, factor: float) -> "Sample":
+        """The same values, each times a factor."""
+        return Sample(self.n, self.total * factor, self.total_squared * factor**2)
+
     @classmethod
     def of_share(cls, hits: int, n: int) -> "Sample":
         """A share, with one hit and one miss added so that no hits still leave some doubt."""
@@ -49,6 +53,10 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+    def moved(self, by: float) -> "Interval":
+        """The interval of the same value plus a number."""
+        return Interval(self.estimate + by, self.low + by, self.high + by)
 
 
 def radius(sample: Sample, alpha: float, tightest_at: int) -> float:

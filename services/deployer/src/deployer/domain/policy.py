@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,9 @@ class Policy:
     max_step: timedelta
     probation_labelled: int
     probation_margin: float
+    margin_unit: Literal["loss", "share"] = "loss"
+    loss: str = "log_loss"
+    """Name of the loss that arms are measured in."""
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))

@@ -198,6 +198,8 @@ def _judged(
         error_margin=policy.error_margin,
         min_labelled=policy.min_labelled,
         alpha=policy.alpha,
+        loss=policy.loss,
+        margin_is_share=policy.margin_unit == "share",
     )
 
 

@@ -22,7 +22,7 @@ class ArmEvidence:
     """Predictions, failed ones included."""
     errors: int = 0
     loss: Sample = field(default_factory=Sample)
-    """Log-losses of the labelled predictions."""
+    """Losses of the labelled predictions."""
 
     def __add__(self, other: "ArmEvidence") -> "ArmEvidence":
         return ArmEvidence(self.n + other.n, self.errors + other.errors, self.loss + other.loss)
@@ -57,11 +57,25 @@ def judge(
     error_margin: float,
     min_labelled: int,
     alpha: float,
+    loss: str = "log_loss",
+    margin_is_share: bool = False,
 ) -> Verdict:
-    """Compare two arms on errors, then on log-loss; the worst outcome is the verdict.
+    """Compare two arms on errors, then on the loss; the worst outcome is the verdict.
 
     The challenger is unhealthy as soon as one metric is surely worse than its margin, and healthy
-    when both are surely not. Each metric spends half of `alpha`.
+    when both are surely not. Each metric spends half of `alpha`. The sequences hold asymptotically,
+    so a loss need not be bounded; it needs a variance.
+
+    Args:
+        champion: What was measured of the version in place.
+        challenger: What was measured of the version under trial.
+        loss_margin: Increase of the mean loss that is still fine: in the loss's unit, or a share of
+            the champion's mean loss, whose own uncertainty then counts as well.
+        error_margin: Increase of the share of failed requests that is still fine.
+        min_labelled: Predictions of each arm below which there is no verdict.
+        alpha: Error rate.
+        loss: Name of the loss.
+        margin_is_share: Whether `loss_margin` is a share.
     """
     errors = _compare(
         "errors",
@@ -72,20 +86,21 @@ def judge(
         least=min_labelled,
         alpha=alpha / 2,
     )
-    loss = _compare(
-        "log_loss",
+    losses = _compare(
+        loss,
         champion.loss,
         challenger.loss,
         (champion.loss.n, challenger.loss.n),
         margin=loss_margin,
         least=min_labelled,
         alpha=alpha / 2,
+        margin_is_share=margin_is_share,
     )
     for outcome in (Outcome.UNHEALTHY, Outcome.NOT_ENOUGH_EVIDENCE):
-        for verdict in (loss, errors):
+        for verdict in (losses, errors):
             if verdict.outcome is outcome:
                 return verdict
-    return loss
+    return losses
 
 
 def _compare(
@@ -97,8 +112,14 @@ def _compare(
     margin: float,
     least: int,
     alpha: float,
+    margin_is_share: bool = False,
 ) -> Verdict:
-    effect = difference(champion, challenger, alpha, tightest_at=max(1000, least))
+    share = margin if margin_is_share else 0.0
+    tightest_at = max(1000, least)
+    effect = difference(champion.times(1 + share), challenger, alpha, tightest_at)
+    if share and champion.n:
+        margin = share * champion.mean
+        effect = effect.moved(margin)
     if min(counts) < least:
         outcome = Outcome.NOT_ENOUGH_EVIDENCE
     elif effect.low > margin:

@@ -54,7 +54,7 @@ class MlflowReferences:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end((uri, sha256))
-        wanted = [c for c in (*columns, Column("score", True)) if c.name in table.column_names]
+        wanted = [c for c in columns if c.name in table.column_names]
         try:
             return {
                 c.name: (

@@ -1,6 +1,7 @@
 """Counts in fixed bins: small enough to be state, exact however they are merged."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 Counts = tuple[int, ...]
@@ -16,13 +17,19 @@ NO_LATENCIES: Counts = (0,) * LATENCY_BINS
 
 
 def add(counts: Counts, index: int, step: int = 1) -> Counts:
-    """The counts with one more in a bin."""
+    """The counts with one more in a bin, and with more bins where it lies beyond them."""
+    counts += (0,) * (index + 1 - len(counts))
     return (*counts[:index], counts[index] + step, *counts[index + 1 :])
 
 
 def score_bin(score: float) -> int:
     """The bin of a score in [0, 1]; the last one includes 1."""
     return min(max(int(score * SCORE_BINS), 0), SCORE_BINS - 1)
+
+
+def number_bin(number: float, edges: Sequence[float]) -> int:
+    """The bin of a number between edges, each of which is outside of the bin that it ends."""
+    return bisect_right(edges, number)
 
 
 def latency_bin(milliseconds: float) -> int:

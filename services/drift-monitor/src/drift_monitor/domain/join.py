@@ -1,6 +1,7 @@
 """The join of a prediction with its label, whichever comes first, and however often."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 NAN = math.nan
@@ -19,11 +20,16 @@ class Waiting:
     part: int = 0
     """Part of that window, when it was closed early."""
     score: float = NAN
-    """NaN: the prediction failed, or has not come."""
-    label: float = NAN
-    """NaN: it has not come."""
+    """Probability of the positive class, highest one of any class, or the number of a regression;
+    NaN: the prediction failed, or has not come."""
+    label: float | str = NAN
+    """A number or the name of a class; NaN: it has not come."""
     labelled: int = 0
     """When the label was observed."""
+    task: str = "binary"
+    """What kind of answer it is."""
+    scores: Mapping[str, float] | None = None
+    """Probability of each class, of a multiclass model."""
 
     @property
     def predicted(self) -> bool:
@@ -32,11 +38,11 @@ class Waiting:
 
     @property
     def complete(self) -> bool:
-        """Whether there is a loss: a score and a label."""
+        """Whether there is a loss: an answer and a label."""
         return self.score == self.score and self.label == self.label
 
 
-def with_label(known: Waiting | None, label: float, observed: int) -> Waiting | None:
+def with_label(known: Waiting | None, label: float | str, observed: int) -> Waiting | None:
     """What is known once a label has come; None when that changes nothing.
 
     The label that was observed last is the truth, in whichever order they come.

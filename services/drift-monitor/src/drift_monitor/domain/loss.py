@@ -1,26 +1,15 @@
-"""Log-loss, and sums of it that come out the same in any order."""
+"""Sums of losses that come out the same in any order."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CLIP = 1e-6
-UNIT = 2**32
-"""Sums are whole multiples of 1/UNIT nats: a loss taken back leaves no rounding behind."""
-
-
-class InvalidLabelError(ValueError):
-    """A label that is neither 0 nor 1."""
-
-
-class InvalidScoreError(ValueError):
-    """A score that is no probability."""
-
-
-def log_loss(score: float, label: float) -> float:
-    """Loss of one prediction, in nats, with the score clipped to [1e-6, 1 - 1e-6]."""
-    p = min(max(score, CLIP), 1 - CLIP)
-    return -math.log(p) if label == 1.0 else -math.log1p(-p)
+BITS = 32
+"""Sums of log-losses are whole multiples of 2**-BITS nats: one taken back leaves no rounding."""
+FINE_BITS = 128
+"""The same of losses in units of a user's own, which may be of any size."""
+LARGEST = 1e30
+"""A loss counts as this at most: the square of an error may be beyond all floats."""
 
 
 def estimated_loss(counts: Sequence[int]) -> float:
@@ -37,62 +26,66 @@ def estimated_loss(counts: Sequence[int]) -> float:
     return sum(c * h for c, h in zip(counts, entropies, strict=True)) / n
 
 
-def checked_label(label: float | str) -> float:
-    """The label, if it is one.
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one labelled answer cost."""
 
-    Raises:
-        InvalidLabelError: it is neither 0 nor 1.
-    """
-    try:
-        found = float(label)
-    except ValueError:
-        found = math.nan
-    if found not in (0.0, 1.0):
-        raise InvalidLabelError(f"label is {label!r}: a binary classification takes 0 or 1")
-    return found
-
-
-def checked_score(score: float | None) -> float | None:
-    """The score, if it is one; None where there is none.
-
-    Raises:
-        InvalidScoreError: it is no probability: one such would be the mean of all.
-    """
-    if score is not None and not 0.0 <= score <= 1.0:
-        raise InvalidScoreError(f"score is {score!r}: a probability lies between 0 and 1")
-    return score
+    loss: float
+    positive: bool = False
+    """Whether the label is the positive class of a binary model."""
+    bits: int = BITS
+    """How finely such losses are added up."""
 
 
 @dataclass(frozen=True, slots=True)
 class LossSums:
-    """Sufficient statistics of the realised loss, in units of 1/UNIT."""
+    """Sufficient statistics of the realised loss, in units of 2**-bits."""
 
     n: int = 0
     total: int = 0
     squared: int = 0
     positives: int = 0
+    bits: int = BITS
 
-    def changed(self, score: float, label: float, sign: int) -> "LossSums":
-        """With one loss more (`sign` 1) or taken back (`sign` -1)."""
-        loss = log_loss(score, label)
+    def changed(self, cost: Cost | None, sign: int) -> "LossSums":
+        """With one cost more (`sign` 1) or taken back (`sign` -1); None changes nothing."""
+        if cost is None:
+            return self
+        if not self.n and self.bits != cost.bits:
+            return LossSums(bits=cost.bits).changed(cost, sign)
+        loss = min(cost.loss, LARGEST)
         return LossSums(
             self.n + sign,
-            self.total + sign * round(loss * UNIT),
-            self.squared + sign * round(loss * loss * UNIT),
-            self.positives + sign * int(label),
+            self.total + sign * self._whole(loss),
+            self.squared + sign * self._whole(loss * loss),
+            self.positives + sign * cost.positive,
+            self.bits,
         )
+
+    def _whole(self, value: float) -> int:
+        return round(math.ldexp(value, self.bits))
+
+    @property
+    def sum(self) -> float:
+        """Sum of the losses."""
+        return self.total / 2**self.bits
+
+    @property
+    def sum_of_squares(self) -> float:
+        """Sum of their squares."""
+        return self.squared / 2**self.bits
 
     @property
     def mean(self) -> float:
-        """Mean loss in nats; NaN without any."""
-        return self.total / UNIT / self.n if self.n else math.nan
+        """Mean loss; NaN without any."""
+        return self.sum / self.n if self.n else math.nan
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of one loss, in nats; NaN below two."""
+        """Standard deviation of one loss; NaN below two."""
         if self.n < 2:
             return math.nan
-        spread = self.squared / UNIT / self.n - self.mean**2
+        spread = self.sum_of_squares / self.n - self.mean**2
         return math.sqrt(max(spread, 0.0) * self.n / (self.n - 1))
 
 

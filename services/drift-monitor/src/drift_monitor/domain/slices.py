@@ -9,7 +9,6 @@ from drift_monitor.domain.histograms import (
     Counts,
     add,
     latency_bin,
-    score_bin,
 )
 from drift_monitor.domain.loss import NO_LOSS, LossSums
 from drift_monitor.domain.sequences import Sequences
@@ -36,6 +35,7 @@ class Slice:
     errors: int = 0
     latencies: Counts = NO_LATENCIES
     scores: Counts = NO_SCORES
+    """Answers in each bin."""
     loss: LossSums = NO_LOSS
     replicas: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Lowest and highest sequence number of each replica that answered here."""
@@ -59,13 +59,13 @@ class Slice:
     def predicted(
         self,
         *,
-        score: float | None,
+        answer_bin: int | None,
         latency_ms: float,
         replica: str,
         sequence: int,
         sampling_rate: float = 1.0,
     ) -> "Slice":
-        """With one more prediction; without a score it has failed."""
+        """With one more prediction; without a bin for its answer it has failed."""
         low, high = self.replicas.get(replica, (sequence, sequence))
         return Slice(
             self.model,
@@ -77,9 +77,9 @@ class Slice:
             self.end,
             self.due,
             self.n + 1,
-            self.errors + (score is None),
+            self.errors + (answer_bin is None),
             add(self.latencies, latency_bin(latency_ms)),
-            self.scores if score is None else add(self.scores, score_bin(score)),
+            self.scores if answer_bin is None else add(self.scores, answer_bin),
             self.loss,
             {**self.replicas, replica: (min(low, sequence), max(high, sequence))},
             self.revision,

@@ -80,23 +80,29 @@ def judge_data(shifts: Sequence[Shift], plan: Plan) -> Verdict:
 
 
 def judge_scores(
-    reference: Sequence[int], current: Sequence[int], plan: Plan, effect: float | None
+    reference: Sequence[int],
+    current: Sequence[int],
+    plan: Plan,
+    effect: float | None,
+    column: str = "score",
 ) -> Verdict:
-    """Whether the distribution of the scores moved."""
+    """Whether the distribution of the answers moved: of the `score`, or of the `prediction`."""
     shift = Shift(
-        "score",
+        column,
         "jensenshannon",
         jensen_shannon(reference, current),
-        plan.threshold_of("score"),
+        plan.threshold_of(column),
         effect,
     )
     outcome = Outcome.BAD if shift.drifted else Outcome.FINE
     moved = "moved" if shift.drifted else "stand as they were"
-    text = f"the scores {moved}: distance {shift.value:.3f}, threshold {shift.threshold:.3f}"
+    text = f"the {column}s {moved}: distance {shift.value:.3f}, threshold {shift.threshold:.3f}"
     return Verdict("prediction", outcome, (shift,), text)
 
 
-def judge_performance(loss: LossSums, reference_loss: float | None, plan: Plan) -> Verdict:
+def judge_performance(
+    loss: LossSums, reference_loss: float | None, plan: Plan, name: str = "log_loss"
+) -> Verdict:
     """Whether the realised loss is certainly above what the version promised.
 
     Between a mean above the limit and a bound above it lies no evidence either way.
@@ -110,12 +116,12 @@ def judge_performance(loss: LossSums, reference_loss: float | None, plan: Plan) 
         loss.mean, loss.deviation, loss.n, alpha=plan.alpha, expected=10 * plan.min_rows
     )
     shifts = (
-        Shift("loss", "log_loss_lower_bound", low, limit, loss.mean - reference_loss),
-        Shift("loss", "log_loss", loss.mean, limit, loss.mean - reference_loss),
+        Shift("loss", f"{name}_lower_bound", low, limit, loss.mean - reference_loss),
+        Shift("loss", name, loss.mean, limit, loss.mean - reference_loss),
     )
     text = (
-        f"log-loss {loss.mean:.4f} over {loss.n} labelled rows (at least {low:.4f}),"
-        f" promised {reference_loss:.4f}, limit {limit:.4f}"
+        f"{name.replace('_', '-')} {loss.mean:.4g} over {loss.n} labelled rows"
+        f" (at least {low:.4g}), promised {reference_loss:.4g}, limit {limit:.4g}"
     )
     if low > limit:
         return Verdict("performance", Outcome.BAD, shifts, text)

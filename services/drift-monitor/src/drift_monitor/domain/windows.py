@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
-from drift_monitor.domain.histograms import NO_SCORES, Counts, add, score_bin
+from drift_monitor.domain.histograms import NO_SCORES, Counts, add
 from drift_monitor.domain.loss import NO_LOSS, LossSums
 
 ALL = 1 << 63
@@ -38,6 +38,7 @@ class Window:
     rows: int = 0
     """Answered predictions."""
     scores: Counts = NO_SCORES
+    """Answers in each bin."""
     loss: LossSums = NO_LOSS
     bar: int = ALL
     kept: int = 0
@@ -45,7 +46,7 @@ class Window:
     chunks: int = 0
     """Chunks of rows that lie beside it."""
 
-    def predicted(self, score: float, *, kept: bool, chunks: int) -> "Window":
+    def predicted(self, answer_bin: int, *, kept: bool, chunks: int) -> "Window":
         """With one more answered prediction, whose row was kept or not."""
         return Window(
             self.model,
@@ -56,7 +57,7 @@ class Window:
             self.due,
             self.part,
             self.rows + 1,
-            add(self.scores, score_bin(score)),
+            add(self.scores, answer_bin),
             self.loss,
             self.bar,
             self.kept + kept,
@@ -76,5 +77,7 @@ class Window:
         """What is left of the window after it was closed early at `at`."""
         start = min(max(at, self.start), self.end)
         return Window(
-            self.model, self.version, self.aligned, start, self.end, self.due, self.part + 1
+            *(self.model, self.version, self.aligned, start, self.end, self.due, self.part + 1),
+            scores=(0,) * len(self.scores),
+            loss=LossSums(bits=self.loss.bits),
         )

@@ -88,7 +88,8 @@ class Closing:
                 after = slice_.measured()
                 self._state.slices.put(key, after)
                 known = {name: self._state.replicas.get(name) for name in after.replicas}
-                yield arm_measured(after, known)
+                version = self._state.versions.get(key_of(model, after.version))
+                yield arm_measured(after, known, version)
 
     def _let_go(self, model: str, watermark: int) -> None:
         """Forget slices that no label can change any more, and replicas that are long silent."""

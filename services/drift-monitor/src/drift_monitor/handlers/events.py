@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from drift_monitor.domain.columns import Column
-from drift_monitor.domain.histograms import latency_quantile
-from drift_monitor.domain.loss import UNIT
+from drift_monitor.domain.histograms import Counts, latency_quantile
 from drift_monitor.domain.plan import Plan
 from drift_monitor.domain.sequences import Sequences
 from drift_monitor.domain.slices import Slice
@@ -54,7 +53,16 @@ def columns_of(version: ModelVersion) -> list[Column]:
     return [Column(f.name, f.kind == "number", f.watch) for f in version.features]
 
 
-def arm_measured(slice_: Slice, sequences: Mapping[str, Sequences | None]) -> ArmMeasured:
+def answer_column(version: ModelVersion) -> Column:
+    """The column of a reference that holds the version's answers."""
+    if version.task == "binary":
+        return Column("score", number=True)
+    return Column("prediction", number=version.task == "regression")
+
+
+def arm_measured(
+    slice_: Slice, sequences: Mapping[str, Sequences | None], version: ModelVersion | None = None
+) -> ArmMeasured:
     """The measurement of a slice."""
     quantiles = {
         name: value
@@ -73,11 +81,11 @@ def arm_measured(slice_: Slice, sequences: Mapping[str, Sequences | None]) -> Ar
             "n": slice_.n,
             "errors": slice_.errors,
             "latency_ms": quantiles,
-            "scores": ScoreSketch(counts=slice_.scores),
+            "scores": sketch_of(slice_.scores, version),
             "loss": RealisedLoss(
                 n=slice_.loss.n,
-                total=slice_.loss.total / UNIT,
-                total_squared=slice_.loss.squared / UNIT,
+                total=slice_.loss.sum,
+                total_squared=slice_.loss.sum_of_squares,
                 positives=slice_.loss.positives,
             ),
             "label_maturity": slice_.label_maturity,
@@ -85,6 +93,15 @@ def arm_measured(slice_: Slice, sequences: Mapping[str, Sequences | None]) -> Ar
             "sampling_rate": slice_.sampling_rate,
         }
     )
+
+
+def sketch_of(counts: Counts, version: ModelVersion | None) -> ScoreSketch:
+    """The distribution of a version's answers, with as many bins as its task has."""
+    if version is None or version.task == "binary":
+        return ScoreSketch(counts=counts)
+    edges = version.answer_edges
+    bins = len(version.classes) if version.task == "multiclass" else len(edges) + 1
+    return ScoreSketch(counts=(*counts, *(0,) * bins)[:bins], edges=edges)
 
 
 def drift_detected(window: Window, verdict: Verdict, report_uri: str | None) -> DriftDetected:

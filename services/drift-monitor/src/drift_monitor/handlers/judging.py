@@ -27,7 +27,7 @@ from drift_monitor.domain.verdicts import (
 )
 from drift_monitor.domain.windows import Window
 from drift_monitor.handlers import metrics
-from drift_monitor.handlers.events import columns_of, moment
+from drift_monitor.handlers.events import answer_column, columns_of, moment, sketch_of
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import RowsTable, State, key_of
 from drift_monitor.metrics import DRIFT_SCORE
@@ -44,7 +44,7 @@ from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
 
-SCORE = "score"
+SCORE, PREDICTION = "score", "prediction"
 
 
 @dataclass
@@ -107,10 +107,12 @@ class Judging:
             except Exception:  # of numpy and pandas, on rows and references of any kind
                 log.exception("the comparison of %s version %s failed", *_who(window))
                 self._unjudged(window, "comparison failed")
-        seen.verdicts.append(judge_performance(window.loss, version.reference_loss, plan))
+        seen.verdicts.append(
+            judge_performance(window.loss, version.reference_loss, plan, version.loss.name)
+        )
         if window.loss.n:
             when_committed(metrics.WINDOW_LOSS.labels(*_who(window)).set, window.loss.mean)
-        if window.rows:
+        if window.rows and version.task == "binary":
             when_committed(
                 metrics.ESTIMATED_LOSS.labels(*_who(window)).set, estimated_loss(window.scores)
             )
@@ -124,7 +126,9 @@ class Judging:
             return None
         try:
             return self._references.load(
-                version.reference.uri, version.reference.sha256, columns_of(version)
+                version.reference.uri,
+                version.reference.sha256,
+                [*columns_of(version), answer_column(version)],
             )
         except BadReferenceError as error:
             log.error("version %s of %s has no reference: %s", version.version, window.model, error)
@@ -160,15 +164,7 @@ class Judging:
             for shift in shifts:
                 when_committed(DRIFT_SCORE.labels(window.model, shift.column).set, shift.value)
             seen.verdicts.append(judge_data(shifts, plan))
-        scores = reference.get(SCORE)
-        if scores is not None and (counts := _score_counts(scores)):
-            middle = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
-            moved = float(middle @ np.array(window.scores)) / window.rows - float(
-                np.nanmean(scores)
-            )
-            verdict = judge_scores(counts, window.scores, plan, moved)
-            when_committed(DRIFT_SCORE.labels(window.model, SCORE).set, verdict.shifts[0].value)
-            seen.verdicts.append(verdict)
+        seen.verdicts.extend(_of_answers(window, version, reference, plan))
 
     def _sample(self, key: str, window: Window, plan: Plan) -> list[dict[str, object]]:
         rows = sorted(self._state.rows.of_window(key, window.part, window.chunks))
@@ -193,10 +189,37 @@ def _shifts(
         )
 
 
-def _score_counts(scores: np.ndarray) -> tuple[int, ...]:
-    known = scores[~np.isnan(scores)]
-    bins = np.clip((known * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
-    return tuple(np.bincount(bins, minlength=SCORE_BINS).tolist()) if len(known) else ()
+def _of_answers(
+    window: Window, version: ModelVersion, reference: Columns, plan: Plan
+) -> Iterator[Verdict]:
+    """Whether the answers moved; no verdict where the reference holds none to compare with."""
+    counts, name = _answer_counts(version, reference)
+    if not sum(counts):
+        return
+    now = sketch_of(window.scores, version).counts
+    moved = None
+    if name == SCORE:
+        middle = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
+        moved = float(middle @ np.array(now)) / window.rows
+        moved -= float(np.nanmean(reference[SCORE]))
+    verdict = judge_scores(counts, now, plan, moved, name)
+    when_committed(DRIFT_SCORE.labels(window.model, name).set, verdict.shifts[0].value)
+    yield verdict
+
+
+def _answer_counts(version: ModelVersion, reference: Columns) -> tuple[tuple[int, ...], str]:
+    """The reference's answers in the bins of the version's, and the name of their column."""
+    if version.task == "binary":
+        scores = reference.get(SCORE, np.empty(0))
+        known = scores[~np.isnan(scores)]
+        bins = np.clip((known * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
+        return tuple(np.bincount(bins, minlength=SCORE_BINS).tolist()), SCORE
+    answers = reference.get(PREDICTION, np.empty(0))
+    if version.task == "multiclass":
+        return tuple(int((answers == name).sum()) for name in version.classes), PREDICTION
+    edges = version.answer_edges
+    bins = np.searchsorted(edges, answers[~np.isnan(answers)], side="right")
+    return tuple(np.bincount(bins, minlength=len(edges) + 1).tolist()), PREDICTION
 
 
 def _who(window: Window) -> tuple[str, str]:

@@ -1,15 +1,19 @@
 """Labels: which are taken, and what they correct."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 from drift_monitor.domain.join import Waiting, with_label
-from drift_monitor.domain.loss import InvalidLabelError, LossSums, checked_label
+from drift_monitor.domain.loss import LossSums
+from drift_monitor.domain.slices import Slice
+from drift_monitor.handlers.answers import Answers
 from drift_monitor.handlers.dropped import drop
 from drift_monitor.handlers.events import micros
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import JoinTable, State, key_of, parts_of
 from event_schemas import EventBody, LabelArrived
+from event_schemas.task import InvalidLabelError
 from servicekit.clock import Clock
 from servicekit.event import Event
 
@@ -20,16 +24,25 @@ class Labels:
     Args:
         state: of all windows.
         plans: of the versions.
+        answers: what labels cost, by the task of a version.
         most_waiting: labels of one model that may wait for their prediction.
         max_future: how far ahead of the clock a label may have been observed.
         clock: wall time.
     """
 
     def __init__(
-        self, state: State, plans: Plans, *, most_waiting: int, max_future: timedelta, clock: Clock
+        self,
+        state: State,
+        plans: Plans,
+        answers: Answers,
+        *,
+        most_waiting: int,
+        max_future: timedelta,
+        clock: Clock,
     ) -> None:
         self._state = state
         self._plans = plans
+        self._answers = answers
         self._most_waiting = most_waiting
         self._max_future = max_future
         self._clock = clock
@@ -38,10 +51,11 @@ class Labels:
         """Count the loss of a prediction whose label has come, or was corrected.
 
         Raises:
-            InvalidLabelError: the label is neither 0 nor 1, or was observed in the future.
+            InvalidLabelError: no answer of the model has such a label, or it was observed in the
+                future.
         """
         body = event.body
-        label, observed = checked_label(body.label), micros(body.observed_at)
+        label, observed = body.label, micros(body.observed_at)
         latest = self._clock.now() + self._max_future
         if body.observed_at > latest:
             raise InvalidLabelError(
@@ -52,13 +66,15 @@ class Labels:
         if not self._is_known(body.model):
             drop("unknown", "label of a model that nobody knows")
             return
-        self._label(body, JoinTable.key(body.model, body.prediction_id), label, observed)
+        key = JoinTable.key(body.model, body.prediction_id)
+        self._answers.check(body.model, self._state.join.get(key), label)
+        self._label(body, key, label, observed)
         shadow = JoinTable.shadow_key(body.model, body.prediction_id)
         if shadow in self._state.join:
             self._label(body, shadow, label, observed)
         yield from ()
 
-    def _label(self, body: LabelArrived, key: str, label: float, observed: int) -> None:
+    def _label(self, body: LabelArrived, key: str, label: float | str, observed: int) -> None:
         known = self._state.join.get(key)
         clock = self._state.clocks.get(body.model)
         watermark = clock.watermark.time if clock is not None else None
@@ -75,14 +91,20 @@ class Labels:
             return
         slice_ = self._state.slices.get(after.slice)
         if slice_ is not None:
-            loss = _corrected(slice_.loss, known, after)
+            loss = self._corrected(slice_.loss, slice_, known, after)
             self._state.slices.put(after.slice, slice_.with_loss(loss))
             version = slice_.version
             window_key = key_of(body.model, version, after.window)
             window = self._state.windows.get(window_key) if after.window != -1 else None
             if window is not None and window.part == after.part:
-                loss = _corrected(window.loss, known, after)
+                loss = self._corrected(window.loss, slice_, known, after)
                 self._state.windows.put(window_key, window.with_loss(loss))
+
+    def _corrected(self, sums: LossSums, slice_: Slice, known: Waiting, after: Waiting) -> LossSums:
+        who = slice_.model, slice_.version
+        with suppress(InvalidLabelError):  # It waited for the prediction, and counted nowhere.
+            sums = sums.changed(self._answers.cost(*who, known), -1)
+        return sums.changed(self._answers.cost(*who, after), 1)
 
     def _is_known(self, model: str) -> bool:
         """Whether the model serves, was trained, or has answered."""
@@ -98,9 +120,3 @@ class Labels:
         if oldest := self._state.join.oldest_label(model, self._most_waiting):
             self._state.join.delete(oldest)
             drop(model, "label without a prediction, and too many wait")
-
-
-def _corrected(loss: LossSums, known: Waiting, after: Waiting) -> LossSums:
-    if known.complete:
-        loss = loss.changed(known.score, known.label, -1)
-    return loss.changed(after.score, after.label, 1)

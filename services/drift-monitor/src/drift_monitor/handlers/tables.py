@@ -64,15 +64,22 @@ def _encode_waiting(waiting: Waiting) -> bytes:
         waiting.window,
         waiting.part,
         waiting.score,
-        waiting.label,
+        waiting.label if isinstance(waiting.label, float) else 0.0,
         waiting.labelled,
     )
-    return packed + waiting.slice.encode()
+    key = packed + waiting.slice.encode()
+    text = None if isinstance(waiting.label, float) else waiting.label
+    if text is None and waiting.task == "binary":
+        return key
+    return key + b"\n" + json.dumps([waiting.task, waiting.scores, text]).encode()
 
 
 def _decode_waiting(data: bytes) -> Waiting:
     time, window, part, score, label, labelled = _WAITING.unpack_from(data)
-    return Waiting(time, data[_WAITING.size :].decode(), window, part, score, label, labelled)
+    key, _, more = data[_WAITING.size :].decode().partition("\n")
+    task, scores, text = json.loads(more) if more else ("binary", None, None)
+    known = label if text is None else text
+    return Waiting(time, key, window, part, score, known, labelled, task, scores)
 
 
 class JoinTable(Table[Waiting]):

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import cast
 
 from drift_monitor.domain.join import NAN, Waiting
-from drift_monitor.domain.loss import checked_score
+from drift_monitor.domain.loss import Cost
 from drift_monitor.domain.plan import Plan, floor, in_force
 from drift_monitor.domain.sequences import Sequences
 from drift_monitor.domain.slices import Slice
 from drift_monitor.domain.verdicts import Kind
 from drift_monitor.domain.windows import Window, sample_hash
 from drift_monitor.handlers import metrics
+from drift_monitor.handlers.answers import Answer, Answers, answer_of
 from drift_monitor.handlers.closing import Closing
 from drift_monitor.handlers.dropped import drop
 from drift_monitor.handlers.events import micros, moment
@@ -40,6 +41,7 @@ from event_schemas import (
 )
 from event_schemas.base import TimeRange
 from event_schemas.model import ModelVersion
+from event_schemas.task import InvalidLabelError
 from servicekit.clock import Clock, SystemClock
 from servicekit.event import Event
 from servicekit.processor import Processor
@@ -68,6 +70,7 @@ class WindowsHandlers:
     ) -> None:
         self.state = State()
         self._plans = Plans(self.state)
+        self._answers = Answers(self.state)
         self._closing = Closing(
             self.state, self._plans, references, reports, remind_windows=remind_windows
         )
@@ -81,6 +84,7 @@ class WindowsHandlers:
         self._labels = Labels(
             self.state,
             self._plans,
+            self._answers,
             most_waiting=max_waiting_labels,
             max_future=max_label_future,
             clock=clock or SystemClock(),
@@ -124,11 +128,12 @@ class WindowsHandlers:
         """Count a prediction, and close what its event time has made due.
 
         Raises:
-            InvalidScoreError: its score is no probability.
+            InvalidAnswerError: no version answers so.
         """
         body = event.body
         time = micros(body.event_time)
-        score = checked_score(None if body.error is not None else body.score)
+        answer = answer_of(body)
+        answer_bin = answer and self._answers.bin_of(body.model, body.version, answer)
         self._note_sequence(body, time)
         if body.pinned:
             # Its caller chose the version, so it is no draw between the arms.
@@ -147,7 +152,7 @@ class WindowsHandlers:
 
         slice_key, slice_ = self._slice(body, time, plan, watermark)
         slice_ = slice_.predicted(
-            score=score,
+            answer_bin=answer_bin,
             latency_ms=body.latency.total_ms,
             replica=body.replica,
             sequence=body.sequence,
@@ -155,31 +160,21 @@ class WindowsHandlers:
         )
         due = slice_.due if slice_.revision < 0 else None
         aligned, part, window, window_key = -1, 0, None, ""
-        if score is not None and self._may_open(body):
+        if answer_bin is not None and self._may_open(body):
             window_key, window = self._window(body, time, plan, watermark)
-        if window is not None and score is not None:
+        if window is not None and answer_bin is not None:
             aligned, part = window.aligned, window.part
             due = min(due, window.due) if due is not None else window.due
-            window = self._sampled(window_key, window, body, score, plan)
-        if score is not None and label == label:
-            slice_ = slice_.with_loss(slice_.loss.changed(score, label, 1))
+            window = self._sampled(window_key, window, body, answer_bin, plan)
+        waiting = _waiting(answer, time, slice_key, (aligned, part), (label, labelled))
+        if (cost := self._cost(body, waiting)) is not None:
+            slice_ = slice_.with_loss(slice_.loss.changed(cost, 1))
             if window is not None:
-                window = window.with_loss(window.loss.changed(score, label, 1))
+                window = window.with_loss(window.loss.changed(cost, 1))
         self.state.slices.put(slice_key, slice_)
         if window is not None:
             self.state.windows.put(window_key, window)
-        self.state.join.put(
-            key,
-            Waiting(
-                time,
-                slice_key,
-                aligned,
-                part,
-                NAN if score is None else score,
-                label,
-                labelled,
-            ),
-        )
+        self.state.join.put(key, waiting)
         yield from self._advance(body.model, clock, time, due)
 
     def on_model_trained(self, event: Event[ModelTrained]) -> Iterator[EventBody]:
@@ -268,7 +263,16 @@ class WindowsHandlers:
             due = self._closing.next_due(model)
             self.state.clocks.put(model, replace(clock, due=due))
 
-    def _known(self, body: PredictionLogged) -> tuple[str, Waiting | None, float, int]:
+    def _cost(self, body: PredictionLogged, waiting: Waiting) -> Cost | None:
+        """What a prediction cost whose label waited for it."""
+        try:
+            return self._answers.cost(body.model, body.version, waiting)
+        except InvalidLabelError:
+            # It was taken before anybody knew what the version answers.
+            drop(body.model, "label that its version cannot have")
+            return None
+
+    def _known(self, body: PredictionLogged) -> tuple[str, Waiting | None, float | str, int]:
         """The key of a prediction, what is known under it, and the label with its time."""
         answered_key = JoinTable.key(body.model, body.prediction_id)
         answered = self.state.join.get(answered_key)
@@ -327,14 +331,14 @@ class WindowsHandlers:
         return key, Window(body.model, body.version, aligned, aligned, end, due, part)
 
     def _sampled(
-        self, key: str, window: Window, body: PredictionLogged, score: float, plan: Plan
+        self, key: str, window: Window, body: PredictionLogged, answer_bin: int, plan: Plan
     ) -> Window:
         hashed = sample_hash(body.prediction_id)
         if hashed >= window.bar:
-            return window.predicted(score, kept=False, chunks=window.chunks)
+            return window.predicted(answer_bin, kept=False, chunks=window.chunks)
         row = RowsTable.row(hashed, body.features)
         chunks = self.state.rows.add(key, window.part, window.chunks, row)
-        window = window.predicted(score, kept=True, chunks=chunks)
+        window = window.predicted(answer_bin, kept=True, chunks=chunks)
         if window.kept <= 2 * plan.sample_rows:
             return window
         rows = self.state.rows.of_window(key, window.part, chunks)
@@ -364,3 +368,15 @@ class WindowsHandlers:
                     window=TimeRange(start=now, end=now),
                     reason=f"version {version} took over; it is judged by its own reference",
                 )
+
+
+def _waiting(
+    answer: Answer | None,
+    time: int,
+    slice_key: str,
+    window: tuple[int, int],
+    label: tuple[float | str, int],
+) -> Waiting:
+    if answer is None:
+        return Waiting(time, slice_key, *window, NAN, *label)
+    return Waiting(time, slice_key, *window, answer.number, *label, answer.task, answer.scores)

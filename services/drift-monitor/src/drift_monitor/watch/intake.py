@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from drift_monitor.domain.loss import checked_score
+from drift_monitor.handlers.answers import answer_of
 from drift_monitor.metrics import DRIFT_SCORE
 from drift_monitor.watch import metrics
 from drift_monitor.watch.live import Live, Sample
@@ -99,18 +99,21 @@ class Intake:
         body = event.body
         if body.pinned:
             return  # Whoever names the version is a tester, and no part of the traffic.
-        score = checked_score(None if body.error is not None else body.score)
+        answer = answer_of(body)
+        score = answer and answer.number
         self._live.add(
             body.model,
             body.version,
             body.arm,
             weight=body.weight,
             score=score,
+            bounded=answer is not None and answer.task != "regression",
             stands_for=1 / (self.sampling_rate * (body.sampling_rate or 1.0)),
         )
-        if score is None or body.arm == "shadow":
+        # Detector and distance are made for probabilities.
+        if answer is None or answer.task == "regression" or body.arm == "shadow":
             return
-        found = self._suspicions.add(body.model, body.version, score, body.event_time)
+        found = self._suspicions.add(body.model, body.version, answer.number, body.event_time)
         if found is not None:
             self._suspect(event, found)
 

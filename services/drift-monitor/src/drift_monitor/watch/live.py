@@ -83,15 +83,19 @@ class Live:
         *,
         weight: float,
         score: float | None,
+        bounded: bool = True,
         stands_for: float = 1.0,
     ) -> None:
-        """Count a prediction, which stands for several while only a sample of them is read."""
+        """Count a prediction, which stands for several while only a sample of them is read.
+
+        One that is not `bounded` to [0, 1] counts in the mean alone.
+        """
         known = self._arms[model, version, arm]
         known.count += stands_for
         if score is None:
             return
         known.scores.append(score)
-        if arm != "shadow":
+        if arm != "shadow" and bounded:
             self._add_score(model, version, score)
         if in_force(arm, weight):
             self._serving[model] = version
