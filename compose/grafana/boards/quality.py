@@ -7,7 +7,7 @@ CHOSEN = '{model=~"$model", version=~"$version"}'
 
 
 def loss(metric: str, legend: str) -> Query:
-    """A log-loss by version."""
+    """A mean loss by version."""
     return Query(f"max by (version) ({metric}{CHOSEN})", f"{legend} {{{{version}}}}")
 
 
@@ -20,14 +20,15 @@ BOARD = Board(
             "Loss",
             [
                 Panel(
-                    "Log-loss of the last window",
-                    "Realised on labels; estimated from the scores as if they were calibrated, so"
-                    " without labels; promised on the held-out rows of the training.",
+                    "Loss of the last window",
+                    "Realised on labels, in the unit of the model's loss; estimated, for binary"
+                    " models, from the scores as if they were calibrated, so without labels; promised"
+                    " on the held-out rows of the training.",
                     "none",
                     [
-                        loss("drift_window_log_loss", "realised"),
+                        loss("drift_window_loss", "realised"),
                         loss("drift_window_estimated_log_loss", "estimated"),
-                        loss("drift_promised_log_loss", "promised"),
+                        loss("drift_promised_loss", "promised"),
                     ],
                     width=16,
                 ),
@@ -37,8 +38,8 @@ BOARD = Board(
                     "none",
                     [
                         Query(
-                            f"max by (version) (drift_window_log_loss{CHOSEN})"
-                            f" / max by (version) (drift_promised_log_loss{CHOSEN})",
+                            f"max by (version) (drift_window_loss{CHOSEN})"
+                            f" / max by (version) (drift_promised_loss{CHOSEN})",
                             "{{version}}",
                         )
                     ],

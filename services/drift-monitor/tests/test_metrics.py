@@ -67,7 +67,7 @@ def test_detection_is_timed_from_the_first_bad_window_and_a_reminder_is_none(wor
 
 
 def test_each_window_has_its_promised_and_its_estimated_loss(drifting):
-    assert value("drift_promised_log_loss", version="1") == 0.5
+    assert value("drift_promised_loss", version="1") == 0.5
     # Every score is 0.25, which lies in the bin from 0.25 to 0.30.
     p = 0.275
     entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)

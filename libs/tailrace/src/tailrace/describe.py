@@ -57,7 +57,7 @@ def _of_many(body: events.EventBody) -> str:
         case events.ScoreRequested():
             return f"prediction {body.prediction_id} of {body.entity} requested from {body.model}"
         case events.PredictionLogged():
-            said = body.error or ("no score" if body.score is None else f"{body.score:.4f}")
+            said = body.error or _answer(body)
             return f"version {body.version} as {body.arm} on {body.entity}: {said}"
         case events.ArmMeasured():
             counts = f"{body.n} predictions, {body.errors} errors"
@@ -66,3 +66,12 @@ def _of_many(body: events.EventBody) -> str:
             return f"{body.command} commanded by {body.commanded_by}: {body.reason}"
         case _:
             return body.model_dump_json()
+
+
+def _answer(body: events.PredictionLogged) -> str:
+    if body.scores is not None:
+        best = max(body.scores, key=body.scores.__getitem__, default="")
+        return f"{body.prediction or best} ({body.scores.get(best, 0.0):.4f} for {best})"
+    if isinstance(body.prediction, float):
+        return f"{body.prediction:.6g}"
+    return "no score" if body.score is None else f"{body.score:.4f}"

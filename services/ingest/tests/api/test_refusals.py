@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from event_schemas import LabelArrived
+from ingest.adapters.model_tasks import ModelTask
 from ingest.api.body import RefusedError
 from ingest.api.items import LabelRules, label_events
 from ingest.app import build
@@ -17,7 +18,13 @@ from ingest.app import build
 NOW = datetime(2013, 1, 2, tzinfo=UTC)
 LABEL = {"prediction_id": "p-1", "model": "flight_delay", "label": 1, "observed_at": "2013-01-01Z"}
 LABEL["observed_at"] = "2013-01-01T15:00:00Z"
-RULES = LabelRules(frozenset({"flight_delay"}), NOW + timedelta(seconds=300))
+OTHERS = {
+    "minutes": ModelTask(task="regression"),
+    "outcome": ModelTask(task="multiclass", classes=("1", "2", "late")),
+    "churn": ModelTask(classes=("no", "yes")),
+    "broken": None,
+}
+RULES = LabelRules({"flight_delay": ModelTask(), **OTHERS}, NOW + timedelta(seconds=300))
 
 
 def post(api, path: str, **body) -> httpx.Response:
@@ -39,6 +46,44 @@ def test_fault_4_10_a_label_that_no_model_takes_is_refused(label):
 @pytest.mark.parametrize("label", [0, 1, 0.0, 1.0])
 def test_fault_4_10_a_label_that_models_take_is_accepted(label):
     assert label_events([{**LABEL, "label": label}], NOW, RULES)[0].body.label == label
+
+
+@pytest.mark.parametrize(
+    ("model", "label", "taken"),
+    [
+        ("minutes", -7, -7.0),
+        ("minutes", 1e300, 1e300),
+        ("outcome", "late", "late"),
+        ("outcome", 2, "2"),
+        ("outcome", 2.0, "2"),
+        ("outcome", "a new class", "a new class"),
+        ("churn", "yes", "yes"),
+        ("broken", 7, 7.0),
+        ("broken", True, "true"),
+        ("outcome", "x" * 256, "x" * 256),
+    ],
+)
+def test_a_label_is_as_the_task_of_its_model_has_it(model, label, taken):
+    [event] = label_events([{**LABEL, "model": model, "label": label}], NOW, RULES)
+    assert (event.body.label, type(event.body.label)) == (taken, type(taken))
+
+
+@pytest.mark.parametrize(
+    ("model", "label", "remedy"),
+    [
+        ("minutes", "late", "the model is a regression"),
+        ("minutes", True, "the model is a regression"),
+        ("churn", "maybe", "send no or yes"),
+        ("churn", 1, "send no or yes"),
+        ("outcome", "", "send 1 to 256 characters"),
+        ("outcome", "x" * 257, "send 1 to 256 characters"),
+        ("outcome", [1], "send one"),
+        ("broken", None, "send one"),
+    ],
+)
+def test_a_label_that_the_task_of_its_model_cannot_have_is_refused(model, label, remedy):
+    with pytest.raises(RefusedError, match=remedy):
+        label_events([{**LABEL, "model": model, "label": label}], NOW, RULES)
 
 
 def test_fault_1_2_a_label_observed_at_the_limit_is_taken_and_a_later_one_refused():

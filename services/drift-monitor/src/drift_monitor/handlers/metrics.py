@@ -16,16 +16,17 @@ DETECT_SECONDS = Histogram(
     buckets=[86400 * days for days in (0.25, 1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90)],
 )
 WINDOW_LOSS = Gauge(
-    "drift_window_log_loss", "Mean realised log-loss of the last window.", ["model", "version"]
+    "drift_window_loss", "Mean realised loss of the last window.", ["model", "version"]
 )
 ESTIMATED_LOSS = Gauge(
     "drift_window_estimated_log_loss",
-    "Log-loss that the scores of the last window promise if they are calibrated: needs no labels.",
+    "Log-loss that a binary model's scores of the last window promise if they are calibrated: needs"
+    " no labels.",
     ["model", "version"],
 )
 PROMISED_LOSS = Gauge(
-    "drift_promised_log_loss",
-    "Mean log-loss on the held-out rows of a version's training.",
+    "drift_promised_loss",
+    "Mean loss on the held-out rows of a version's training.",
     ["model", "version"],
 )
 WATERMARK = Gauge(

@@ -5,7 +5,7 @@ The id of an event is made of its content, so that a repeated request makes the 
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from event_schemas import LabelArrived, RecordReceived
+from event_schemas.values import category
+from ingest.adapters.model_tasks import ModelTask
 from ingest.api.body import RefusedError
 from servicekit.event import Event, derived_id
 
@@ -21,6 +23,7 @@ MAX_FAULTS = 10
 """Faults that an answer lists."""
 MAX_ENTITY = 512
 MAX_PREDICTION_ID = 128
+MAX_LABEL = 256
 _EXAMPLE = "2013-01-01T10:00:00Z"
 
 
@@ -45,10 +48,12 @@ def record_events(
 class LabelRules:
     """Which labels are taken."""
 
-    models: frozenset[str] | None
-    """The models that there are; None: a label of any model is taken."""
+    models: Mapping[str, ModelTask | None]
+    """The models that there are, and what they answer where that is known."""
     latest: datetime
     """Latest `observed_at`."""
+    any_model: bool = False
+    """Whether labels of models that are not there are taken, too."""
 
 
 def label_events(items: list[Any], now: datetime, rules: LabelRules) -> list[Event]:
@@ -126,12 +131,11 @@ def _label(item: Any, now: datetime, rules: LabelRules) -> Event:
     fields = _object(item, '{"prediction_id": …, "model": …, "label": …, "observed_at": …}')
     prediction_id = _text(fields, "prediction_id", MAX_PREDICTION_ID)
     model = _text(fields, "model", 63)
-    label = fields.get("label")
-    if isinstance(label, bool) or not isinstance(label, int | float) or not _finite(label):
-        raise _FaultError("label", label, "it is no number", "send 0 or 1")
-    if label not in (0, 1):
-        problem = "it is neither 0 nor 1, as every model here is a binary classification"
-        raise _FaultError("label", label, problem, "send 0 or 1")
+    if model not in rules.models and not rules.any_model:
+        known = ", ".join(sorted(rules.models)[:10]) or "none"
+        remedy = "mend the name, add the model's folder, or set LABELS_OF_ANY_MODEL"
+        raise _FaultError("model", model, f"no folder of models has it; known are {known}", remedy)
+    label = _truth(fields.get("label"), rules.models.get(model))
     observed_at = _time(fields, "observed_at")
     if observed_at > rules.latest:
         limit = rules.latest.isoformat(timespec="seconds")
@@ -139,17 +143,42 @@ def _label(item: Any, now: datetime, rules: LabelRules) -> Event:
         raise _FaultError(
             "observed_at", fields["observed_at"], problem, "send when the truth became known"
         )
-    if rules.models is not None and model not in rules.models:
-        known = ", ".join(sorted(rules.models)[:10]) or "none"
-        remedy = "mend the name, add the model's folder, or set LABELS_OF_ANY_MODEL"
-        raise _FaultError("model", model, f"no folder of models has it; known are {known}", remedy)
     return _event(
         lambda: LabelArrived(
             prediction_id=prediction_id, model=model, label=label, observed_at=observed_at
         ),
-        f"{prediction_id}|{float(label)!r}|{observed_at.isoformat()}",
+        f"{prediction_id}|{label!r}|{observed_at.isoformat()}",
         now,
     )
+
+
+def _truth(label: object, task: ModelTask | None) -> float | str:
+    """A label as the task of its model has it; any number or text where that is not known."""
+    if isinstance(label, str):
+        if not 0 < len(label) <= MAX_LABEL:
+            problem = f"it has {len(label)} characters"
+            raise _FaultError("label", label, problem, f"send 1 to {MAX_LABEL} characters")
+    elif not isinstance(label, int | float) or not _finite(label):
+        raise _FaultError("label", label, "it is no number and no text", "send one")
+    if task is None or task.task == "multiclass":
+        if task is None and not isinstance(label, str | bool):
+            return float(label)
+        return category(label) or ""
+    if task.classes:
+        name = category(label)
+        if name not in task.classes:
+            remedy = f"send {' or '.join(task.classes)}"
+            raise _FaultError("label", label, "it is no class of the model", remedy)
+        return name
+    is_number = isinstance(label, int | float) and not isinstance(label, bool)
+    if task.task == "regression" and is_number:
+        return float(label)
+    if task.task == "regression":
+        raise _FaultError("label", label, "it is no number", "send one: the model is a regression")
+    if not is_number or label not in (0, 1):
+        problem = "it is neither 0 nor 1, and the model is a binary classification"
+        raise _FaultError("label", label, problem, "send 0 or 1, or name the model's classes")
+    return float(label)
 
 
 def _event(make: Callable[[], RecordReceived | LabelArrived], content: str, now: datetime) -> Event:

@@ -46,7 +46,10 @@ LABELS = _list_of(
     {
         "prediction_id": _text(128),
         "model": {"type": "string"},
-        "label": {"type": "number", "enum": [0, 1]},
+        "label": {
+            "description": "By the model's task: 0 or 1 or the name of a class, or a number",
+            "anyOf": [{"type": "number"}, _text(256)],
+        },
         "observed_at": _TIME,
     },
     {

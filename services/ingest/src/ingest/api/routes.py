@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from ingest.adapters.model_tasks import ModelTasks
 from ingest.api.body import RefusedError, read_body, read_items
 from ingest.api.items import LabelRules, label_events, record_events
 from ingest.api.openapi import LABELS, RECORDS, RESPONSES
@@ -57,6 +58,8 @@ def add_routes(
 def _add_senders(
     api: FastAPI, contracts: Mapping[str, Contract], publisher: Publisher, settings: IngestSettings
 ) -> None:
+    models = ModelTasks(settings.models_dir)
+
     async def publish(request: Request, kind: str, events_of: Events) -> JSONResponse:
         body = await read_body(request, settings.max_body_bytes, settings.max_drained_bytes)
         # In a thread, so that a large request does not hold up the small ones.
@@ -101,16 +104,9 @@ def _add_senders(
     async def send_labels(request: Request) -> JSONResponse:
         """A later label of a prediction corrects an earlier one; see records for the answers."""
         now = datetime.now(UTC)
-        return await publish(
-            request, "labels", lambda items: label_events(items, now, _label_rules(settings, now))
-        )
-
-
-def _label_rules(settings: IngestSettings, now: datetime) -> LabelRules:
-    """Looks at the folders each time: a model may come while ingest runs."""
-    found = (path.parent.name for path in settings.models_dir.glob("*/model.yaml"))
-    models = None if settings.labels_of_any_model else frozenset(found)
-    return LabelRules(models, now + timedelta(seconds=settings.max_label_future_seconds))
+        latest = now + timedelta(seconds=settings.max_label_future_seconds)
+        rules = LabelRules(models, latest, settings.labels_of_any_model)
+        return await publish(request, "labels", lambda items: label_events(items, now, rules))
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
