@@ -22,8 +22,8 @@ BOARD = Board(
                 Panel(
                     "Loss of the last window",
                     "Realised on labels, in the unit of the model's loss; estimated, for binary"
-                    " models, from the scores as if they were calibrated, so without labels; promised"
-                    " on the held-out rows of the training.",
+                    " models, from the scores as if they were calibrated, so without labels;"
+                    " promised on the held-out rows of the training.",
                     "none",
                     [
                         loss("drift_window_loss", "realised"),
