@@ -107,6 +107,10 @@ BOARD = Board(
                             " or on () vector(0)",
                             "{{why}}",
                         ),
+                        Query(
+                            f"sum(drift_columns_unjudged_total{OF_MODEL}) or on () vector(0)",
+                            "one input of a window",
+                        ),
                     ],
                 ),
             ],

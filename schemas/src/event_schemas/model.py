@@ -1,5 +1,6 @@
 """Models: trained, approved, rejected, or failed."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -16,6 +17,14 @@ from event_schemas.base import (
 )
 from event_schemas.policy import Feature, Policies
 from event_schemas.task import MAX_CLASSES, Loss, Task
+
+
+def column_beside(features: Iterable[Feature], name: str) -> str:
+    """Name of a column of ours in a reference: with underscores where an input has the name."""
+    taken = {feature.name for feature in features}
+    while name in taken:
+        name += "_"
+    return name
 
 
 class Artifact(Value):
@@ -72,7 +81,8 @@ class ModelVersion(Value):
     """The file to load and run."""
     reference: Artifact | None = None
     """Sample of the rows that the model was validated on: feature columns, `label`, and
-    `score`, `scores` (a list, in the order of `classes`) or `prediction`, by the task."""
+    `score` (binary) or `prediction` (the decided class, or the number), each with underscores where
+    an input has its name."""
     task: Task = "binary"
     """What the version answers: a probability, a class, or a number."""
     classes: tuple[str, ...] = Field(default=(), max_length=MAX_CLASSES)

@@ -157,6 +157,7 @@ class FakeReport:
 
     def __init__(self, values: Mapping[str, float], saved: dict[str, bool]) -> None:
         self.values = values
+        self.failed: dict[str, str] = {}
         self._saved = saved
 
     def save(self, name: str, *, html: bool) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from event_schemas import ArmMeasured, DriftCleared, DriftDetected
+from event_schemas.policy import Feature
+from servicekit.testing.metrics import metric_value
 
 WEEK = timedelta(days=7)
 FINE = {"distance": 100.0, "carrier": "UA", "temp": 1.0}
@@ -308,3 +310,43 @@ def test_a_version_that_nobody_named_is_measured_but_not_judged(world, make):
     world.publish(*week(make, 0, features=MOVED), *week(make, 1, features=MOVED), end(make, 2))
     assert world.out(DriftDetected) == []
     assert world.out(ArmMeasured)
+
+
+def test_fault_6_8_inputs_with_names_of_ours_are_compared_as_inputs(worlds, make):
+    world = worlds()
+    asked = [Feature(name=n, kind="number", source="request") for n in ("score", "label")]
+    world.references.columns = {
+        "score": np.full(200, 100.0),
+        "label": np.full(200, 7.0),
+        "score_": np.full(200, 0.25),
+    }
+    world.publish(make.step(make.version(features=tuple(asked))))
+    row = {"score": 100.0, "label": 7.0}
+    for week in range(3):
+        after = timedelta(days=7 * week + 1)
+        world.publish(*(make.prediction(100 * week + i, after, features=row) for i in range(30)))
+    world.publish(make.prediction("end", timedelta(days=28), features=row))
+    assert world.reports.rows == [30, 30, 30]
+    assert world.out(DriftDetected) == []
+    drift = {"model": "flight_delay"}
+    assert metric_value("drift_score", feature="score", **drift) == 0
+    assert metric_value("drift_score", feature="score_", **drift) == 0
+
+
+def test_fault_6_8_an_input_that_cannot_be_compared_costs_itself(worlds, make):
+    world = worlds()
+    compare = world.reports.compare
+
+    def without_carrier(columns, *rest):
+        report = compare([c for c in columns if c.name != "carrier"], *rest)
+        report.failed = {"carrier": "ValueError: the library refused"}
+        return report
+
+    world.reports.compare = without_carrier
+    before = metric_value("drift_columns_unjudged_total", model="flight_delay")
+    far = {"features": {"distance": 900.0, "carrier": "UA", "temp": 1.0}}
+    world.publish(make.step(make.version()))
+    world.publish(*week(make, 0, **far), *week(make, 1, **far), end(make, 2))
+    [drift] = [d for d in world.out(DriftDetected) if d.kind == "data"]
+    assert {f.feature for f in drift.features} == {"distance", "temp"}
+    assert metric_value("drift_columns_unjudged_total", model="flight_delay") == before + 2

@@ -37,7 +37,9 @@ class DriftReport(Protocol):
     statistic: str
     """Name of the statistic."""
     values: Mapping[str, float]
-    """The statistic of each column."""
+    """The statistic of each column that could be compared."""
+    failed: Mapping[str, str]
+    """Why each of the others could not be."""
 
     def save(self, name: str, *, html: bool) -> str:
         """Keep the report under a name, as a page for people too if asked; returns its URI.
@@ -68,6 +70,6 @@ class DriftReports(Protocol):
         """The Jensen-Shannon distance of every column; each holds values on both sides.
 
         Raises:
-            ReportFailedError: the library refused.
+            ReportFailedError: no column could be compared.
         """
         ...

@@ -57,16 +57,39 @@ def test_reports_are_kept_as_json_and_on_demand_as_a_page(reports, tmp_path):
     assert len(list((tmp_path / "flight_delay/1").iterdir())) == 2, "a repeat replaces the file"
 
 
+def test_evidently_shows_the_distance_that_is_judged(reports, tmp_path):
+    report = reports.compare(COLUMNS, frame(0, ["UA", "AA"]), frame(0.5, ["UA"]), THRESHOLDS)
+    report.save("flight_delay/1/w", html=False)
+    found = json.loads((tmp_path / "flight_delay/1/w.json").read_text())["metrics"]
+    shown = {metric["config"]["column"]: metric["value"] for metric in found}
+    assert shown == pytest.approx(report.values)
+
+
 def test_no_report_leaves_its_folder(reports):
     report = reports.compare(COLUMNS, frame(0, ["UA"]), frame(0, ["UA"]), THRESHOLDS)
     with pytest.raises(OSError, match="leaves the folder"):
         report.save("flight_delay/../../../out", html=False)
 
 
-def test_a_column_without_values_is_an_error_of_the_report(reports):
+def test_fault_6_8_a_column_that_cannot_be_compared_fails_alone_and_is_named(reports):
     empty = {"distance": np.full(10, np.nan), "carrier": np.array(["UA"] * 10)}
-    with pytest.raises(ReportFailedError):
-        reports.compare(COLUMNS, frame(0, ["UA"]), empty, THRESHOLDS)
+    report = reports.compare(COLUMNS, frame(0, ["UA"]), empty, THRESHOLDS)
+    assert set(report.values) == {"carrier"}
+    assert set(report.failed) == {"distance"}
+    assert report.save("flight_delay/1/w", html=True).endswith("w.html")
+
+
+def test_columns_of_which_none_can_be_compared_are_an_error_of_the_report(reports):
+    empty = {"distance": np.full(10, np.nan), "carrier": np.array(["UA"] * 10)}
+    with pytest.raises(ReportFailedError, match="distance"):
+        reports.compare(COLUMNS[:1], frame(0, ["UA"]), empty, THRESHOLDS)
+
+
+def test_fault_6_8_a_range_under_the_spacing_of_floats_is_compared_and_the_page_drawn(reports):
+    tight = {**frame(0, ["UA"]), "distance": 1e16 + 2.0 * np.arange(600) % 4}
+    report = reports.compare(COLUMNS, tight, tight, THRESHOLDS)
+    assert report.values["distance"] == 0
+    assert report.save("flight_delay/1/w", html=True).endswith("w.html")
 
 
 def test_a_page_that_cannot_be_drawn_leaves_the_numbers(reports, tmp_path):

@@ -1,13 +1,15 @@
 """References from MLflow, checked against their digest."""
 
+import logging
 import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drift_monitor.domain.columns import Column, Columns, category_array
 from drift_monitor.ports import BadReferenceError
@@ -17,6 +19,8 @@ from stores.mlflow import fetch, set_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 30.0
 """After MLflow did not answer: whoever waits for it waits with all other models behind."""
@@ -54,20 +58,18 @@ class MlflowReferences:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end((uri, sha256))
-        wanted = [c for c in columns if c.name in table.column_names]
-        try:
-            return {
-                c.name: (
-                    np.asarray(table[c.name].to_pandas(), dtype=np.float64)
-                    if c.number
-                    else category_array(table[c.name].to_pylist())
-                )
-                for c in wanted
-            }
-        except (TypeError, ValueError) as error:
-            raise BadReferenceError(
-                f"{uri} does not hold what the version says: {error}"
-            ) from error
+        found: dict[str, NDArray[Any]] = {}
+        for column in columns:
+            if column.name not in table.column_names:
+                continue
+            try:
+                found[column.name] = _values(table[column.name], number=column.number)
+            except (TypeError, ValueError) as error:
+                # The others can be compared without it.
+                log.error("%s: %s is left out: %s", uri, column.name, error)
+        if not found and columns:
+            raise BadReferenceError(f"{uri} holds none of the columns that the version names")
+        return found
 
     def _download(self, uri: str, sha256: str) -> "pa.Table":
         import pyarrow as pa
@@ -88,3 +90,9 @@ class MlflowReferences:
             return pq.read_table(pa.BufferReader(data))
         except pa.ArrowException as error:
             raise BadReferenceError(f"{uri} is no Parquet file: {error}") from error
+
+
+def _values(column: "pa.ChunkedArray", *, number: bool) -> NDArray[Any]:
+    if number:
+        return np.asarray(column.to_pandas(), dtype=np.float64)
+    return category_array(column.to_pylist())

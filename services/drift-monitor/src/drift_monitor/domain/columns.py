@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_monitor.domain.histograms import Counts
+
 Columns = Mapping[str, NDArray[Any]]
 """Values by column: float64 with NaN for numbers, str with "" for categories."""
 
+QUANTILE_BINS = 20
+"""Bins of a number, each with as much of the reference as it can have."""
 OTHER = "(other)"
 RARE_SHARE = 0.01
 """Categories rarer than this in the reference are one: with many levels, chance alone drifts."""
@@ -123,6 +127,31 @@ def lump(reference: NDArray[Any], current: NDArray[Any]) -> tuple[NDArray[Any], 
         np.where(np.isin(reference, frequent), reference, OTHER),
         np.where(np.isin(current, frequent), current, OTHER),
     )
+
+
+def counts_beside(reference: NDArray[Any], current: NDArray[Any]) -> tuple[Counts, Counts]:
+    """Both columns in bins that hold equal shares of the reference, or by category.
+
+    One bin more on each side takes what lies outside of the reference, so that a constant that
+    changes is seen. Bins of equal width would be ruled by the one value that is far off.
+    """
+    if reference.dtype.kind != "f":
+        names = np.unique(np.concatenate([reference, current]))
+        return _counts_of(names, reference), _counts_of(names, current)
+    known, now = reference[np.isfinite(reference)], current[np.isfinite(current)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, QUANTILE_BINS + 1), method="lower"))
+    edges = np.append(edges, np.nextafter(edges[-1], np.inf))
+    return _binned(edges, known), _binned(edges, now)
+
+
+def _counts_of(names: NDArray[Any], values: NDArray[Any]) -> Counts:
+    places = np.searchsorted(names, values)
+    return tuple(np.bincount(places, minlength=len(names)).tolist())
+
+
+def _binned(edges: NDArray[np.float64], values: NDArray[np.float64]) -> Counts:
+    places = np.searchsorted(edges, values, side="right")
+    return tuple(np.bincount(places, minlength=len(edges) + 1).tolist())
 
 
 def mean_difference(reference: NDArray[Any], current: NDArray[Any]) -> float | None:

@@ -13,7 +13,7 @@ from drift_monitor.domain.windows import Window
 from event_schemas.arm import ArmMeasured, RealisedLoss, ScoreSketch
 from event_schemas.base import TimeRange
 from event_schemas.drift import DriftCleared, DriftDetected, FeatureDrift
-from event_schemas.model import ModelVersion
+from event_schemas.model import ModelVersion, column_beside
 from event_schemas.policy import DriftPolicy
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,9 +55,8 @@ def columns_of(version: ModelVersion) -> list[Column]:
 
 def answer_column(version: ModelVersion) -> Column:
     """The column of a reference that holds the version's answers."""
-    if version.task == "binary":
-        return Column("score", number=True)
-    return Column("prediction", number=version.task == "regression")
+    name = "score" if version.task == "binary" else "prediction"
+    return Column(column_beside(version.features, name), number=version.task != "multiclass")
 
 
 def arm_measured(

@@ -1,10 +1,12 @@
 """Judges one closed window against the reference of its version."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drift_monitor.domain.columns import (
     Column,
@@ -43,8 +45,6 @@ from servicekit.errors import UnavailableError
 from servicekit.telemetry.committed import when_committed
 
 log = logging.getLogger(__name__)
-
-SCORE, PREDICTION = "score", "prediction"
 
 
 @dataclass
@@ -160,6 +160,8 @@ class Judging:
                 self._unjudged(window, "report failed")
         if seen.report is not None:
             seen.name = _report_name(window)
+            self._leave_out(window, seen.report.failed)
+            kept = [column for column in kept if column.name in seen.report.values]
             shifts = list(_shifts(kept, before, now, seen.report, plan))
             for shift in shifts:
                 when_committed(DRIFT_SCORE.labels(window.model, shift.column).set, shift.value)
@@ -169,6 +171,11 @@ class Judging:
     def _sample(self, key: str, window: Window, plan: Plan) -> list[dict[str, object]]:
         rows = sorted(self._state.rows.of_window(key, window.part, window.chunks))
         return [RowsTable.features_of(row) for row in rows[: plan.sample_rows]]
+
+    def _leave_out(self, window: Window, columns: Mapping[str, str]) -> None:
+        for column, why in columns.items():
+            log.error("%s version %s: %s is not compared: %s", *_who(window), column, why)
+            when_committed(metrics.COLUMNS_UNJUDGED.labels(window.model).inc)
 
     def _unjudged(self, window: Window, why: str) -> None:
         log.info("a window of %s version %s is not compared: %s", *_who(window), why)
@@ -193,33 +200,31 @@ def _of_answers(
     window: Window, version: ModelVersion, reference: Columns, plan: Plan
 ) -> Iterator[Verdict]:
     """Whether the answers moved; no verdict where the reference holds none to compare with."""
-    counts, name = _answer_counts(version, reference)
+    name = answer_column(version).name
+    answers = reference.get(name, np.empty(0))
+    counts = _answer_counts(version, answers)
     if not sum(counts):
         return
     now = sketch_of(window.scores, version).counts
     moved = None
-    if name == SCORE:
+    if version.task == "binary":
         middle = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
-        moved = float(middle @ np.array(now)) / window.rows
-        moved -= float(np.nanmean(reference[SCORE]))
+        moved = float(middle @ np.array(now)) / window.rows - float(np.nanmean(answers))
     verdict = judge_scores(counts, now, plan, moved, name)
     when_committed(DRIFT_SCORE.labels(window.model, name).set, verdict.shifts[0].value)
     yield verdict
 
 
-def _answer_counts(version: ModelVersion, reference: Columns) -> tuple[tuple[int, ...], str]:
-    """The reference's answers in the bins of the version's, and the name of their column."""
-    if version.task == "binary":
-        scores = reference.get(SCORE, np.empty(0))
-        known = scores[~np.isnan(scores)]
-        bins = np.clip((known * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
-        return tuple(np.bincount(bins, minlength=SCORE_BINS).tolist()), SCORE
-    answers = reference.get(PREDICTION, np.empty(0))
+def _answer_counts(version: ModelVersion, answers: NDArray[Any]) -> tuple[int, ...]:
+    """The reference's answers, in the bins of the version's."""
     if version.task == "multiclass":
-        return tuple(int((answers == name).sum()) for name in version.classes), PREDICTION
-    edges = version.answer_edges
-    bins = np.searchsorted(edges, answers[~np.isnan(answers)], side="right")
-    return tuple(np.bincount(bins, minlength=len(edges) + 1).tolist()), PREDICTION
+        return tuple(int((answers == name).sum()) for name in version.classes)
+    known = answers[~np.isnan(answers)]
+    if version.task == "regression":
+        bins = np.searchsorted(version.answer_edges, known, side="right")
+        return tuple(np.bincount(bins, minlength=len(version.answer_edges) + 1).tolist())
+    bins = np.clip((known * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
+    return tuple(np.bincount(bins, minlength=SCORE_BINS).tolist())
 
 
 def _who(window: Window) -> tuple[str, str]:

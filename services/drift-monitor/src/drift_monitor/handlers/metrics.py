@@ -39,6 +39,11 @@ DROPPED = Counter(
 WINDOWS_UNJUDGED = Counter(
     "drift_windows_unjudged_total", "Windows without a comparison.", ["model", "why"]
 )
+COLUMNS_UNJUDGED = Counter(
+    "drift_columns_unjudged_total",
+    "Inputs that could not be compared while others of their window were.",
+    ["model"],
+)
 WINDOWS_PUT_OFF = Counter(
     "drift_windows_put_off_total",
     "Times that a window had to wait since its version's reference could not be read.",
