@@ -14,7 +14,12 @@ def inputs(*names: str) -> list[Feature]:
 
 @pytest.mark.parametrize(
     ("taken", "named"),
-    [((), "label"), (("score",), "label"), (("label",), "label_"), (("label_", "label"), "label__")],
+    [
+        ((), "label"),
+        (("score",), "label"),
+        (("label",), "label_"),
+        (("label_", "label"), "label__"),
+    ],
 )
 def test_a_column_of_ours_makes_way_for_an_input(taken: tuple[str, ...], named: str) -> None:
     assert column_beside(inputs(*taken), "label") == named
