@@ -49,7 +49,7 @@ def main() -> int:
         pipeline.fit(frame[known], labels[known])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            path.write_bytes(export(pipeline, definition.features))
+            path.write_bytes(export(pipeline, definition.features, classifies=True))
             model = OnnxModel(path, inputs(definition.features))
         test = frame[~known]
         begun = time.perf_counter()

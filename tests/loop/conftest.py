@@ -9,7 +9,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -57,7 +57,8 @@ from servicekit.http import add_ops_routes
 from servicekit.memory import MemoryBus
 from trainer.domain import gates
 from trainer.domain.failure import TrainingError
-from trainer.domain.measures import evaluate, log_losses
+from trainer.domain.measures import evaluate
+from trainer.domain.targets import BINARY, losses
 from trainer.ports import ModelDefinition, Registered, TrainingPlan, TrainingResult, TrainingTask
 from trainer.settings import TrainerSettings
 
@@ -275,14 +276,17 @@ class CountingTraining:
         artifact = write_onnx(logits[1] - logits[0], logits[0])
         xs, labels = xs[held_out], labels[held_out]
         scores = 1 / (1 + np.exp(-np.where(xs == 1, logits[1], logits[0])))
-        losses = log_losses(labels, scores)
+        found = losses(BINARY, labels, scores)
         rules = gates.GateRules(min_rows=task.definition.policies.gate.min_rows)
-        compared = [gates.beats_base_rate(labels, scores, 0.5)]
+        coin = np.full(len(xs), math.log(2))
+        compared = [gates.beats_constant("base_rate", found, coin, "a coin")]
         if task.champion is not None:
             model = OnnxModel(task.champion, [Input("x", "number")])
             rival = np.array(model.scores([[x] for x in xs.tolist()]))
             name = task.champion_name
-            compared.append(gates.log_loss(labels, scores, rival, name, rules))
+            compared.append(
+                gates.loss("log_loss", found, losses(BINARY, labels, rival), name, rules)
+            )
         reference = {"x": xs.tolist(), "label": labels.tolist(), "score": scores.tolist()}
         return TrainingResult(
             artifact=artifact,
@@ -296,10 +300,10 @@ class CountingTraining:
                     event_time=TimeRange(start=start, end=task.until),
                 ),
             ),
-            measures=evaluate(labels, scores),
+            measures=evaluate(BINARY, labels, scores),
             parity=0.0,
-            loss_mean=float(losses.mean()),
-            loss_std=float(losses.std()),
+            loss_mean=float(found.mean()),
+            loss_std=float(found.std()),
             train_rows=int((~held_out).sum()),
             holdout_rows=int(held_out.sum()),
             gates=(gates.min_rows(len(labels), rules), *compared),
@@ -319,6 +323,7 @@ class Distances:
 
     values: Mapping[str, float]
     statistic: str = "jensenshannon"
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, name: str, *, html: bool) -> str:
         return f"memory:/{name}"

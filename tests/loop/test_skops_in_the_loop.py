@@ -10,6 +10,7 @@ import pytest
 from event_schemas import ModelTrained, PredictionLogged, RolloutStep
 from event_schemas.policy import Feature
 from trainer.adapters.artifact import export
+from trainer.domain.targets import BINARY
 from trainer.ports import TrainingResult, TrainingTask
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,7 @@ def test_what_does_not_convert_is_served_by_scikit_learn(
             fitted.append(trees)
             policies = task.definition.policies
             features = (Feature(name="x", kind="number", source="request"),)
-            made = export(trees, features, frame, policies.gate)
+            made = export(trees, features, BINARY, frame, policies.gate)
             return replace(
                 super().train(task),
                 artifact=made.content,

@@ -3,7 +3,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from trainer.adapters.onnx_artifact import export, score
+from trainer.adapters.onnx_artifact import export, run
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning"  # of the converters; nothing of ours
@@ -18,7 +18,7 @@ def fitted(pipeline_module, flights):
 
 @pytest.fixture(scope="module")
 def artifact(fitted, definition):
-    return export(fitted, definition.features)
+    return export(fitted, definition.features, classifies=True)
 
 
 def test_the_model_has_learned_what_makes_flights_late(fitted, flights):
@@ -34,7 +34,7 @@ def test_the_artifact_takes_one_input_a_feature_in_the_order_of_the_model(artifa
 
 def test_the_artifact_answers_as_scikit_learn_on_every_row(fitted, artifact, flights, definition):
     frame, _ = flights
-    difference = score(artifact, frame, definition.features) - fitted.predict_proba(frame)[:, 1]
+    difference = run(artifact, frame, definition.features) - fitted.predict_proba(frame)
     assert np.abs(difference).max() < 1e-6
 
 
@@ -54,9 +54,9 @@ def test_the_artifact_agrees_on_odd_rows(oddity, fitted, artifact, flights, defi
     frame: pd.DataFrame = flights[0].head(500).assign(**oddity)
     numbers = {f.name: np.float32 for f in definition.features if f.kind == "number"}
     frame = frame.astype(numbers)
-    scores = fitted.predict_proba(frame)[:, 1]
+    scores = fitted.predict_proba(frame)
     assert np.isfinite(scores).all()
-    assert np.abs(score(artifact, frame, definition.features) - scores).max() < 1e-6
+    assert np.abs(run(artifact, frame, definition.features) - scores).max() < 1e-6
 
 
 def test_the_same_seed_and_rows_give_the_same_model(fitted, pipeline_module, flights):

@@ -57,7 +57,7 @@ class Metric(Value):
     """A measured value with its uncertainty."""
 
     name: str
-    """e.g. `log_loss`, `auc`, `base_rate`."""
+    """e.g. `log_loss`, `roc_auc`, `mae`."""
     value: Number
     """The measured value; null when it could not be computed."""
     low: OptionalNumber = None
@@ -120,7 +120,8 @@ class ModelTrained(EventBody):
     metrics: tuple[Metric, ...]
     """Measured on held-out rows that came after the training rows."""
     parity: OptionalNumber = None
-    """Largest difference between the exported artifact and scikit-learn on held-out rows."""
+    """Largest difference between the exported artifact and what it was made of on held-out rows,
+    of numbers as a share of the largest."""
     why_not_onnx: str | None = None
     """What kept the pipeline from being an ONNX file; None where it is one."""
     seed: int = 0

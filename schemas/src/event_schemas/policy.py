@@ -85,7 +85,8 @@ class DriftPolicy(Value):
     feature_threshold: float = Field(default=0.1, gt=0)
     """Drift score of a feature (Jensen-Shannon distance) from which it counts as drifted."""
     feature_thresholds: dict[str, float] = Field(default_factory=dict)
-    """Thresholds of single features that replace `feature_threshold`."""
+    """Thresholds of single features, and of `score` or `prediction`, that replace
+    `feature_threshold`."""
     drift_share: Probability = 0.5
     """Share of the watched features that must drift for a data drift."""
     consecutive: int = Field(default=2, ge=1)

@@ -33,7 +33,8 @@ def contradictions(policies: Policies, features: Sequence[Feature] = ()) -> Iter
     if features:
         names = {feature.name for feature in features}
         yield from _of_size(policies, features)
-        if strange := sorted(set(policies.drift.feature_thresholds) - names):
+        answers = {"score", "prediction"}
+        if strange := sorted(set(policies.drift.feature_thresholds) - names - answers):
             yield f"drift.feature_thresholds: {', '.join(strange)} is no feature"
 
 

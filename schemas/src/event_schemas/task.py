@@ -46,6 +46,15 @@ Task = Annotated[
 ]
 """What a model answers; `binary` is `binary_classification` on the wire, as it was first."""
 
+
+def _names(classes: object) -> object:
+    """YAML takes `1` for a number and `yes` for a boolean; labels of both are categories."""
+    return [category(name) for name in classes] if isinstance(classes, list) else classes
+
+
+ClassNames = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""Names of classes as a file gives them: what YAML makes of a name is a name again."""
+
 LossName = Literal["log_loss", "cost", "squared_error", "absolute_error", "pinball"]
 
 LOSSES: dict[str, tuple[LossName, ...]] = {

@@ -13,6 +13,7 @@ from event_schemas.model import Artifact, DataVersion, ModelVersion
 from event_schemas.policy import Feature, Policies
 from trainer.domain.gates import Gate
 from trainer.domain.measures import Measure
+from trainer.domain.targets import BINARY, Target
 
 
 class TrainingPlan(BaseModel):
@@ -25,7 +26,8 @@ class TrainingPlan(BaseModel):
     label: str
     """Column that holds the outcome."""
     label_above: float | None = None
-    """The positive class is an outcome above this; without it the column holds 0 and 1."""
+    """Of a binary model: the positive class is an outcome above this; without it the column holds 0
+    and 1, or the names in `classes`."""
     feature_time: str = "event_time"
     """Column with the time of the prediction: stored features are as of it."""
     holdout: Annotated[float, Field(gt=0, lt=1)] | timedelta = 0.2
@@ -62,6 +64,8 @@ class ModelDefinition:
     """The Python file that holds `build_pipeline(seed)`."""
     digest: str
     """SHA-256 over model.yaml and the pipeline."""
+    target: Target = BINARY
+    """What it answers; without classes where a multiclass one takes those of its training rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class TrainingTask:
     """Inputs of the champion."""
     champion_format: str = "onnx"
     """How the champion's file is to be read: `onnx` or `skops`."""
+    champion_target: Target = BINARY
+    """What the champion answers."""
     champion_name: str = ""
     """The champion, for people."""
     champion_until: datetime | None = None
@@ -92,11 +98,11 @@ class TrainingResult:
     artifact: bytes
     """The file that answers."""
     reference: bytes
-    """Parquet file of held-out rows: feature columns, `label`, `score`."""
+    """Parquet file of held-out rows, as `ModelVersion.reference` says."""
     data: tuple[DataVersion, ...]
     measures: tuple[Measure, ...]
     parity: float
-    """Largest difference between artifact and scikit-learn on the held-out rows."""
+    """Largest difference between artifact and pipeline on the held-out rows."""
     loss_mean: float
     loss_std: float
     train_rows: int
@@ -104,6 +110,10 @@ class TrainingResult:
     gates: tuple[Gate, ...]
     stages: Mapping[str, float]
     """Wall time of each stage, in seconds."""
+    target: Target = BINARY
+    """What the version answers, with its classes."""
+    answer_edges: tuple[float, ...] = ()
+    """Of a regression: quantiles of its answers to the held-out rows, ascending."""
     format: Literal["onnx", "skops"] = "onnx"
     """How the artifact is to be read."""
     why_not_onnx: str | None = None

@@ -15,6 +15,7 @@ from stores.values import category, number
 from trainer.adapters import artifact
 from trainer.adapters.delta_history import HistorySource, as_served, frame_of, read_history
 from trainer.domain.failure import TrainingError
+from trainer.domain.targets import BINARY
 from trainer.ports import ModelDefinition, TrainingPlan
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -85,14 +86,14 @@ def test_fault_4_2_parity_sees_rows_that_are_served_otherwise(monkeypatch) -> No
     """As before there was one conversion: trained as `True`, served as `true`."""
     chosen = features("category", "flag")
     held = frame_of(HISTORY, chosen)
-    monkeypatch.setattr(artifact.onnx_artifact, "export", lambda *_: b"")
+    monkeypatch.setattr(artifact.onnx_artifact, "export", lambda *_, **__: b"")
     monkeypatch.setattr(
-        artifact.onnx_artifact, "score", lambda _, frame, __: Known().predict_proba(frame)[:, 1]
+        artifact.onnx_artifact, "run", lambda _, frame, __: Known().predict_proba(frame)
     )
     policy = Policies().gate.model_copy(update={"artifact": "onnx"})
     other = held.replace("true", "True")
-    same = artifact.export(Known(), chosen, held, policy, (), artifact.Served(held, held))
-    apart = artifact.export(Known(), chosen, held, policy, (), artifact.Served(held, other))
+    same = artifact.export(Known(), chosen, BINARY, held, policy, (), artifact.Served(held, held))
+    apart = artifact.export(Known(), chosen, BINARY, held, policy, (), artifact.Served(held, other))
     assert (same.parity, apart.parity) == (0.0, 1.0)
 
 

@@ -249,7 +249,7 @@ def test_from_a_request_to_a_version_that_serves_to_the_next_one(trainer, bus, c
 
     # The same rows again, with a gate that nothing passes: measured against the champion.
     bus.publish(arrived(1, 2000, 40))
-    edit(gate={"max_regression": -9.0})
+    edit(gate={"max_regression": -9.0, "margin_unit": "loss"})
     ask(40)
     (rejected,) = bus.events(ModelRejected)
     assert rejected.body.version.version == "2"

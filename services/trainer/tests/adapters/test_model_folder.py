@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from trainer.adapters.model_folder import ModelFolderError, ModelFolders, load_model
+from trainer.domain.targets import BINARY
 
 DOCUMENT = {
     "model": "late_ferry",
@@ -133,6 +134,47 @@ def test_fault_3_8_a_policy_that_nobody_could_carry_out_is_refused_where_it_is_w
     with pytest.raises(ModelFolderError) as caught:
         load_model(folder)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (changed(task="ranking"), "task: 'ranking': Input should be 'binary'"),
+        (changed(task="regression", classes=["a", "b"]), "a regression has none; drop it"),
+        (
+            changed(task="multiclass", classes=["a", "b"]),
+            "give three or more, or set task to binary",
+        ),
+        (changed(loss={"name": "pinball"}), "a binary model takes log_loss or cost"),
+        (changed(loss={"name": "cost"}), "loss.costs: give 2 rows of 2 numbers"),
+        (changed(loss={"nam": "cost"}), "loss.nam: 'cost' has a key that nobody knows"),
+        (
+            changed(gate={"require": ["mae <= 3"]}),
+            "a binary model has no measure mae; it has log_lo",
+        ),
+        (changed(gate={"require": ["roc_auc"]}), "gate.require: 'roc_auc' is no bound"),
+        (changed(task="regression", training={"label_above": 3}), "a regression answers the label"),
+        (changed(classes=["no", "yes"], training={"label_above": 3}), "drop one of both"),
+    ],
+)
+def test_a_task_that_nobody_could_judge_is_refused(folder, document, told):
+    write(folder, document)
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(folder)
+    assert told in str(caught.value)
+
+
+def test_a_task_has_its_own_loss_and_margins_are_shares(folder):
+    assert load_model(folder).target == BINARY
+    write(folder, changed(task="regression", training={"label_above": None}))
+    definition = load_model(folder)
+    assert definition.target.loss.name == "squared_error"
+    assert (
+        definition.policies.gate.margin_unit == definition.policies.rollout.margin_unit == "share"
+    )
+    write(folder, changed(gate={"margin_unit": "loss"}, rollout={"margin_unit": "loss"}))
+    policies = load_model(folder).policies
+    assert policies.gate.margin_unit == policies.rollout.margin_unit == "loss"
 
 
 def test_fault_3_8_each_of_several_problems_has_its_line(folder):

@@ -32,7 +32,7 @@ def test_fault_4_4_a_bare_estimator_of_numbers_becomes_onnx(estimator) -> None:
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({f.name: rng.normal(size=200).astype(np.float32) for f in FEATURES})
     estimator.fit(frame, (frame["wind"] > frame["hour"]).astype(int))
-    content = onnx_artifact.export(estimator, FEATURES)
+    content = onnx_artifact.export(estimator, FEATURES, classifies=True)
     assert [i.name for i in onnx.load_from_string(content).graph.input] == ["hour", "wind"]
-    found = onnx_artifact.score(content, frame, FEATURES)
-    assert found == pytest.approx(estimator.predict_proba(frame)[:, 1], abs=1e-5)
+    found = onnx_artifact.run(content, frame, FEATURES)
+    assert found == pytest.approx(estimator.predict_proba(frame), abs=1e-5)

@@ -114,7 +114,7 @@ def test_a_training_makes_an_artifact_that_answers_as_scikit_learn_does(train):
     reference = pd.read_parquet(io.BytesIO(result.reference))
     assert list(reference) == ["harbour", "hour", "wind", "label", "score"]
     assert len(reference) == result.holdout_rows == 396
-    auc = next(m for m in result.measures if m.name == "auc")
+    auc = next(m for m in result.measures if m.name == "roc_auc")
     assert auc.low > 0.7
     loss = next(m for m in result.measures if m.name == "log_loss")
     assert result.loss_mean == pytest.approx(loss.value)
@@ -322,7 +322,7 @@ def test_code_that_does_not_work_is_a_failed_training(train, ferries, code, stag
     [
         ({"dataset": "trains"}, "trains: no data has arrived there"),
         ({"label": "minutes"}, "has no column minutes, which model.yaml asks for; it has event"),
-        ({"label": "harbour"}, "harbour holds no numbers"),
+        ({"label": "harbour"}, "harbour: a column of string holds no numbers; name its values"),
         ({"label_above": None}, "minutes_late holds 2, and has to hold 0 and 1"),
         ({"label_above": 99}, "training rows have the label 0"),
         ({"feature_time": "hour"}, "hour is double in ferries, and has to be a timestamp"),
@@ -377,8 +377,7 @@ def test_artifact_and_scikit_learn_agree_on_unseen_and_missing_values_too(ferrie
     labels = (frame["wind"] + 5 * (frame["harbour"] == "A") > 12).astype(int)
     known = frame["harbour"].isin(["A", "B"])
     pipeline = build_pipeline(definition.pipeline, 1).fit(frame[known], labels[known])
-    scores = onnx_artifact.score(
-        onnx_artifact.export(pipeline, definition.features), frame, definition.features
-    )
-    assert np.abs(scores - pipeline.predict_proba(frame)[:, 1]).max() < 1e-6
-    assert scores.std() > 0.1
+    content = onnx_artifact.export(pipeline, definition.features, classifies=True)
+    scores = onnx_artifact.run(content, frame, definition.features)
+    assert np.abs(scores - pipeline.predict_proba(frame)).max() < 1e-6
+    assert scores[:, 1].std() > 0.1

@@ -9,7 +9,6 @@ from trainer.domain import gates
 from trainer.domain.gates import GateRules
 
 RULES = GateRules(max_regression=0.01, min_rows=4, parity_tolerance=1e-5)
-LABELS = np.array([1.0, 0.0, 1.0, 0.0])
 
 
 def test_parity_passes_up_to_its_tolerance():
@@ -34,34 +33,42 @@ def test_enough_rows_are_those_that_were_asked_for():
 
 
 def test_a_version_as_good_as_the_champion_passes():
-    scores = np.full(4, 0.5)
-    gate = gates.log_loss(LABELS, scores, scores, "version 1", GateRules())
-    assert (gate.verdict, gate.value) == ("passed", 0.0)
+    losses = np.full(4, 0.5)
+    gate = gates.loss("log_loss", losses, losses, "version 1", GateRules())
+    assert (gate.name, gate.verdict, gate.value) == ("log_loss", "passed", 0.0)
 
 
 def test_the_tolerated_regression_is_the_edge():
     rival = np.full(4, 0.5)
-    loss = math.log(2) + 0.0099
-    better = np.where(LABELS == 1, math.exp(-loss), 1 - math.exp(-loss))
-    assert gates.log_loss(LABELS, better, rival, "version 1", RULES).verdict == "passed"
-    loss += 0.0002
-    worse = np.where(LABELS == 1, math.exp(-loss), 1 - math.exp(-loss))
-    gate = gates.log_loss(LABELS, worse, rival, "version 1", RULES)
+    assert gates.loss("log_loss", rival + 0.0099, rival, "version 1", RULES).verdict == "passed"
+    gate = gates.loss("log_loss", rival + 0.0101, rival, "version 1", RULES)
     assert gate.verdict == "failed"
-    assert "version 1: +0.0101 [+0.0101, +0.0101] on 4 rows, at most +0.0100 asked" in gate.reason
+    assert "version 1: +0.0101 [+0.0101, +0.0101] on 4 rows, at most +0.01 asked" in gate.reason
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(4.99, "passed"), (5.01, "failed")])
+def test_a_share_is_one_of_the_rivals_mean_loss(more: float, verdict: str):
+    rival = np.array([400.0, 600.0])
+    rules = GateRules(max_regression=0.01, margin_unit="share")
+    gate = gates.loss("squared_error", rival + more, rival, "version 1", rules)
+    assert (gate.verdict, gate.threshold) == (verdict, pytest.approx(5.0))
 
 
 def test_a_champion_that_could_not_be_scored_is_no_pass():
-    gate = gates.log_loss(LABELS, np.full(4, 0.5), None, "version 1", RULES)
+    gate = gates.loss("log_loss", np.full(4, 0.5), None, "version 1", RULES)
     assert gate.verdict == "not_measured"
 
 
-def test_fault_4_8_each_version_has_to_beat_the_base_rate():
-    gate = gates.beats_base_rate(LABELS, np.full(4, 0.5), 0.5)
-    assert (gate.name, gate.threshold) == ("base_rate", 0.0), "beside the champion's log_loss"
-    assert gates.beats_base_rate(LABELS, np.full(4, 0.5), 0.5).verdict == "failed"
-    assert gates.beats_base_rate(LABELS, LABELS * 0.2 + 0.4, 0.5).verdict == "passed"
-    assert gates.beats_base_rate(LABELS, 0.6 - LABELS * 0.2, 0.5).verdict == "failed"
+def beats(losses, constant, moments=None):
+    return gates.beats_constant("base_rate", losses, constant, "the base rate", moments)
+
+
+def test_fault_4_8_each_version_has_to_beat_the_best_constant():
+    constant = np.full(4, 0.7)
+    gate = beats(constant, constant)
+    assert (gate.name, gate.threshold, gate.verdict) == ("base_rate", 0.0, "failed")
+    assert beats(constant - 0.1, constant).verdict == "passed"
+    assert beats(constant + 0.1, constant).verdict == "failed"
 
 
 def days(count: int, rows: int) -> np.ndarray:
@@ -69,29 +76,27 @@ def days(count: int, rows: int) -> np.ndarray:
 
 
 def test_fault_4_8_a_later_version_that_is_worse_than_a_constant_day_by_day_is_refused():
-    labels = np.tile([0.0, 1.0], 700)
-    scores = 0.55 - labels * 0.1  # a little wrong on every day
-    gate = gates.beats_base_rate(labels, scores, 0.5, days(7, 200))
+    constant = np.full(1400, 0.69)
+    gate = beats(constant + 0.1, constant, days(7, 200))  # a little wrong on every day
     assert (gate.verdict, gate.threshold) == ("failed", pytest.approx(0.0, abs=1e-9))
 
 
 def test_days_that_differ_more_than_versions_refuse_no_later_version():
     rng = np.random.default_rng(1)
     rates = np.repeat([0.1, 0.2, 0.15, 0.7, 0.1, 0.3, 0.65], 200)  # two freak days
-    labels = (rng.random(1400) < rates).astype(float)
-    scores = np.full(1400, 0.2)
-    asked = gates.beats_base_rate(labels, scores, 0.25, days(7, 200))
+    late = rng.random(1400) < rates
+    losses, constant = (-np.log(np.where(late, p, 1 - p)) for p in (0.2, 0.25))
+    asked = beats(losses, constant, days(7, 200))
     assert asked.value is not None
     assert 0 < asked.value < (asked.threshold or 0)
     assert asked.verdict == "passed"
     assert "what the days' differences explain" in asked.reason
-    assert gates.beats_base_rate(labels, scores, 0.25).verdict == "failed", "as a first version"
+    assert beats(losses, constant).verdict == "failed", "as a first version"
 
 
 def test_too_few_days_tell_nothing_so_the_mean_decides():
-    labels = np.tile([0.0, 1.0], 300)
-    scores = 0.55 - labels * 0.1
-    gate = gates.beats_base_rate(labels, scores, 0.5, days(3, 200))
+    constant = np.full(600, 0.69)
+    gate = beats(constant + 0.1, constant, days(3, 200))
     assert (gate.threshold, gate.verdict) == (0.0, "failed")
 
 

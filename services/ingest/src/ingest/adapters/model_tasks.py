@@ -3,25 +3,18 @@
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from event_schemas.task import Task
-from event_schemas.values import category
-
-
-def _names(classes: object) -> object:
-    """YAML takes `1` for a number and `yes` for a boolean; labels of both are categories."""
-    return [category(name) for name in classes] if isinstance(classes, list) else classes
+from event_schemas.task import ClassNames, Task
 
 
 class ModelTask(BaseModel):
     """Task and classes, as model.yaml names them; the trainer checks the whole of it."""
 
     task: Task = "binary"
-    classes: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    classes: ClassNames = ()
 
 
 class ModelTasks(Mapping[str, ModelTask | None]):

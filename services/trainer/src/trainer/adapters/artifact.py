@@ -1,4 +1,4 @@
-"""What a fitted pipeline becomes: ONNX where that answers as scikit-learn does, otherwise skops."""
+"""What a fitted pipeline becomes: ONNX where that answers as the pipeline does, otherwise skops."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from event_schemas.policy import Feature, GatePolicy
 from trainer.adapters import onnx_artifact, skops_artifact
 from trainer.domain.failure import TrainingError
-from trainer.domain.measures import Floats
+from trainer.domain.targets import Floats, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,11 @@ class Exported:
 
     content: bytes
     format: Literal["onnx", "skops"]
-    scores: Floats
-    """Of the held-out rows, by the file itself."""
+    answers: Floats
+    """To the held-out rows, by the file itself."""
     parity: float
-    """Largest difference from scikit-learn on them, and on rows as they are served; NaN when there
-    is none to take."""
+    """Largest difference from the pipeline on them, and on rows as they are served, of numbers as a
+    share of the largest; NaN when there is none to take."""
     why_not_onnx: str | None = None
 
 
@@ -42,12 +42,13 @@ class Served:
 def export(
     pipeline: Any,
     features: Sequence[Feature],
+    target: Target,
     held: "pd.DataFrame",
     policy: GatePolicy,
     trusted: Collection[str] = (),
     served: Served | None = None,
 ) -> Exported:
-    """The file of a fitted pipeline, scored on held-out rows, and on some as they are served.
+    """The file of a fitted pipeline, tried on held-out rows, and on some as they are served.
 
     Where the policy allows nothing else, an ONNX file is given however far off it is: the parity
     gate then refuses it.
@@ -56,12 +57,13 @@ def export(
         TrainingError: there is no file that the policy allows.
     """
     names = [feature.name for feature in features]
-    trials = [_Trial(held, _answers(pipeline, held.loc[:, names]))]
+    trials = [_Trial(held, _expected(pipeline, held.loc[:, names], target))]
     if served is not None:
-        trials.append(_Trial(served.served, _answers(pipeline, served.trained)))
+        trials.append(_Trial(served.served, _expected(pipeline, served.trained, target)))
     try:
-        content = onnx_artifact.export(pipeline, features)
-        onnx = _tried(content, "onnx", trials, features)
+        classifies = target.task != "regression"
+        content = onnx_artifact.export(pipeline, features, classifies=classifies)
+        onnx = _tried(content, "onnx", trials, features, target)
     except TrainingError as error:
         if policy.artifact == "onnx":
             raise TrainingError(
@@ -79,26 +81,30 @@ def export(
         content = skops_artifact.export(pipeline, trusted)
     except TrainingError as error:
         raise TrainingError(error.stage, f"{why}; and {error}") from error
-    return _tried(content, "skops", trials, features, trusted, why)
+    return _tried(content, "skops", trials, features, target, trusted, why)
 
 
-def score(
+def answers(
     what: str,
     artifact: Any,
     form: str,
     frame: "pd.DataFrame",
     features: Sequence[Feature],
+    target: Target,
     trusted: Collection[str] = (),
 ) -> Floats:
-    """The probability of the positive class for each row of a frame.
+    """What a file answers to the rows of a frame, in the form of `trainer.domain.targets`.
 
     Raises:
-        TrainingError: the file does not run; the text names it as `what`.
+        TrainingError: the file does not run, or answers something else than the target; the text
+            names it as `what`.
     """
     try:
         if form == "skops":
-            return skops_artifact.score(artifact, frame, features, trusted)
-        return onnx_artifact.score(artifact, frame, features)
+            names = [feature.name for feature in features]
+            pipeline = skops_artifact.open_pipeline(artifact, trusted)
+            return _asked(pipeline, frame.loc[:, names], target)
+        return _of_target(onnx_artifact.run(artifact, frame, features), target)
     except Exception as error:
         text = f"the {what} does not run: {type(error).__name__}: {error}"
         raise TrainingError("evaluate", text) from error
@@ -106,7 +112,7 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """Rows for a file, and what scikit-learn answers to them."""
+    """Rows for a file, and what the pipeline answers to them."""
 
     rows: "pd.DataFrame"
     expected: Floats
@@ -117,25 +123,52 @@ def _tried(
     form: Literal["onnx", "skops"],
     trials: Sequence[_Trial],
     features: Sequence[Feature],
+    target: Target,
     trusted: Collection[str] = (),
     why_not_onnx: str | None = None,
 ) -> Exported:
-    """A file with its scores of the first trial, and its parity on all of them."""
+    """A file with its answers to the first trial, and its parity on all of them."""
     what = {"onnx": "ONNX file", "skops": "artifact"}[form]
-    scores = [score(what, content, form, each.rows, features, trusted) for each in trials]
-    differences = [_difference(s, each.expected) for s, each in zip(scores, trials, strict=True)]
+    found = [answers(what, content, form, each.rows, features, target, trusted) for each in trials]
+    differences = [_difference(f, t.expected, target) for f, t in zip(found, trials, strict=True)]
     # Unlike Python's, NumPy's maximum is NaN where one could not be taken.
-    return Exported(content, form, scores[0], float(np.max(differences)), why_not_onnx)
+    return Exported(content, form, found[0], float(np.max(differences)), why_not_onnx)
 
 
-def _difference(scores: Floats, expected: Floats) -> float:
-    return float(np.max(np.abs(scores - expected))) if len(scores) else float("nan")
+def _difference(found: Floats, expected: Floats, target: Target) -> float:
+    if not len(found):
+        return float("nan")
+    largest = float(np.max(np.abs(expected))) if target.task == "regression" else 1.0
+    return float(np.max(np.abs(found - expected))) / (largest or 1.0)
 
 
-def _answers(pipeline: Any, frame: "pd.DataFrame") -> Floats:
+def _expected(pipeline: Any, frame: "pd.DataFrame", target: Target) -> Floats:
     try:
-        return np.asarray(pipeline.predict_proba(frame))[:, 1].astype(np.float64)
+        return _asked(pipeline, frame, target)
     except Exception as error:  # the user's pipeline may raise anything
-        raise TrainingError(
-            "evaluate", f"predict_proba: {type(error).__name__}: {error}"
-        ) from error
+        raise TrainingError("evaluate", f"{type(error).__name__}: {error}") from error
+
+
+def _asked(pipeline: Any, frame: "pd.DataFrame", target: Target) -> Floats:
+    ask = pipeline.predict if target.task == "regression" else pipeline.predict_proba
+    return _of_target(ask(frame), target)
+
+
+def _of_target(output: Any, target: Target) -> Floats:
+    """A model's output in the form of `trainer.domain.targets`.
+
+    Raises:
+        ValueError: it has another shape than the target's answers.
+    """
+    found = np.asarray(output).astype(np.float64)
+    shape = found.shape[1:]
+    if target.task == "regression":
+        if shape in ((), (1,)):
+            return found.reshape(-1)
+        needed = "one number"
+    else:
+        columns = len(target.classes) or 2
+        if shape == (columns,):
+            return found[:, 1] if target.task == "binary" else found
+        needed = f"{columns} probabilities"
+    raise ValueError(f"it answers {list(shape)} a row, and a {target.task} model gives {needed}")

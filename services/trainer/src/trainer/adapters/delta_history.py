@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -26,7 +27,7 @@ from stores.values import (
 )
 from trainer.adapters.delta_table import PinnedTable, earlier, pin
 from trainer.domain.failure import TrainingError
-from trainer.domain.measures import Floats
+from trainer.domain.targets import Target
 from trainer.ports import ModelDefinition, TrainingPlan
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class History:
 
     frame: "pd.DataFrame"
     """A column a feature: float32 for numbers (missing: NaN), str for categories (missing: "")."""
-    labels: Floats
+    labels: NDArray[Any]
+    """Names of classes as objects, or float64."""
     times: NDArray[np.int64]
     """The moment of the prediction, in microseconds since 1970."""
     versions: tuple[DataVersion, ...]
@@ -91,7 +93,7 @@ def read_history(
         _require_columns(table, columns)
         since = {"since": earlier(until, plan.window)} if plan.window else {}
         rows = table.read(sorted(columns), until=until, **since)
-        rows = _newest_labelled(rows, plan, until)
+        rows = _newest_labelled(rows, definition, until)
         versions = [table.data_version(rows)]
     with stage("join"):
         moments = _moments(rows, plan)
@@ -103,7 +105,7 @@ def read_history(
         data = {f.name: data[f.name] for f in features} if len(rows) else {}
         frame = frame_of(data, features)
     times = moments.astype("datetime64[us]").astype(np.int64)
-    return History(frame, _labels(rows, plan), times, tuple(versions), data)
+    return History(frame, _labels(rows, definition), times, tuple(versions), data)
 
 
 def _extra(
@@ -130,13 +132,28 @@ def _require_columns(table: PinnedTable, columns: Iterable[str]) -> None:
         )
 
 
-def _newest_labelled(rows: "pa.Table", plan: TrainingPlan, until: datetime) -> "pa.Table":
+def _newest_labelled(rows: "pa.Table", definition: ModelDefinition, until: datetime) -> "pa.Table":
     import pyarrow
     import pyarrow.compute as pc
     from pyarrow import types
 
+    plan = definition.training
     known = pc.field(plan.label).is_valid() & pc.field(plan.feature_time).is_valid()
     rows = rows.filter(known)
+    if types.is_floating(rows.schema.field(plan.label).type):
+        finite = definition.target.task == "regression"
+        label = pc.field(plan.label)
+        strange = label.is_nan() | label.isin([math.inf, -math.inf]) if finite else label.is_nan()
+        found = rows.filter(~strange)
+        if len(found) < len(rows):
+            log.warning(
+                "%d rows of %s are left out: their %s is no%s number",
+                len(rows) - len(found),
+                plan.dataset,
+                plan.label,
+                " finite" if finite else "",
+            )
+        rows = found
     kind = rows.schema.field(plan.feature_time).type
     if types.is_timestamp(kind):
         # A prediction that is asked for after all that is known decides nothing: one such row
@@ -170,24 +187,37 @@ def _moments(rows: "pa.Table", plan: TrainingPlan) -> Any:
     return pd.to_datetime(column.to_pandas(), utc=True).dt.tz_localize(None).to_numpy()
 
 
-def _labels(rows: "pa.Table", plan: TrainingPlan) -> Floats:
-    values = rows.column(plan.label).to_pandas()
+def _labels(rows: "pa.Table", definition: ModelDefinition) -> NDArray[Any]:
+    plan, target = definition.training, definition.target
+    column = rows.column(plan.label)
     try:
-        numbers = values.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        if target.of_names:
+            return categories(column).to_numpy(zero_copy_only=False)
+        found = numbers(column)
+    except NoSuchValueError as error:
         raise TrainingError(
-            "read", f"training.label: {plan.label} holds no numbers, e.g. {values.iloc[0]!r}"
+            "read",
+            f"training.label: {plan.label}: {error}; {_remedy(target)}",
         ) from error
+    if target.task == "regression":
+        return found
     if plan.label_above is not None:
-        return (numbers > plan.label_above).astype(np.float64)
-    strange = numbers[(numbers != 0) & (numbers != 1)]
+        return (found > plan.label_above).astype(np.float64)
+    strange = found[(found != 0) & (found != 1)]
     if len(strange):
         raise TrainingError(
             "read",
             f"training.label: {plan.label} holds {strange[0]:g}, and has to hold 0 and 1;"
             " set training.label_above to say from where on a value is positive",
         )
-    return numbers
+    return found
+
+
+def _remedy(target: Target) -> str:
+    """What to do about labels that are no numbers."""
+    if target.task == "regression":
+        return "give a column of numbers"
+    return "name its values in classes, the positive one last"
 
 
 def _stored_features(

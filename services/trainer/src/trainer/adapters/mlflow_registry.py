@@ -86,6 +86,8 @@ class MlflowRegistry:
         params = {
             "seed": plan.seed,
             "dataset": plan.dataset,
+            "task": result.target.task,
+            "loss": result.target.loss.name,
             "holdout": str(plan.holdout),
             "features": ",".join(f.name for f in definition.features)[:MAX_TAG],
         }

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from event_schemas import policy_rules, task
 from event_schemas.base import Name
 from event_schemas.policy import (
     DriftPolicy,
@@ -24,7 +25,9 @@ from event_schemas.policy import (
     RolloutPolicy,
     ServingPolicy,
 )
-from event_schemas.policy_rules import contradictions
+from event_schemas.task import LOSSES, ClassNames, Loss, Task
+from trainer.domain import requirements
+from trainer.domain.targets import Target
 from trainer.ports import ModelDefinition, TrainingPlan
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,11 @@ class ModelFolderError(Exception):
     """A model's folder says something wrong; the text names file, key, value and remedy."""
 
 
+def _in_shares(policy: object) -> object:
+    """Margins are shares of the champion's loss unless the file says otherwise."""
+    return {"margin_unit": "share"} | policy if isinstance(policy, dict) else policy
+
+
 class ModelFile(BaseModel):
     """What model.yaml says."""
 
@@ -44,15 +52,22 @@ class ModelFile(BaseModel):
 
     model: Name
     """Name of the model; the folder has the same."""
-    task: Literal["binary_classification"] = "binary_classification"
-    """What the score means."""
+    task: Task = "binary"
+    """What it answers: a probability, a class, or a number."""
+    classes: ClassNames = ()
+    """Names of the classes, of a binary model the positive last; a binary one without has labels 0
+    and 1, a multiclass one takes those of its training rows."""
+    loss: Loss | None = None
+    """What one answer costs; without it, the log-loss of classes, and the squared error."""
     features: tuple[Feature, ...] = Field(min_length=1)
     """The inputs, in the model's order."""
     training: TrainingPlan
     """Which rows, and how."""
-    gate: GatePolicy = GatePolicy()
+    gate: Annotated[GatePolicy, BeforeValidator(_in_shares)] = GatePolicy(margin_unit="share")
     """What a version must show before a rollout."""
-    rollout: RolloutPolicy = RolloutPolicy()
+    rollout: Annotated[RolloutPolicy, BeforeValidator(_in_shares)] = RolloutPolicy(
+        margin_unit="share"
+    )
     """How it takes over."""
     drift: DriftPolicy = DriftPolicy()
     """When the world counts as changed."""
@@ -63,15 +78,41 @@ class ModelFile(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelFile":
-        problems = [*contradictions(self.policies, self.features), *_of_plan(self)]
+        problems = [
+            *policy_rules.contradictions(self.policies, self.features),
+            *_of_target(self),
+            *_of_plan(self),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
     @property
+    def target(self) -> Target:
+        """What a version is to answer."""
+        return Target(self.task, self.classes, self.loss or Loss(name=LOSSES[self.task][0]))
+
+    @property
     def policies(self) -> Policies:
         """What travels with each version."""
         return Policies(**{name: getattr(self, name) for name in Policies.model_fields})
+
+
+def _of_target(file: ModelFile) -> Iterator[str]:
+    """Each reason for which no answer could be judged."""
+    target = file.target
+    problems = [*task.contradictions(target.task, target.classes, target.loss)]
+    yield from problems or requirements.contradictions(file.gate.require, target)
+    if file.training.label_above is not None and target.of_names:
+        yield (
+            f"training.label_above is {file.training.label_above:g}, and the labels are names of"
+            " classes; drop one of both"
+        )
+    if file.training.label_above is not None and target.task == "regression":
+        yield (
+            f"training.label_above is {file.training.label_above:g}: a regression answers the label"
+            " itself; drop it"
+        )
 
 
 def _of_plan(file: ModelFile) -> Iterator[str]:
@@ -206,6 +247,7 @@ def _definition(described: ModelFile, pipeline: Path, digest: str) -> ModelDefin
         training=described.training,
         pipeline=pipeline,
         digest=digest,
+        target=described.target,
     )
 
 

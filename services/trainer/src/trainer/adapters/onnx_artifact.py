@@ -1,4 +1,4 @@
-"""Pipelines as ONNX: one input a feature, and scores out of such a file."""
+"""Pipelines as ONNX: one input a feature, and answers out of such a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from event_schemas.policy import Feature
 from trainer.domain.failure import TrainingError
-from trainer.domain.measures import Floats
+from trainer.domain.targets import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 OPSET = 18
 """Holds all that scikit-learn's converters need, and is old enough for any current runtime."""
 CHUNK = 50_000
-"""Rows scored at once: bounds the memory, not the result."""
+"""Rows answered at once: bounds the memory, not the result."""
 
 
-def export(pipeline: Any, features: Sequence[Feature]) -> bytes:
+def export(pipeline: Any, features: Sequence[Feature], *, classifies: bool) -> bytes:
     """The ONNX file of a fitted pipeline.
 
     Inputs are named as the features, in their order, of shape [None, 1]: float32 for numbers,
-    string for categories. Outputs are the label and the probabilities [None, 2].
+    string for categories. The last output holds the answers: probabilities [None, classes], or
+    numbers [None, 1] of a regression.
 
     Raises:
         TrainingError: the pipeline holds a step that has no ONNX form.
@@ -37,7 +38,7 @@ def export(pipeline: Any, features: Sequence[Feature]) -> bytes:
         model: Any = to_onnx(
             whole,
             initial_types=[(f.name, kinds[f.kind]([None, 1])) for f in features],
-            options={id(whole): {"zipmap": False}},
+            options={id(whole): {"zipmap": False}} if classifies else None,
             target_opset=OPSET,
         )
     except Exception as error:  # the converters raise whatever comes
@@ -73,8 +74,8 @@ def _joining(pipeline: Any, features: Sequence[Feature]) -> Any:
     return Pipeline([("columns", columns), ("pipeline", pipeline)])
 
 
-def score(artifact: bytes | Path, frame: "pd.DataFrame", features: Sequence[Feature]) -> Floats:
-    """The probability of the positive class for each row of a frame."""
+def run(artifact: bytes | Path, frame: "pd.DataFrame", features: Sequence[Feature]) -> Floats:
+    """The file's last output for the rows of a frame."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -86,8 +87,7 @@ def score(artifact: bytes | Path, frame: "pd.DataFrame", features: Sequence[Feat
     parts = []
     for start in range(0, len(frame), CHUNK):
         feed = {name: column[start : start + CHUNK] for name, column in columns.items()}
-        probabilities: Any = session.run([output], feed)[0]
-        parts.append(probabilities[:, 1])
+        parts.append(session.run([output], feed)[0])
     return np.concatenate(parts).astype(np.float64) if parts else np.empty(0)
 
 

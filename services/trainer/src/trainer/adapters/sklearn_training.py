@@ -1,9 +1,10 @@
 """One training from rows to measured artifact; runs in a child process."""
 
-import io
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 
 from trainer.adapters import artifact
 from trainer.adapters.delta_history import History, as_served, read_history
+from trainer.adapters.held_out import HeldOut
+from trainer.adapters.judging import judge
 from trainer.adapters.pipeline_file import build_pipeline
-from trainer.domain import gates, measures
+from trainer.domain import measures, targets
 from trainer.domain.failure import TrainingError
-from trainer.domain.gates import Gate, GateRules
-from trainer.domain.measures import Floats
 from trainer.domain.split import Split, by_period, by_share
+from trainer.domain.targets import Floats, Target
 from trainer.ports import TrainingPlan, TrainingResult, TrainingTask
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
     from trainer.adapters.delta_history import HistorySource
 
-REFERENCE_ROWS = 5000
-"""Held-out rows that are kept beside the model."""
+log = logging.getLogger(__name__)
+
 SERVED_ROWS = 500
 """Rows, half of them held out, that are also brought to the artifact as requests bring them."""
 
@@ -64,46 +66,41 @@ def train(task: TrainingTask, source: "HistorySource") -> TrainingResult:
     names = [feature.name for feature in features]
     with clock.stage("prepare"):
         split = _split(history, plan)
-        train_rows, held = (_rows(history.frame, at) for at in (split.train, split.holdout))
-        train_labels, labels = history.labels[split.train], history.labels[split.holdout]
+        target = targets.completed(task.definition.target, history.labels[split.train])
+        truth = targets.truth_of(target, history.labels)
+        split = _of_known_classes(split, truth, target)
+        train_rows, held_rows = (_rows(history.frame, at) for at in (split.train, split.holdout))
         moments = history.times[split.holdout]
         pipeline = build_pipeline(task.definition.pipeline, plan.seed)
     with clock.stage("fit"):
-        _fit(pipeline, train_rows.loc[:, names], train_labels)
+        _fit(pipeline, train_rows.loc[:, names], truth[split.train], target)
     policy = task.definition.policies.gate
     with clock.stage("export"):
         some = _some(split)
         served = artifact.Served(
             history.frame.iloc[some].loc[:, names], as_served(history.raw, features, some)
         )
-        made = artifact.export(pipeline, features, held, policy, task.trusted_types, served)
+        made = artifact.export(
+            pipeline, features, target, held_rows, policy, task.trusted_types, served
+        )
     with clock.stage("evaluate"):
-        scores = made.scores
-        losses = measures.log_losses(labels, scores)
-        rules = GateRules(policy.max_regression, policy.min_rows, policy.parity_tolerance)
+        held = HeldOut(target, held_rows, truth[split.holdout], made.answers, moments)
+        measured = measures.evaluate(target, held.truth, held.answers)
         return TrainingResult(
             artifact=made.content,
             format=made.format,
             why_not_onnx=made.why_not_onnx,
-            reference=_reference(held.loc[:, names], labels, scores),
+            reference=held.reference(features),
+            target=target,
+            answer_edges=held.answer_edges(),
             data=history.versions,
-            measures=measures.evaluate(labels, scores),
+            measures=measured,
             parity=made.parity,
-            loss_mean=float(np.mean(losses)),
-            loss_std=float(np.std(losses)),
+            loss_mean=float(np.mean(held.losses)),
+            loss_std=float(np.std(held.losses)),
             train_rows=len(train_rows),
-            holdout_rows=len(held),
-            gates=(
-                gates.parity(made.parity, len(held), rules),
-                gates.min_rows(len(held), rules),
-                gates.beats_base_rate(
-                    labels,
-                    scores,
-                    float(np.mean(train_labels)),
-                    moments if task.champion is not None else None,
-                ),
-                *_against_champion(task, held, labels, scores, moments, rules),
-            ),
+            holdout_rows=len(held_rows),
+            gates=tuple(judge(task, held, truth[split.train], made.parity, measured)),
             stages=clock.seconds,
         )
 
@@ -125,8 +122,10 @@ def _split(history: History, plan: TrainingPlan) -> Split:
         )
     train_labels = history.labels[split.train]
     if len(np.unique(train_labels)) < 2:
+        label = train_labels[0]
+        text = label if isinstance(label, str) else f"{label:g}"
         raise TrainingError(
-            "prepare", f"all {len(split.train)} training rows have the label {train_labels[0]:.0f}"
+            "prepare", f"all {len(split.train)} training rows have the label {text}"
         )
     return split
 
@@ -147,63 +146,25 @@ def _some(split: Split) -> "NDArray[np.intp]":
     )
 
 
-def _fit(pipeline: Any, frame: "pd.DataFrame", labels: Floats) -> None:
+def _of_known_classes(split: Split, truth: Floats, target: Target) -> Split:
+    """A split without training rows of a class that is not named: nothing can be learned of it."""
+    if target.task == "regression":
+        return split
+    known = truth[split.train] >= 0
+    if not known.all():
+        log.warning(
+            "%d of %d training rows are left out: their label is none of the named classes",
+            (~known).sum(),
+            len(known),
+        )
+    return replace(split, train=split.train[known])
+
+
+def _fit(pipeline: Any, frame: "pd.DataFrame", truth: Floats, target: Target) -> None:
     try:
-        pipeline.fit(frame, labels.astype(np.int64))
+        pipeline.fit(frame, truth if target.task == "regression" else truth.astype(np.int64))
     except Exception as error:  # the user's pipeline may raise anything
         raise TrainingError("fit", f"{type(error).__name__}: {error}") from error
-
-
-def _against_champion(
-    task: TrainingTask,
-    held: "pd.DataFrame",
-    labels: Floats,
-    scores: Floats,
-    moments: "NDArray[np.int64]",
-    rules: GateRules,
-) -> Iterator[Gate]:
-    """The gate of the log-loss where there is a champion, on held-out rows unseen by it as well.
-
-    When these are too few, all held-out rows count: that favours the champion; the gate says so.
-    """
-    if task.champion is None:
-        return
-    name = task.champion_name
-    kinds = {feature.name: feature.kind for feature in task.champion_features}
-    missing = [n for n, kind in kinds.items() if n not in held or kind != _kind(held[n])]
-    if missing:
-        name = f"{name} (its inputs {', '.join(missing)} are no longer there)"
-        yield gates.log_loss(labels, scores, None, name, rules)
-        return
-    rival = artifact.score(
-        "champion",
-        task.champion,
-        task.champion_format,
-        held,
-        task.champion_features,
-        task.trusted_types,
-    )
-    if task.champion_until is not None:
-        unseen = moments >= int(task.champion_until.timestamp() * 1e6)
-        if unseen.sum() >= rules.min_rows:
-            labels, scores, rival = labels[unseen], scores[unseen], rival[unseen]
-        elif not unseen.all():
-            name = f"{name} (which may have been trained on {(~unseen).sum()} of them)"
-    yield gates.log_loss(labels, scores, rival, name, rules)
-
-
-def _kind(column: Any) -> str:
-    return "number" if column.dtype == np.float32 else "category"
-
-
-def _reference(held: "pd.DataFrame", labels: Floats, scores: Floats) -> bytes:
-    """At most `REFERENCE_ROWS` held-out rows, evenly spread over their time."""
-    count = min(REFERENCE_ROWS, len(held))
-    rows = np.linspace(0, len(held) - 1, count).astype(np.intp)
-    frame = held.iloc[rows].assign(label=labels[rows], score=scores[rows])
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
 
 
 class _Stages:

@@ -1,18 +1,11 @@
 """Pipelines as skops files, for those that have no true ONNX form."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from event_schemas.policy import Feature
 from stores.skops import UntrustedTypesError, load, require_trusted
 from trainer.domain.failure import TrainingError
-from trainer.domain.measures import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def export(pipeline: Any, trusted: Collection[str] = ()) -> bytes:
@@ -38,18 +31,11 @@ def export(pipeline: Any, trusted: Collection[str] = ()) -> bytes:
     return content
 
 
-def score(
-    artifact: bytes | Path,
-    frame: "pd.DataFrame",
-    features: Sequence[Feature],
-    trusted: Collection[str] = (),
-) -> Floats:
-    """The probability of the positive class for each row of a frame.
+def open_pipeline(artifact: bytes | Path, trusted: Collection[str] = ()) -> Any:
+    """The pipeline that a file holds.
 
     Raises:
         UntrustedTypesError: nothing of the file was loaded.
     """
     content = artifact if isinstance(artifact, bytes) else artifact.read_bytes()
-    pipeline = load(content, trusted)
-    names = [feature.name for feature in features]
-    return np.asarray(pipeline.predict_proba(frame.loc[:, names]))[:, 1].astype(np.float64)
+    return load(content, trusted)

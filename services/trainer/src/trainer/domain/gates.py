@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.domain.measures import Floats, log_losses, mean, noise_of_days
+from trainer.domain.measures import mean, noise_of_days
+from trainer.domain.targets import Floats
 
 Verdict = Literal["passed", "failed", "not_measured"]
 
@@ -18,11 +19,14 @@ class GateRules:
     """What is asked of a version."""
 
     max_regression: float = 0.0
-    """Largest tolerated increase of the mean log-loss over the rival, in nats."""
+    """Largest tolerated increase of the mean loss over the rival."""
+    margin_unit: Literal["loss", "share"] = "loss"
+    """Of `max_regression`: the unit of the loss, or shares of the rival's mean loss."""
     min_rows: int = 500
     """Held-out rows below which nothing is proven."""
     parity_tolerance: float = 1e-5
-    """Largest tolerated difference of a probability between the artifact and scikit-learn."""
+    """Largest tolerated difference between the artifact and what it was made of: of a probability,
+    or of a number as a share of the largest answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +59,47 @@ def min_rows(rows: int, rules: GateRules) -> Gate:
     return Gate("min_rows", float(rows), float(rules.min_rows), _verdict(passed), reason)
 
 
-def log_loss(
-    labels: Floats, scores: Floats, rival_scores: Floats | None, rival: str, rules: GateRules
+def loss(
+    name: str, losses: Floats, rival_losses: Floats | None, rival: str, rules: GateRules
 ) -> Gate:
-    """Whether the mean log-loss is no worse than the rival's by more than is tolerated.
+    """Whether the mean loss is no worse than the rival's by more than is tolerated.
 
     Both are measured on the same rows, so the difference is taken row by row (paired) and its
     interval is the normal approximation of a mean. The value decides; the interval is for people.
 
     Args:
-        labels: 0 or 1 for each held-out row.
-        scores: the version's probabilities.
-        rival_scores: the rival's on the same rows; None when they could not be computed.
-        rival: name of what it is compared with.
-        rules: what is asked.
+        name: Name of the loss.
+        losses: The version's loss of each held-out row.
+        rival_losses: The rival's on the same rows; None when they could not be computed.
+        rival: Name of what it is compared with.
+        rules: What is asked.
     """
+    if rival_losses is None or len(losses) == 0:
+        reason = f"{rival} could not be scored on {len(losses)} rows"
+        return Gate(name, None, None, "not_measured", reason)
+    difference = mean("", losses - rival_losses)
     limit = rules.max_regression
-    if rival_scores is None or len(labels) == 0:
-        reason = f"{rival} could not be scored on {len(labels)} rows"
-        return Gate("log_loss", None, limit, "not_measured", reason)
-    difference = mean("", log_losses(labels, scores) - log_losses(labels, rival_scores))
+    if rules.margin_unit == "share":
+        limit *= float(np.mean(rival_losses))
     if math.isnan(difference.value):
         reason = f"the difference from {rival} is no number"
-        return Gate("log_loss", None, limit, "not_measured", reason)
+        return Gate(name, None, limit, "not_measured", reason)
     reason = (
-        f"log-loss minus that of {rival}: {difference.value:+.4f}"
-        f" [{difference.low:+.4f}, {difference.high:+.4f}] on {difference.n} rows,"
-        f" at most {limit:+.4f} asked"
+        f"{name} minus that of {rival}: {difference.value:+.4g}"
+        f" [{difference.low:+.4g}, {difference.high:+.4g}] on {difference.n} rows,"
+        f" at most {limit:+.4g} asked"
     )
-    return Gate("log_loss", difference.value, limit, _verdict(difference.value <= limit), reason)
+    return Gate(name, difference.value, limit, _verdict(difference.value <= limit), reason)
 
 
-def beats_base_rate(
-    labels: Floats,
-    scores: Floats,
-    train_rate: float,
+def beats_constant(
+    name: str,
+    losses: Floats,
+    constant_losses: Floats,
+    constant: str,
     moments: NDArray[np.int64] | None = None,
 ) -> Gate:
-    """Whether a version is better than always answering the rate of the training rows.
+    """Whether a version is better than always giving the best answer to the training rows.
 
     Asked of each version: a champion may have become worse than that itself. A first version, which
     replaces nothing, has to be better on the mean; of another that is asked as far as the held-out
@@ -100,20 +107,17 @@ def beats_base_rate(
     and a refusal leaves an older version in place.
 
     Args:
-        labels: 0 or 1 for each held-out row.
-        scores: The version's probabilities.
-        train_rate: Share of ones among the training rows.
+        name: Name of the gate.
+        losses: The version's loss of each held-out row.
+        constant_losses: Those of the constant answer.
+        constant: Name of the constant answer.
         moments: Event time of each row in microseconds, where there is a champion; else None.
     """
-    rival = labels * 0.0 + train_rate
-    name = f"the base rate {train_rate:.4f}"
     noise = 0.0
-    if moments is not None and len(labels):
-        differences = log_losses(labels, scores) - log_losses(labels, rival)
-        noise = noise_of_days(differences, moments)
-    gate = replace(
-        log_loss(labels, scores, rival, name, GateRules(max_regression=noise)), name="base_rate"
-    )
+    if moments is not None and len(losses):
+        noise = noise_of_days(losses - constant_losses, moments)
+    rules = GateRules(max_regression=noise)
+    gate = replace(loss("mean loss", losses, constant_losses, constant, rules), name=name)
     if noise and gate.verdict != "not_measured":
         gate = replace(gate, reason=f"{gate.reason}, which is what the days' differences explain")
     if gate.verdict == "passed" and gate.value == 0.0:

@@ -1,20 +1,20 @@
-"""Measures of a probability forecast, each with a 95 % interval."""
+"""Measures of a model's answers, each with a 95 % interval where it has one."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from event_schemas.task import Loss
+from trainer.domain.targets import Floats, Target, decisions, losses
 
 Z95 = 1.959963984540054
 """Quantile 0.975 of the standard normal distribution."""
 DAY_MICROSECONDS = 86_400_000_000
 MIN_DAYS = 4
 """Days from which their differences tell how far the next one may be off."""
-CLIP = 1e-7
-"""Probabilities are kept this far from 0 and 1: float32 has no more, and a loss stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,6 @@ class Measure:
     low: float
     high: float
     n: int
-
-
-def log_losses(labels: Floats, scores: Floats) -> Floats:
-    """Log-loss of each row, in nats: -ln of the probability given to what happened."""
-    p = np.clip(np.asarray(scores, dtype=np.float64), CLIP, 1 - CLIP)
-    return -np.where(labels > 0.5, np.log(p), np.log1p(-p))
 
 
 def mean(name: str, values: Floats) -> Measure:
@@ -87,7 +81,7 @@ def share(name: str, hits: int, n: int) -> Measure:
     return Measure(name, p, middle - half, middle + half, n)
 
 
-def auc(labels: Floats, scores: Floats) -> Measure:
+def roc_auc(labels: Floats, scores: Floats) -> Measure:
     """Area under the ROC curve with DeLong's interval; NaN when only one class is there.
 
     Sun and Xu, Fast implementation of DeLong's algorithm for comparing the areas under correlated
@@ -97,25 +91,83 @@ def auc(labels: Floats, scores: Floats) -> Measure:
     positive = labels > 0.5
     m, k = int(positive.sum()), int((~positive).sum())
     if m == 0 or k == 0:
-        return Measure("auc", math.nan, math.nan, math.nan, len(labels))
+        return Measure("roc_auc", math.nan, math.nan, math.nan, len(labels))
     ranks = _midranks(np.asarray(scores, dtype=np.float64))
     value = (float(ranks[positive].sum()) - m * (m + 1) / 2) / (m * k)
     if m == 1 or k == 1:
-        return Measure("auc", value, math.nan, math.nan, len(labels))
+        return Measure("roc_auc", value, math.nan, math.nan, len(labels))
     # Structural components: how often each row beats, or is beaten by, the other class.
     wins = (ranks[positive] - _midranks(scores[positive])) / k
     losses = 1 - (ranks[~positive] - _midranks(scores[~positive])) / m
     half = Z95 * math.sqrt(float(np.var(wins, ddof=1)) / m + float(np.var(losses, ddof=1)) / k)
-    return Measure("auc", value, max(0.0, value - half), min(1.0, value + half), len(labels))
+    return Measure("roc_auc", value, max(0.0, value - half), min(1.0, value + half), len(labels))
 
 
-def evaluate(labels: Floats, scores: Floats) -> tuple[Measure, ...]:
-    """The measures that every version is registered with."""
-    return (
-        mean("log_loss", log_losses(labels, scores)),
-        auc(labels, scores),
-        share("base_rate", int((labels > 0.5).sum()), len(labels)),
-    )
+def evaluate(target: Target, truth: Floats, answers: Floats) -> tuple[Measure, ...]:
+    """The measures that every version is registered with; that of its loss comes first.
+
+    A row of a class that the model does not know counts as answered wrongly.
+    """
+    of_task = {"binary": _of_binary, "multiclass": _of_multiclass, "regression": _of_regression}
+    first = mean(target.loss.name, losses(target, truth, answers))
+    others = of_task[target.task](target, truth, answers)
+    return (first, *(each for each in others if each.name != first.name))
+
+
+def names_of(target: Target) -> tuple[str, ...]:
+    """Names of the measures of a target, in their order."""
+    nothing = np.empty(0)
+    whole = replace(target, classes=target.classes or ("0", "1", "2"))
+    scores = np.empty((0, len(whole.classes))) if target.task == "multiclass" else nothing
+    return tuple(measure.name for measure in evaluate(whole, nothing, scores))
+
+
+def _of_binary(target: Target, truth: Floats, scores: Floats) -> Iterator[Measure]:
+    yield mean("log_loss", _log_losses(target, truth, scores))
+    yield roc_auc(truth, scores)
+    yield mean("brier", (scores - truth) ** 2)
+    yield share("accuracy", int((decisions(target, scores) == truth).sum()), len(truth))
+    yield share("base_rate", int((truth > 0.5).sum()), len(truth))
+
+
+def _of_multiclass(target: Target, truth: Floats, scores: Floats) -> Iterator[Measure]:
+    decided = decisions(target, scores) if len(truth) else np.empty(0)
+    yield mean("log_loss", _log_losses(target, truth, scores))
+    yield share("accuracy", int((decided == truth).sum()), len(truth))
+    yield _without_interval("f1_macro", _f1_macro(target, truth, decided), len(truth))
+
+
+def _of_regression(target: Target, truth: Floats, answers: Floats) -> Iterator[Measure]:
+    error = truth - answers
+    squares = mean("squared_error", error**2)
+    yield mean("mae", np.abs(error))
+    value, low, high = map(_root, (squares.value, squares.low, squares.high))
+    yield Measure("rmse", value, low, high, squares.n)
+    spread = float(np.sum((truth - np.mean(truth)) ** 2)) if len(truth) else 0.0
+    explained = 1 - float(np.sum(error**2)) / spread if spread else math.nan
+    yield _without_interval("r2", explained, len(truth))
+
+
+def _log_losses(target: Target, truth: Floats, scores: Floats) -> Floats:
+    return losses(replace(target, loss=Loss()), truth, scores)
+
+
+def _f1_macro(target: Target, truth: Floats, decided: NDArray[np.number]) -> float:
+    """Mean over the classes that are there of 2 hits / (decided + true)."""
+    found = [
+        2 * float(np.sum((decided == place) & (truth == place))) / both
+        for place in range(len(target.classes))
+        if (both := float(np.sum(decided == place) + np.sum(truth == place)))
+    ]
+    return float(np.mean(found)) if found else math.nan
+
+
+def _without_interval(name: str, value: float, n: int) -> Measure:
+    return Measure(name, value, math.nan, math.nan, n)
+
+
+def _root(value: float) -> float:
+    return math.nan if math.isnan(value) else math.sqrt(max(0.0, value))
 
 
 def _student95(freedom: int) -> float:

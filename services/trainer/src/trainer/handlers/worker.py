@@ -23,6 +23,7 @@ from servicekit.processor import Handler
 from servicekit.redaction import redacted
 from trainer.domain.failure import TrainingError
 from trainer.domain.gates import Gate, all_passed
+from trainer.domain.targets import BINARY, Target
 from trainer.handlers.metrics import DECIDE_SECONDS, TRAININGS
 from trainer.ports import (
     Catalog,
@@ -149,13 +150,14 @@ class Worker:
             champion=self._versions.fetch(champion.artifact) if champion else None,
             champion_format=champion.artifact.format if champion else "onnx",
             champion_features=champion.features if champion else (),
+            champion_target=_target(champion) if champion else BINARY,
             champion_name=f"version {champion.version}" if champion else "",
             champion_until=champion.trained_at if champion else None,
             trusted_types=self._trusted_types,
         )
         result = self._training.train(task)
         if result.why_not_onnx:
-            log.warning("%s is served by scikit-learn: %s", definition.model, result.why_not_onnx)
+            log.warning("%s is served by its pipeline: %s", definition.model, result.why_not_onnx)
         registered = self._versions.register(run_id, definition, result)
         version = ModelVersion(
             model=definition.model,
@@ -163,6 +165,10 @@ class Worker:
             run_id=run_id,
             artifact=registered.artifact,
             reference=registered.reference,
+            task=result.target.task,
+            classes=result.target.classes,
+            loss=result.target.loss,
+            answer_edges=result.answer_edges,
             features=definition.features,
             reference_loss=result.loss_mean,
             reference_loss_std=result.loss_std,
@@ -194,6 +200,10 @@ class Worker:
 def write_outcome(bodies: Sequence[EventBody]) -> str:
     """The bodies as text, for people who look at the run."""
     return json.dumps([{"type": b.type, "body": b.model_dump(mode="json")} for b in bodies])
+
+
+def _target(version: ModelVersion) -> Target:
+    return Target(version.task, version.classes, version.loss)
 
 
 def _gate_result(gate: Gate) -> GateResult:
