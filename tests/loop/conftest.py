@@ -40,6 +40,7 @@ from event_schemas.policy import (
     RetrainPolicy,
     RolloutPolicy,
 )
+from event_schemas.task import BINARY
 from ingest.domain.contract import Contract
 from ingest.domain.once import Held
 from ingest.domain.row import Row
@@ -58,7 +59,7 @@ from servicekit.memory import MemoryBus
 from trainer.domain import gates
 from trainer.domain.failure import TrainingError
 from trainer.domain.measures import evaluate
-from trainer.domain.targets import BINARY, losses
+from trainer.domain.targets import losses
 from trainer.ports import ModelDefinition, Registered, TrainingPlan, TrainingResult, TrainingTask
 from trainer.settings import TrainerSettings
 

@@ -9,8 +9,8 @@ import pytest
 
 from event_schemas import ModelTrained, PredictionLogged, RolloutStep
 from event_schemas.policy import Feature
+from event_schemas.task import BINARY
 from trainer.adapters.artifact import export
-from trainer.domain.targets import BINARY
 from trainer.ports import TrainingResult, TrainingTask
 
 pytestmark = pytest.mark.integration

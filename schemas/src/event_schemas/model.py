@@ -16,7 +16,7 @@ from event_schemas.base import (
     Value,
 )
 from event_schemas.policy import Feature, Policies
-from event_schemas.task import MAX_CLASSES, Loss, Task
+from event_schemas.task import LOG_LOSS, MAX_CLASSES, Loss, Target, Task
 
 
 def column_beside(features: Iterable[Feature], name: str) -> str:
@@ -88,7 +88,7 @@ class ModelVersion(Value):
     classes: tuple[str, ...] = Field(default=(), max_length=MAX_CLASSES)
     """Names of the classes in the order of the model's scores, of a binary one the positive last;
     empty for 0 and 1, and for a regression."""
-    loss: Loss = Loss()
+    loss: Loss = LOG_LOSS
     """What one prediction costs."""
     features: tuple[Feature, ...]
     """The signature: inputs in the model's order."""
@@ -103,6 +103,11 @@ class ModelVersion(Value):
     """End of the event time of the training data."""
     policies: Policies = Policies()
     """The policies of the model as they were at training."""
+
+    @property
+    def target(self) -> Target:
+        """What it answers."""
+        return Target(self.task, self.classes, self.loss)
 
 
 class ModelTrained(EventBody):

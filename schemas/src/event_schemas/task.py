@@ -11,6 +11,7 @@ Everything that judges works on the loss of one prediction, so that it knows no 
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
@@ -75,6 +76,29 @@ class Loss(Value):
     """Of `pinball`: the quantile that the model answers."""
     costs: tuple[tuple[float, ...], ...] = ()
     """Of `cost`: a row for each true class, a column for each class that is acted on."""
+
+
+LOG_LOSS = Loss()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model is to answer, and what one answer costs."""
+
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of the model's scores; none where the labels are numbers,
+    and where those of the training rows are taken."""
+    loss: Loss = LOG_LOSS
+
+    @property
+    def of_names(self) -> bool:
+        """Whether labels are names of classes."""
+        return self.task == "multiclass" or bool(self.classes)
+
+
+BINARY = Target()
+"""Labels 0 and 1, and their log-loss."""
 
 
 def contradictions(task: str, classes: Sequence[str], loss: Loss) -> Iterator[str]:

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from event_schemas.base import Name
 from event_schemas.model import Artifact, DataVersion, ModelVersion
 from event_schemas.policy import Feature, Policies
+from event_schemas.task import BINARY, Target
 from trainer.domain.gates import Gate
 from trainer.domain.measures import Measure
-from trainer.domain.targets import BINARY, Target
 
 
 class TrainingPlan(BaseModel):

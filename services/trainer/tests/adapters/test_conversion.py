@@ -11,11 +11,11 @@ import pytest
 from deltalake import write_deltalake
 
 from event_schemas.policy import Feature, Policies
+from event_schemas.task import BINARY
 from stores.values import category, number
 from trainer.adapters import artifact
 from trainer.adapters.delta_history import HistorySource, as_served, frame_of, read_history
 from trainer.domain.failure import TrainingError
-from trainer.domain.targets import BINARY
 from trainer.ports import ModelDefinition, TrainingPlan
 
 START = datetime(2013, 1, 1, tzinfo=UTC)

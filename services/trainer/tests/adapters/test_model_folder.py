@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from event_schemas.task import BINARY
 from trainer.adapters.model_folder import ModelFolderError, ModelFolders, load_model
-from trainer.domain.targets import BINARY
 
 DOCUMENT = {
     "model": "late_ferry",

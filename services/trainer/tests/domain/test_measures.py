@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.task import Loss
+from event_schemas.task import BINARY, Loss, Target
 from trainer.domain import measures
-from trainer.domain.targets import BINARY, Target
 
 
 def naive_auc(labels, scores):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from event_schemas.task import Loss
+from event_schemas.task import BINARY, Loss, Target
 from trainer.domain.measures import Measure
 from trainer.domain.requirements import (
     InvalidRequirementError,
@@ -13,7 +13,6 @@ from trainer.domain.requirements import (
     judge,
     requirement,
 )
-from trainer.domain.targets import BINARY, Target
 
 NUMBERS = Target("regression", (), Loss(name="absolute_error"))
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_schemas.task import Loss, loss_of_class, loss_of_number
+from event_schemas.task import BINARY, Loss, Target, loss_of_class, loss_of_number
 from trainer.domain import targets
 from trainer.domain.failure import TrainingError
-from trainer.domain.targets import BINARY, Target
 
 share = st.integers(0, 8).map(lambda n: n / 8)
 cost = st.integers(0, 9).map(float)

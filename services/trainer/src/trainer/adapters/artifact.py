@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from event_schemas.policy import Feature, GatePolicy
+from event_schemas.task import Target
 from trainer.adapters import onnx_artifact, skops_artifact
 from trainer.domain.failure import TrainingError
-from trainer.domain.targets import Floats, Target
+from trainer.domain.targets import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

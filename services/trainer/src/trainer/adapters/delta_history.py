@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from event_schemas.model import DataVersion
 from event_schemas.policy import Feature
+from event_schemas.task import Target
 from stores.feast import CodeInRegistryError, dataset_of, registry_of, repo_config
 from stores.storage import StorageUri, is_there
 from stores.values import (
@@ -27,7 +28,6 @@ from stores.values import (
 )
 from trainer.adapters.delta_table import PinnedTable, earlier, pin
 from trainer.domain.failure import TrainingError
-from trainer.domain.targets import Target
 from trainer.ports import ModelDefinition, TrainingPlan
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from event_schemas.model import column_beside
 from event_schemas.policy import Feature
+from event_schemas.task import Target
 from trainer.domain import targets
-from trainer.domain.targets import Floats, Target
+from trainer.domain.targets import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,9 +25,8 @@ from event_schemas.policy import (
     RolloutPolicy,
     ServingPolicy,
 )
-from event_schemas.task import LOSSES, ClassNames, Loss, Task
+from event_schemas.task import LOSSES, ClassNames, Loss, Target, Task
 from trainer.domain import requirements
-from trainer.domain.targets import Target
 from trainer.ports import ModelDefinition, TrainingPlan
 
 log = logging.getLogger(__name__)

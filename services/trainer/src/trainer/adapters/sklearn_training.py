@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from event_schemas.task import Target
 from trainer.adapters import artifact
 from trainer.adapters.delta_history import History, as_served, read_history
 from trainer.adapters.held_out import HeldOut
@@ -19,7 +20,7 @@ from trainer.adapters.pipeline_file import build_pipeline
 from trainer.domain import measures, targets
 from trainer.domain.failure import TrainingError
 from trainer.domain.split import Split, by_period, by_share
-from trainer.domain.targets import Floats, Target
+from trainer.domain.targets import Floats
 from trainer.ports import TrainingPlan, TrainingResult, TrainingTask
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from event_schemas.task import Loss
-from trainer.domain.targets import Floats, Target, decisions, losses
+from event_schemas.task import Loss, Target
+from trainer.domain.targets import Floats, decisions, losses
 
 Z95 = 1.959963984540054
 """Quantile 0.975 of the standard normal distribution."""

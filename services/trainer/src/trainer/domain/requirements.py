@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from event_schemas.task import Target
 from trainer.domain.gates import Gate
 from trainer.domain.measures import Measure, names_of
-from trainer.domain.targets import Target
 
 _FORM = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(>=|<=)\s*(\S+)\s*")
 

@@ -6,39 +6,16 @@ class, `[n, classes]` probabilities, or `[n]` numbers, by task.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from event_schemas.task import CLIP, MAX_CLASSES, Loss
+from event_schemas.task import CLIP, MAX_CLASSES, Target
 from trainer.domain.failure import TrainingError
 
 Floats = NDArray[np.float64]
-
-_LOG_LOSS = Loss()
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a model is to answer."""
-
-    task: Literal["binary", "multiclass", "regression"] = "binary"
-    classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the model's scores; none where the labels are numbers,
-    and where those of the training rows are taken."""
-    loss: Loss = _LOG_LOSS
-    """What one answer costs."""
-
-    @property
-    def of_names(self) -> bool:
-        """Whether labels are names of classes."""
-        return self.task == "multiclass" or bool(self.classes)
-
-
-BINARY = Target()
-"""Labels 0 and 1, and their log-loss."""
 
 
 def completed(target: Target, labels: NDArray[Any]) -> Target:

@@ -16,6 +16,7 @@ from event_schemas import (
     TrainingFailed,
 )
 from event_schemas.model import GateResult, Metric, ModelVersion
+from event_schemas.task import BINARY
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import FatalBusError, UnavailableError
 from servicekit.event import Event
@@ -23,7 +24,6 @@ from servicekit.processor import Handler
 from servicekit.redaction import redacted
 from trainer.domain.failure import TrainingError
 from trainer.domain.gates import Gate, all_passed
-from trainer.domain.targets import BINARY, Target
 from trainer.handlers.metrics import DECIDE_SECONDS, TRAININGS
 from trainer.ports import (
     Catalog,
@@ -150,7 +150,7 @@ class Worker:
             champion=self._versions.fetch(champion.artifact) if champion else None,
             champion_format=champion.artifact.format if champion else "onnx",
             champion_features=champion.features if champion else (),
-            champion_target=_target(champion) if champion else BINARY,
+            champion_target=champion.target if champion else BINARY,
             champion_name=f"version {champion.version}" if champion else "",
             champion_until=champion.trained_at if champion else None,
             trusted_types=self._trusted_types,
@@ -200,10 +200,6 @@ class Worker:
 def write_outcome(bodies: Sequence[EventBody]) -> str:
     """The bodies as text, for people who look at the run."""
     return json.dumps([{"type": b.type, "body": b.model_dump(mode="json")} for b in bodies])
-
-
-def _target(version: ModelVersion) -> Target:
-    return Target(version.task, version.classes, version.loss)
 
 
 def _gate_result(gate: Gate) -> GateResult:
