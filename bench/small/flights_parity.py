@@ -101,7 +101,7 @@ def _served(model: OnnxModel, frame: pd.DataFrame) -> np.ndarray:
     ]
     scores: list[float] = []
     for start in range(0, len(rows), ROWS):
-        scores += model.scores(rows[start : start + ROWS])
+        scores += model.answers(rows[start : start + ROWS])
     return np.array(scores)
 
 

@@ -1,4 +1,4 @@
-"""The import contracts name modules that there are: of a name that is none, nothing is forbidden."""
+"""The import contracts name modules that there are: a name of none forbids nothing."""
 
 from configparser import ConfigParser
 from importlib.util import find_spec

@@ -283,7 +283,7 @@ class CountingTraining:
         compared = [gates.beats_constant("base_rate", found, coin, "a coin")]
         if task.champion is not None:
             model = OnnxModel(task.champion, [Input("x", "number")])
-            rival = np.array(model.scores([[x] for x in xs.tolist()]))
+            rival = np.array(model.answers([[x] for x in xs.tolist()]))
             name = task.champion_name
             compared.append(
                 gates.loss("log_loss", found, losses(BINARY, labels, rival), name, rules)

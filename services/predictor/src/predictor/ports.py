@@ -5,6 +5,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from event_schemas.task import Target
+from predictor.domain.answer import Answer
 from predictor.domain.batching import Lookup
 from predictor.domain.errors import ModelFailedError
 from predictor.domain.features import Input, Ref, Stored, Value
@@ -32,8 +34,8 @@ class Artifacts(Protocol):
 class Model(Protocol):
     """A loaded model."""
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
-        """The probability of the positive class of each row; None in a row is a missing value.
+    def answers(self, rows: Sequence[Sequence[Value]]) -> Sequence[Answer]:
+        """The answer to each row; None in a row is a missing value.
 
         Raises:
             ModelFailedError: it broke on these rows.
@@ -45,8 +47,10 @@ class Model(Protocol):
 class ChildModel(Protocol):
     """A model that runs in a child process, beside the event loop; it is a `Model` as well."""
 
-    def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float | ModelFailedError]]":
-        """Ask for the scores of rows, from any thread; each is a score or a failure.
+    def submit(
+        self, rows: Sequence[Sequence[Value]]
+    ) -> "Future[Sequence[Answer | ModelFailedError]]":
+        """Ask for the answers to rows, from any thread; each is an answer or a failure.
 
         The future fails with CannotAnswerError when the whole batch was lost.
 
@@ -59,11 +63,11 @@ class ChildModel(Protocol):
 class OpenModel(Protocol):
     """Opens model files."""
 
-    def __call__(self, path: Path, inputs: Sequence[Input]) -> Model:
+    def __call__(self, path: Path, inputs: Sequence[Input], target: Target) -> Model:
         """Load a file and try it on one row.
 
         Raises:
-            LoadError: it cannot be read, or takes other inputs.
+            LoadError: it cannot be read, takes other inputs, or answers something else.
         """
         ...
 

@@ -85,11 +85,11 @@ def test_an_answer_that_came_too_late_is_never_taken_for_another(redis_url: str,
         for name, _ in entries[:3]:
             asked = ask(name)
             await hasty.look_up([asked])
-            assert asked.score is None
+            assert asked.answer is None
         for name, score in entries:
             asked = ask(name)
             await patient.look_up([asked])
-            assert (asked.score, asked.cached) == (score, True)
+            assert (asked.answer, asked.cached) == (score, True)
         await client.aclose()
         await scores.close()
 

@@ -55,7 +55,7 @@ class Double:
     def __init__(self) -> None:
         self.runs: list[int] = []
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def answers(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         self.runs.append(len(rows))
         return [row[0] if isinstance(row[0], float) else 0.25 for row in rows]
 
@@ -65,12 +65,12 @@ class Child(Double):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: list[Future[list[float | ModelFailedError]]] = []
+        self.asked: list[Future[list[float | ModelFailedError]]] = []
 
     def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[list[float | ModelFailedError]]":
         self.runs.append(len(rows))
-        self.answers.append(Future())
-        return self.answers[-1]
+        self.asked.append(Future())
+        return self.asked[-1]
 
 
 class Log:
@@ -212,7 +212,7 @@ def test_requests_of_one_turn_share_a_run_and_a_write() -> None:
         assert desk.ended == [], "the loop goes on first"
         await desk.turns_until(lambda: len(desk.ended) == 5)
         assert (desk.fast.runs, desk.log.batches) == ([5], [5])
-        assert {each.score for each in desk.ended} == {0.5}
+        assert {each.answer for each in desk.ended} == {0.5}
         assert desk.admission.under_way == 0
 
     asyncio.run(story())
@@ -248,12 +248,12 @@ def test_a_child_process_keeps_nobody_else_waiting() -> None:
     async def story() -> None:
         desk = Desk()
         slow, quick = desk.submit("child"), desk.submit()
-        await desk.turns_until(lambda: desk.ended == [quick] and desk.child.answers)
+        await desk.turns_until(lambda: desk.ended == [quick] and desk.child.asked)
         desk.submit()
         await desk.turns_until(lambda: len(desk.ended) == 2)
-        desk.child.answers[0].set_result([0.75])
+        desk.child.asked[0].set_result([0.75])
         await desk.turns_until(lambda: slow in desk.ended)
-        assert (slow.score, desk.log.batches) == (0.75, [1, 1, 1])
+        assert (slow.answer, desk.log.batches) == (0.75, [1, 1, 1])
 
     asyncio.run(story())
 
@@ -287,7 +287,7 @@ def test_those_that_are_not_taken_keep_nobody_else_from_an_answer() -> None:
         refused, answered = await desk.answer_all("other", "fast")
         assert isinstance(refused, UnknownModelError)
         assert isinstance(answered, Prediction)
-        assert (answered.score, answered.trouble) == (0.5, None)
+        assert (answered.answer, answered.trouble) == (0.5, None)
 
     asyncio.run(story())
 
@@ -348,7 +348,7 @@ def test_a_bug_in_a_model_ends_its_batch_alone() -> None:
         desk = Desk()
         broken = ZeroDivisionError()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(desk.fast, "scores", lambda rows: (_ for _ in ()).throw(broken))
+            patch.setattr(desk.fast, "answers", lambda rows: (_ for _ in ()).throw(broken))
             failed = desk.submit()
             await desk.turns_until(lambda: desk.ended == [failed])
         assert failed.trouble is broken

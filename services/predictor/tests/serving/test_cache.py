@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from services.predictor.tests.lab import NOW, Features, Json, Lab
 
 from event_schemas.policy import ServingPolicy
+from event_schemas.task import BINARY, Loss, Target
+from predictor.domain.answer import answers_of
 from predictor.domain.errors import ModelFailedError
 from predictor.domain.features import Value
 from predictor.ports import ChildModel
@@ -22,6 +24,9 @@ from servicekit.testing.metrics import metric_value
 
 Rows = Sequence[Sequence[Value]]
 POLICY = ServingPolicy(cache_seconds=60)
+PROBABILITY = answers_of(BINARY)
+CLASSES = answers_of(Target("multiclass", ("a", "b", "c")))
+NUMBER = answers_of(Target("regression", (), Loss(name="squared_error")))
 
 Parts: TypeAlias = tuple[str, str, str, str, list[Value]]
 
@@ -278,7 +283,7 @@ def test_a_failure_is_not_kept(
     cached: Lab, scores: Scores, body: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
-        def scores(self, rows: Rows) -> list[float]:
+        def answers(self, rows: Rows) -> list[float]:
             raise ModelFailedError("model_failed", "it broke")
 
     version = cached.champion()
@@ -291,7 +296,7 @@ def test_a_version_in_worker_processes_is_not_asked_twice(cached: Lab, body: Jso
     class Workers:
         asked = 0
 
-        def scores(self, rows: Rows) -> list[float]:
+        def answers(self, rows: Rows) -> list[float]:
             raise AssertionError("it runs elsewhere")
 
         def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":
@@ -314,7 +319,7 @@ def test_what_is_in_the_cache_waits_for_no_worker(cached: Lab, body: Json) -> No
     class Workers:
         future: "Future[list[float | ModelFailedError]]" = Future()
 
-        def scores(self, rows: Rows) -> list[float]:
+        def answers(self, rows: Rows) -> list[float]:
             raise AssertionError("it runs elsewhere")
 
         def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":
@@ -364,22 +369,36 @@ def test_people_find_the_scores_of_a_version() -> None:
 @given(parts | near, st.floats(0, 1))
 def test_a_score_comes_back_as_it_was(one: Parts, score: float) -> None:
     key = score_key(*one)
-    assert unpacked(key, packed(key, score)) == score
+    assert unpacked(key, packed(key, score), PROBABILITY) == score
+
+
+@given(parts | near, st.lists(st.floats(0, 1), min_size=3, max_size=3).map(tuple))
+def test_scores_of_classes_come_back_as_they_were(one: Parts, scores: tuple[float, ...]) -> None:
+    key = score_key(*one)
+    assert unpacked(key, packed(key, scores), CLASSES) == scores
+    assert unpacked(key, packed(key, scores), PROBABILITY) is None
+    assert unpacked(key, packed(key, scores[0]), CLASSES) is None
+
+
+@given(parts | near, st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_comes_back_as_it_was(one: Parts, number: float) -> None:
+    key = score_key(*one)
+    assert unpacked(key, packed(key, number), NUMBER) == number
 
 
 @given(parts | near, parts | near, st.floats(0, 1))
 def test_a_score_of_another_name_is_none(one: Parts, other: Parts, score: float) -> None:
     key, another = score_key(*one), score_key(*other)
     if key != another:
-        assert unpacked(key, packed(another, score)) is None
+        assert unpacked(key, packed(another, score), PROBABILITY) is None
 
 
 @given(st.none() | st.binary(max_size=48) | st.binary(min_size=40, max_size=40))
 def test_rubbish_is_no_score(data: bytes | None) -> None:
-    assert unpacked(score_key("m", "1", "a", "e", []), data) is None
+    assert unpacked(score_key("m", "1", "a", "e", []), data, PROBABILITY) is None
 
 
 @given(st.floats().filter(lambda score: not 0 <= score <= 1))
 def test_what_is_no_probability_is_no_score(score: float) -> None:
     key = score_key("m", "1", "a", "e", [])
-    assert unpacked(key, packed(key, score)) is None
+    assert unpacked(key, packed(key, score), PROBABILITY) is None

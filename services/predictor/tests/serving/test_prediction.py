@@ -2,6 +2,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,7 +25,7 @@ STORED = Input("temp", "number", stored=True, view="v", field="t", join_key="car
 
 
 class Model:
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def answers(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         return [0.5] * len(rows)
 
 
@@ -34,7 +35,7 @@ class Child(Model):
 
 
 def arm(
-    inputs: Sequence[Input] = (HOUR,), model: Model | None = None, **policy: float
+    inputs: Sequence[Input] = (HOUR,), model: Model | None = None, **policy: Any
 ) -> Arm[LoadedVersion]:
     version = LoadedVersion("m", "1", "sha", Signature(inputs), model or Model(), **policy)
     return Arm("champion", version)

@@ -16,7 +16,7 @@ class Model:
         self.answer = answer
         self.runs: list[int] = []
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def answers(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         self.runs.append(len(rows))
         return [self.answer(row[0]) for row in rows]
 

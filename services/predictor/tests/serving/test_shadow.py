@@ -160,7 +160,7 @@ def test_a_challenger_that_breaks_fails_unseen(
     shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
-        def scores(self, rows: Rows) -> list[float]:
+        def answers(self, rows: Rows) -> list[float]:
             raise ModelFailedError("model_failed", "it broke")
 
     _replace_challenger(shadowing, Broken(), monkeypatch)
@@ -172,7 +172,7 @@ def test_a_bug_in_shadow_is_counted_and_reaches_nobody(
     shadowing: Lab, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Buggy:
-        def scores(self, rows: Rows) -> list[float]:
+        def answers(self, rows: Rows) -> list[float]:
             raise ZeroDivisionError
 
     _replace_challenger(shadowing, Buggy(), monkeypatch)
@@ -198,7 +198,7 @@ class Workers:
     def __init__(self, answer: float | Exception) -> None:
         self.answer = answer
 
-    def scores(self, rows: Rows) -> list[float]:
+    def answers(self, rows: Rows) -> list[float]:
         raise AssertionError("it runs elsewhere")
 
     def submit(self, rows: Rows) -> "Future[list[float | ModelFailedError]]":

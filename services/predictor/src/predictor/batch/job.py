@@ -7,11 +7,12 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any, Literal
 
+from event_schemas.task import Target
 from predictor.batch.delta_rows import DeltaRows, holds, write_rows
 from predictor.batch.lake_features import LakeFeatures
 from predictor.batch.rows import TableRows
 from predictor.batch.versions import Versions
-from predictor.domain.answer import predicted_class
+from predictor.domain.answer import Answer
 from predictor.domain.batching import grouped
 from predictor.domain.errors import RefusalError, ScoreError
 from predictor.serving.routes.loaded import LoadedVersion
@@ -77,6 +78,7 @@ class ScoreRun:
             for each in version.signature.inputs
             if not each.stored or features is None
         }
+        self._require_one_task()
         self._require_columns()
         self.defaulted = self._absent_features()
         """Features that the table lacks, and that have defaults."""
@@ -144,6 +146,11 @@ class ScoreRun:
         write_rows(job.output, self._schema, batches, job.mode)
         return self.progress
 
+    @property
+    def _target(self) -> Target:
+        """What the model answers, by the first of its versions."""
+        return next(iter(self._versions.by_arm.values())).target
+
     @cached_property
     def _schema(self) -> Any:
         """Of the output."""
@@ -158,14 +165,23 @@ class ScoreRun:
             pa.field("model", pa.string(), nullable=False),
             pa.field("version", pa.string(), nullable=False),
             pa.field("arm", pa.string(), nullable=False),
-            pa.field("prediction", pa.int8()),
-            pa.field("probability", pa.float64()),
+            *_answer_fields(self._target),
             pa.field("error", pa.string()),
             pa.field(RUN, pa.string(), nullable=False),
         ]
         if twice := sorted({each.name for each in own} & set(job.keep)):
             raise ScoreError(f"--keep {', '.join(twice)}: the output has a column of that name")
         return pa.schema([*own, *(pa.field(name, job.input.kind(name)) for name in job.keep)])
+
+    def _require_one_task(self) -> None:
+        """Raise ScoreError when the versions answer different things, which share no column."""
+        named = {(v.target.task, bool(v.target.classes)): v for v in self._versions.by_arm.values()}
+        if len(named) > 1:
+            tasks = " and ".join(f"{v.version} a {v.target.task} one" for v in named.values())
+            raise ScoreError(
+                f"--model {self._job.model}: version {tasks}, whose answers differ: choose --arm"
+                " champion, or a --version"
+            )
 
     def _require_columns(self) -> None:
         """Raise ScoreError when an option names a column that the table or model has not."""
@@ -215,7 +231,6 @@ class ScoreRun:
         chosen = [self._versions.of(entity) for entity in entities]
         found = self._outcomes(batch, moments, [version for _, version in chosen])
         self._count(ids, found)
-        scores = [None if isinstance(o, RefusalError) else o for o in found]
         own = {
             "prediction_id": [
                 derived_id(f"{job.input.uri}|{row}|{job.model}|{version.version}", "prediction")
@@ -227,8 +242,7 @@ class ScoreRun:
             "model": [job.model] * len(ids),
             "version": [version.version for _, version in chosen],
             "arm": [arm for arm, _ in chosen],
-            "prediction": [None if s is None else predicted_class(s) for s in scores],
-            "probability": scores,
+            **_answer_columns(self._target, [version for _, version in chosen], found),
             "error": [
                 f"{o.code}: {o.message}" if isinstance(o, RefusalError) else None for o in found
             ],
@@ -253,11 +267,11 @@ class ScoreRun:
 
     def _outcomes(
         self, batch: Any, moments: Sequence[float | None], versions: Sequence[LoadedVersion]
-    ) -> list[float | RefusalError]:
+    ) -> list[Answer | RefusalError]:
         """What the version of each row says of it, or why it says nothing."""
         import pyarrow as pa
 
-        found: list[float | RefusalError] = [0.0] * len(versions)
+        found: list[Answer | RefusalError] = [0.0] * len(versions)
         most = self._job.max_rows
         for version, places in grouped((v, at) for at, v in enumerate(versions)).items():
             part = batch if len(places) == len(versions) else batch.take(pa.array(places))
@@ -269,7 +283,7 @@ class ScoreRun:
                 found[at] = row if isinstance(row, RefusalError) else next(scores)
         return found
 
-    def _count(self, ids: list[str], found: list[float | RefusalError]) -> None:
+    def _count(self, ids: list[str], found: Sequence[Answer | RefusalError]) -> None:
         """Count the rows of a batch; raise ScoreError when too many of the run have failed."""
         failures = [(i, o) for i, o in zip(ids, found, strict=True) if isinstance(o, RefusalError)]
         self.progress.done += len(ids)
@@ -281,6 +295,37 @@ class ScoreRun:
                 f" e.g. {self._job.id_column}={row}: {error.message}. Nothing was written. Mend the"
                 " rows, or let --max-errors N of them be written with their `error` and no score"
             )
+
+
+def _answer_fields(target: Target) -> list[Any]:
+    """The columns that hold answers."""
+    import pyarrow as pa
+
+    if target.task == "regression":
+        return [pa.field("prediction", pa.float64())]
+    decided = pa.field("prediction", pa.string() if target.classes else pa.int8())
+    if target.task == "binary":
+        return [decided, pa.field("probability", pa.float64())]
+    return [decided, pa.field("probabilities", pa.map_(pa.string(), pa.float64()))]
+
+
+def _answer_columns(
+    target: Target, versions: Sequence[LoadedVersion], found: Sequence[Answer | RefusalError]
+) -> dict[str, list[Any]]:
+    """The values of these columns; none where a row has no answer."""
+    given = [None if isinstance(each, RefusalError) else each for each in found]
+    pairs = list(zip(versions, given, strict=True))
+    columns: dict[str, list[Any]] = {
+        "prediction": [None if a is None else v.answers.prediction(a) for v, a in pairs]
+    }
+    if target.task == "binary":
+        columns["probability"] = given
+    if target.task == "multiclass":
+        columns["probabilities"] = [
+            None if a is None else list((v.answers.fields(a).scores or {}).items())
+            for v, a in pairs
+        ]
+    return columns
 
 
 def _moments(column: Any) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""Gives a score again, where the policy of a version allows it.
+"""Gives an answer again, where the policy of a version allows it.
 
 An outage is a miss: it is counted, the model runs, and no caller notices.
 """
@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
+from predictor.domain.answer import Answer, Answers
+from predictor.domain.errors import ModelFailedError
 from predictor.domain.features import Value
 from predictor.ports import KeptScores
 from predictor.serving.breaker import Breaker
@@ -16,16 +18,15 @@ from predictor.serving.metrics import CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
 from predictor.serving.prediction import Prediction
 
 PREFIX = "tailrace:score:"
-_SCORE = struct.Struct(">d")
 _TAG = 32
 """Bytes of a digest, in hexadecimal."""
 
 Misses = Sequence[tuple[bytes, Prediction]]
-"""Predictions whose scores were not there, each with the name that it would have."""
+"""Predictions whose answers were not there, each with the name that it would have."""
 
 
 class PredictionCache:
-    """Scores behind a circuit breaker.
+    """Answers behind a circuit breaker.
 
     Args:
         timeout: seconds after which a read or a write has failed.
@@ -46,7 +47,7 @@ class PredictionCache:
         )
 
     async def look_up(self, batch: Sequence[Prediction]) -> Misses:
-        """Give predictions the scores that are there; returns those that may be kept later."""
+        """Give predictions the answers that are there; returns those that may be kept later."""
         asked = [
             (_key(each), each)
             for each in batch
@@ -60,8 +61,8 @@ class PredictionCache:
             found = [None] * len(asked)
         misses: list[tuple[bytes, Prediction]] = []
         for (key, each), data in zip(asked, found, strict=True):
-            each.score = unpacked(key, data)
-            each.cached = each.score is not None
+            each.answer = unpacked(key, data, each.version.answers)
+            each.cached = each.answer is not None
             if not each.cached:
                 misses.append((key, each))
         _count(asked)
@@ -70,9 +71,9 @@ class PredictionCache:
     async def keep(self, misses: Misses) -> None:
         """Keep what the models have answered since."""
         entries = [
-            (key, packed(key, each.score), each.version.cache_seconds)
+            (key, packed(key, each.answer), each.version.cache_seconds)
             for key, each in misses
-            if each.score is not None and each.version.cache_seconds is not None
+            if each.answer is not None and each.version.cache_seconds is not None
         ]
         if entries:
             await self._breaker.ask(lambda: self._kept.put(entries))
@@ -94,10 +95,10 @@ def _count(asked: Misses) -> None:
 
 
 def score_key(model: str, version: str, sha256: str, entity: str, row: Sequence[Value]) -> bytes:
-    """Names the score of a row, as the model sees it.
+    """Names the answer to a row, as the model sees it.
 
     Model and version stand in it for people who look for them; the rest is a digest of everything
-    that the score depends on, the digest of the model's file included. `repr` tells any two values
+    that the answer depends on, the digest of the model's file included. `repr` tells any two values
     apart, numbers by their last bit, so two rows share a name only where a hash of 128 bits does.
     """
     described = repr((model, version, sha256, entity, *row)).encode()
@@ -105,18 +106,25 @@ def score_key(model: str, version: str, sha256: str, entity: str, row: Sequence[
     return f"{PREFIX}{model}:{version}:{digest}".encode()
 
 
-def packed(key: bytes, score: float) -> bytes:
-    """A score as it is kept under a name: the same number comes back, under that name alone."""
-    return _SCORE.pack(score) + key[-_TAG:]
+def packed(key: bytes, answer: Answer) -> bytes:
+    """An answer as it is kept under a name: the same numbers come back, under that name alone."""
+    values = answer if isinstance(answer, tuple) else (answer,)
+    return struct.pack(f">{len(values)}d", *values) + key[-_TAG:]
 
 
-def unpacked(key: bytes, data: bytes | None) -> float | None:
-    """The score that was kept under a name; None for nothing, and for whatever else lies there.
+def unpacked(key: bytes, data: bytes | None, answers: Answers) -> Answer | None:
+    """The answer that was kept under a name; None for nothing, and for whatever else lies there.
 
-    The end of the name stands beside the score, so that an answer to another question, however it
-    came here, is never taken for this one's.
+    The end of the name stands beside the answer, so that one to another question, however it came
+    here, is never taken for this one's.
     """
-    if data is None or len(data) != _SCORE.size + _TAG or data[_SCORE.size :] != key[-_TAG:]:
+    classes = len(answers.target.classes) if answers.target.task == "multiclass" else None
+    size = 8 * (classes or 1)
+    if data is None or len(data) != size + _TAG or data[size:] != key[-_TAG:]:
         return None
-    (score,) = _SCORE.unpack_from(data)
-    return score if 0.0 <= score <= 1.0 else None
+    values = struct.unpack_from(f">{classes or 1}d", data)
+    answer = values if classes else values[0]
+    try:
+        return answer if answers.checked(answer) == answer else None
+    except ModelFailedError:
+        return None

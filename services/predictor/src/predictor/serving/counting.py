@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from prometheus_client import Counter, Histogram
 
-from predictor.domain.answer import confidence
 from predictor.domain.batching import grouped
 from predictor.serving.metrics import CONFIDENCE, LATENCY, PREDICTIONS
 from predictor.serving.prediction import Prediction
@@ -51,7 +50,8 @@ def count_answers(answered: Iterable[Prediction]) -> None:
     for labels, group in groups.items():
         predictions, confidences, latency = _meters(*labels)
         predictions.inc(len(group))
-        observe_all(confidences, [confidence(p.score or 0.0) for p in group])
+        sure = [p.version.answers.confidence(p.answer) for p in group if p.answer is not None]
+        observe_all(confidences, [each for each in sure if each is not None])
         observe_all(latency, [now - p.arrived for p in group if not (traced and p.traceparent)])
         if not traced:
             continue

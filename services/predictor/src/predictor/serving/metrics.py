@@ -21,7 +21,7 @@ GRPC_REQUESTS = Counter(
 )
 CONFIDENCE = Histogram(
     "model_confidence",
-    "Probability of the predicted class.",
+    "Probability of the class that was decided for.",
     ["model", "version"],
     buckets=(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1.0),
 )

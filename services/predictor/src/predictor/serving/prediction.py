@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from predictor.domain.answer import Answer
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Value
 from predictor.domain.routing import Arm
@@ -57,13 +58,13 @@ class Prediction:
     row: list[Value] = field(default_factory=list)
     sent: Mapping[str, Any] | None = None
     """What the caller sent, where a challenger in shadow is to see it as well."""
-    score: float | None = None
+    answer: Answer | None = None
     cached: bool = False
-    """Whether the score came from the prediction cache."""
+    """Whether the answer came from the prediction cache."""
     error: RefusalError | None = None
-    """Why it has no score; it is in the log."""
+    """Why it has no answer of the model; it is in the log."""
     failure: Exception | None = None
-    """Why it is not given, whatever its score is."""
+    """Why it is not given, whatever the model said."""
     features_ms: float = 0.0
     inference_ms: float = 0.0
 

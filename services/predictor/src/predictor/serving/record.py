@@ -4,7 +4,7 @@ The bytes mean the same as those of `servicekit.cloudevents.encode`; a test hold
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from event_schemas import PredictionLogged
+from predictor.domain.answer import NOTHING
 from predictor.ports import Journal
 from predictor.serving.prediction import Prediction
 from servicekit.bus import Batch, Headers
@@ -56,6 +57,8 @@ class Logged(msgspec.Struct, omit_defaults=True):
     error: str | None
     replica: str
     sequence: int
+    scores: Mapping[str, float] | None = None
+    prediction: float | str | None = None
     pinned: bool = False
     sampling_rate: float = 1.0
     cache_hit: bool = False
@@ -157,11 +160,12 @@ class PredictionLog:
                 route.salt,
                 route.rollout_id,
             )
+            answer = NOTHING if each.answer is None else version.answers.fields(each.answer)
             logged = Logged(
                 prediction_id=each.prediction_id,
                 entity=each.entity,
                 features=version.name_values(each.row),
-                score=each.score,
+                score=answer.score,
                 event_time=each.event_time,
                 latency=Latency(
                     each.features_ms,
@@ -171,6 +175,8 @@ class PredictionLog:
                 error=None if error is None else f"{error.code}: {error.message}",
                 replica=self._replica,
                 sequence=sequence,
+                scores=answer.scores,
+                prediction=answer.prediction,
                 pinned=each.pinned,
                 sampling_rate=each.sampling_rate,
                 cache_hit=each.cached,

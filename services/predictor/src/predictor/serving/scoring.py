@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 
-from predictor.domain.answer import probability
+from predictor.domain.answer import Answer
 from predictor.domain.errors import CannotAnswerError, ModelFailedError
 from predictor.domain.features import Value
 from predictor.ports import ChildModel
@@ -14,8 +14,8 @@ from predictor.serving.routes.loaded import LoadedVersion
 
 log = logging.getLogger(__name__)
 
-Outcome = float | CannotAnswerError
-"""The probability of the positive class, or why there is none."""
+Outcome = Answer | CannotAnswerError
+"""An answer, or why there is none."""
 
 
 def score(batch: Iterable[Prediction]) -> None:
@@ -46,14 +46,16 @@ async def _score_in_child(
         answers = await asyncio.wrap_future(child.submit([each.row for each in group]))
     except CannotAnswerError as refusal:  # also a batch that was lost with its process
         answers = [refusal] * len(group)
-    _give(version, group, list(map(_checked, answers)), time.perf_counter() - started)
+    _give(
+        version, group, [_checked(version, each) for each in answers], time.perf_counter() - started
+    )
 
 
 def _unscored(batch: Iterable[Prediction]) -> dict[LoadedVersion, list[Prediction]]:
-    """What has neither score nor error, by version."""
+    """What has neither answer nor error, by version."""
     groups: dict[LoadedVersion, list[Prediction]] = {}
     for each in batch:
-        if each.error is None and each.score is None:
+        if each.error is None and each.answer is None:
             groups.setdefault(each.version, []).append(each)
     return groups
 
@@ -61,22 +63,22 @@ def _unscored(batch: Iterable[Prediction]) -> dict[LoadedVersion, list[Predictio
 def outcomes(version: LoadedVersion, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
     """What a version says of each row, in one run; one that breaks it fails alone."""
     try:
-        return [_checked(given) for given in version.scorer.scores(rows)]
+        return [_checked(version, given) for given in version.scorer.answers(rows)]
     except CannotAnswerError:
         return [_alone(version, row) for row in rows]
 
 
 def _alone(version: LoadedVersion, row: Sequence[Value]) -> Outcome:
     try:
-        return _checked(version.scorer.scores([row])[0])
+        return _checked(version, version.scorer.answers([row])[0])
     except CannotAnswerError as error:
         return error
 
 
-def _checked(given: Outcome) -> Outcome:
-    """What a model gave, held to be a probability."""
+def _checked(version: LoadedVersion, given: Outcome) -> Outcome:
+    """What a model gave, held to be an answer."""
     try:
-        return given if isinstance(given, CannotAnswerError) else probability(given)
+        return given if isinstance(given, CannotAnswerError) else version.answers.checked(given)
     except ModelFailedError as failure:
         return failure
 
@@ -88,7 +90,7 @@ def _give(
     for each, outcome in zip(group, found, strict=True):
         each.inference_ms = seconds * 1000
         if not isinstance(outcome, CannotAnswerError):
-            each.score = outcome
+            each.answer = outcome
             continue
         if isinstance(outcome, ModelFailedError):
             log.error("%s version %s: %s", version.model, version.version, outcome.message)

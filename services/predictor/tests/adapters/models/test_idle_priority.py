@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from event_schemas.task import BINARY, Target
 from predictor.adapters.models.idle_priority import IdlePriority, at_idle_priority
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Input, Value
@@ -22,17 +23,17 @@ _libc = ctypes.CDLL(None)
 class Opened:
     """A model that knows where it was opened."""
 
-    def __init__(self, path: Path, inputs: Sequence[Input]) -> None:
-        self.given = path, inputs
+    def __init__(self, path: Path, inputs: Sequence[Input], target: Target) -> None:
+        self.given = path, inputs, target
         self.thread = threading.current_thread()
         self.policy = os.sched_getscheduler(0) if sys.platform == "linux" else None
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def answers(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         return [0.5] * len(rows)
 
 
 def opened() -> Opened:
-    model = at_idle_priority(Opened, IdlePriority(60.0), bool)(FILE, INPUTS)
+    model = at_idle_priority(Opened, IdlePriority(60.0), bool)(FILE, INPUTS, BINARY)
     assert isinstance(model, Opened)
     return model
 
@@ -41,7 +42,7 @@ def opened() -> Opened:
 def test_a_model_is_opened_in_what_others_leave_of_the_core() -> None:
     before = os.sched_getscheduler(0)
     model = opened()
-    assert model.given == (FILE, INPUTS)
+    assert model.given == (FILE, INPUTS, BINARY)
     assert model.policy == os.SCHED_IDLE
     assert os.sched_getscheduler(0) == before
 
@@ -50,16 +51,16 @@ def test_what_has_to_be_prepared_is_so_by_the_caller() -> None:
     threads: list[threading.Thread] = []
     at_idle_priority(
         Opened, IdlePriority(60.0), lambda: threads.append(threading.current_thread())
-    )(FILE, INPUTS)
+    )(FILE, INPUTS, BINARY)
     assert threads == [threading.main_thread()]
 
 
 def test_why_a_model_cannot_be_opened_reaches_the_caller() -> None:
-    def refused(path: Path, inputs: Sequence[Input]) -> Model:
+    def refused(path: Path, inputs: Sequence[Input], target: Target) -> Model:
         raise LoadError("unreadable", f"{path} is no model")
 
     with pytest.raises(LoadError, match="is no model") as caught:
-        at_idle_priority(refused, IdlePriority(60.0), bool)(FILE, INPUTS)
+        at_idle_priority(refused, IdlePriority(60.0), bool)(FILE, INPUTS, BINARY)
     assert caught.value.reason == "unreadable"
 
 
@@ -70,19 +71,19 @@ def test_a_sandbox_that_keeps_the_policy_does_not_keep_the_model(
         raise PermissionError("not here")
 
     monkeypatch.setattr(os, "sched_setscheduler", kept, raising=False)
-    assert opened().scores([[1.0]]) == [0.5]
+    assert opened().answers([[1.0]]) == [0.5]
 
 
 def test_where_nothing_is_left_of_the_core_the_caller_opens_the_model() -> None:
     starved, over = threading.Event(), threading.Event()
 
-    def busy(path: Path, inputs: Sequence[Input]) -> Model:
+    def busy(path: Path, inputs: Sequence[Input], target: Target) -> Model:
         if threading.current_thread() is not threading.main_thread():
             starved.set()
             assert over.wait(60)
-        return Opened(path, inputs)
+        return Opened(path, inputs, target)
 
-    model = at_idle_priority(busy, IdlePriority(0.01), bool)(FILE, INPUTS)
+    model = at_idle_priority(busy, IdlePriority(0.01), bool)(FILE, INPUTS, BINARY)
     assert starved.wait(60)
     assert isinstance(model, Opened)
     assert model.thread is threading.main_thread()

@@ -24,6 +24,7 @@ from services.predictor.tests.lab import Features, Json, Lab, error
 from event_schemas.model import ModelVersion
 from predictor.adapters.models.skops_model import SkopsModel, SkopsPool
 from predictor.adapters.models.skops_worker import File
+from predictor.domain.answer import Answer
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
 from predictor.domain.features import Input, Value
 from predictor.serving.routes.loaded import inputs
@@ -96,14 +97,14 @@ def wanted(requested: Features) -> tuple[Input, ...]:
 def test_it_answers_as_the_pipeline_that_was_written(
     pool: SkopsPool, file: Path, fitted: "Pipeline", wanted: tuple[Input, ...]
 ) -> None:
-    found = pool.open(file, wanted).scores(values())
+    found = pool.open(file, wanted).answers(values())
     assert found == fitted.predict_proba(ROWS)[:, 1].tolist()
 
 
 def test_missing_values_are_nan_and_empty_text_as_in_training(
     pool: SkopsPool, file: Path, fitted: "Pipeline", wanted: tuple[Input, ...]
 ) -> None:
-    found = pool.open(file, wanted).scores([[None, None, None]])
+    found = pool.open(file, wanted).answers([[None, None, None]])
     frame = pd.DataFrame({"carrier": [""], "origin": [""], "hour": np.array([np.nan], np.float32)})
     assert found == fitted.predict_proba(frame)[:, 1].tolist()
 
@@ -120,7 +121,9 @@ def test_fault_4_3_a_model_that_takes_no_missing_value_is_opened(
     for required in (True, False):
         numbers = [Input(name, "number", required=required) for name in ("a", "b")]
         model = pool.open(path, numbers)
-        assert model.scores([[9.0, 1.0]])[0] > 0.5
+        (score,) = model.answers([[9.0, 1.0]])
+        assert isinstance(score, float)
+        assert score > 0.5
     with pytest.raises(LoadError, match="no trial row is answered: "):
         pool.open(path, [Input("a", "number"), Input("c", "number")])
 
@@ -216,12 +219,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
-def until_answered(model: SkopsModel) -> list[float]:
+def until_answered(model: SkopsModel) -> Sequence[Answer]:
     """Scores of one row; a process that was just killed may fail the first batches."""
     deadline = time.monotonic() + 30
     while True:
         try:
-            return model.scores(values()[:1])
+            return model.answers(values()[:1])
         except CannotAnswerError:
             assert time.monotonic() < deadline, "no process took the place of the killed one"
 
@@ -251,7 +254,7 @@ def test_a_batch_that_takes_too_long_is_stopped(file: Path, wanted: tuple[Input,
     try:
         model = pool.open(file, wanted)
         with pytest.raises(CannotAnswerError, match=r"longer than 0\.5 s") as caught:
-            model.scores(values() * 5000)
+            model.answers(values() * 5000)
         assert caught.value.code == "model_lost"
         assert until_answered(model)
     finally:
@@ -269,7 +272,7 @@ def test_batches_beyond_the_limit_are_turned_away_at_once(
             model.submit(values())
         assert e.value.code == "overloaded"
         assert [len(each.result(30)) for each in waiting] == [20_000, 20_000]
-        assert len(model.scores(values())) == 200
+        assert len(model.answers(values())) == 200
     finally:
         pool.close()
 

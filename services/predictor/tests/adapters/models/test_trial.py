@@ -10,6 +10,7 @@ import pytest
 from services.predictor.tests.lab import Features
 from services.predictor.tests.tiny_onnx import WriteOnnx
 
+from event_schemas.task import BINARY
 from predictor.adapters.models.trial import Format, Trial
 from predictor.domain.errors import LoadError
 from predictor.domain.features import Input, Value
@@ -26,20 +27,20 @@ BOUNDS = Bounds(memory_bytes=512 * 2**20, cpu_seconds=2.0)
 class Opened:
     """A model that this process opened."""
 
-    def __init__(self, path: Path, inputs: object) -> None:
+    def __init__(self, path: Path, inputs: object, target: object) -> None:
         self.path = path
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def answers(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         raise NotImplementedError
 
 
-def never(path: Path, inputs: object) -> Opened:
+def never(path: Path, inputs: object, target: object) -> Opened:
     raise AssertionError(f"{path} was opened in the process that answers")
 
 
 def refusal(kind: Format, path: Path, bounds: Bounds = BOUNDS) -> LoadError:
     with pytest.raises(LoadError) as caught:
-        Trial(bounds).first(kind, never)(path, NUMBER)
+        Trial(bounds).first(kind, never)(path, NUMBER, BINARY)
     return caught.value
 
 
@@ -145,6 +146,6 @@ def test_fault_1_5_a_good_file_is_opened_here_once_it_was_tried(
 ) -> None:
     path = onnx_file(requested)
     open_model: OpenModel = Opened
-    model = Trial(BOUNDS).first("onnx", open_model)(path, inputs(requested))
+    model = Trial(BOUNDS).first("onnx", open_model)(path, inputs(requested), BINARY)
     assert isinstance(model, Opened)
     assert model.path == path

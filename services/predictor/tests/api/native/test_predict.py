@@ -9,6 +9,7 @@ import httpx
 import pytest
 from services.predictor.tests.lab import Features, Json, Lab, error
 
+from predictor.domain.answer import Answer
 from predictor.domain.features import Value
 from servicekit.testing.metrics import metric_value
 
@@ -377,16 +378,16 @@ def test_a_store_that_is_away_fails_requests_that_need_it(
 
 def test_a_broken_row_does_not_fail_its_neighbours(serving: Lab, body: Json) -> None:
     version = serving.champion()
-    real = version.scorer.scores
+    real = version.scorer.answers
 
-    def scores(rows: Sequence[Sequence[Value]]) -> list[float]:
+    def broken(rows: Sequence[Sequence[Value]]) -> Sequence[Answer]:
         from predictor.domain.errors import ModelFailedError
 
         if any(row[1] == "BAD" for row in rows):
             raise ModelFailedError("model_failed", "the model failed: bad origin")
         return real(rows)
 
-    version.scorer.scores = scores
+    version.scorer.answers = broken
 
     async def talk(client: httpx.AsyncClient) -> list[httpx.Response]:
         bodies = [

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from event_schemas.task import Target
 from predictor.domain.features import Input
 from predictor.ports import Model, OpenModel
 
@@ -67,15 +68,15 @@ def at_idle_priority(
         prepare: what the caller does first, each time: Python's own work, such as imports.
     """
 
-    def opened(path: Path, inputs: Sequence[Input]) -> Model:
-        model = open_model(path, inputs)
+    def opened(path: Path, inputs: Sequence[Input], target: Target) -> Model:
+        model = open_model(path, inputs, target)
         if _malloc_trim is not None:
             _malloc_trim(0)
         return model
 
-    def open_at_idle(path: Path, inputs: Sequence[Input]) -> Model:
+    def open_at_idle(path: Path, inputs: Sequence[Input], target: Target) -> Model:
         prepare()
-        return idle.run(lambda: opened(path, inputs), f"opening {path}")
+        return idle.run(lambda: opened(path, inputs, target), f"opening {path}")
 
     return open_at_idle
 

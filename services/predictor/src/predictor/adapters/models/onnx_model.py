@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from event_schemas.task import BINARY, Target
+from predictor.domain.answer import Answer, answers_of
 from predictor.domain.errors import LoadError, ModelFailedError
 from predictor.domain.features import Input, Value, require_an_answer, trial_rows
 
@@ -24,16 +26,16 @@ class OnnxModel:
     """One session, for batches of any size.
 
     One input a feature, in order, of shape [None, 1]: float32 for a number (missing is NaN), string
-    for a category (missing is ""). The last output holds the probabilities of both classes.
+    for a category (missing is ""). The last output holds what `predictor.domain.answer` says.
 
     Not for two threads at once: small batches of numbers share arrays.
     """
 
-    def __init__(self, path: Path, inputs: Sequence[Input]) -> None:
+    def __init__(self, path: Path, inputs: Sequence[Input], target: Target = BINARY) -> None:
         """Load a file and try it on one row.
 
         Raises:
-            LoadError: it cannot be read, or takes other inputs.
+            LoadError: it cannot be read, takes other inputs, or answers something else.
         """
         import onnxruntime  # see `import_runtime`
 
@@ -52,19 +54,22 @@ class OnnxModel:
         self._numbers = [(i, each.name) for i, each in enumerate(inputs) if each.kind == "number"]
         self._texts = [(i, each.name) for i, each in enumerate(inputs) if each.kind != "number"]
         self._output = _check(session, inputs)
+        self._answers = answers_of(target)
+        self._row_shape: tuple[int, ...] = ()
+        """Of the output, as the trial finds it."""
         self._bound: dict[int, _Bound] = {}
         require_an_answer([self._failure(row) for row in trial_rows(inputs)])
 
     def _failure(self, row: Sequence[Value]) -> str | None:
-        """Why a row has no score; None: it has one."""
+        """Why a row has no answer; None: it has one."""
         try:
             self._fed([row])
         except ModelFailedError as error:
             return error.message
         return None
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
-        """See `Model.scores`."""
+    def answers(self, rows: Sequence[Sequence[Value]]) -> Sequence[Answer]:
+        """See `Model.answers`."""
         n = len(rows)
         if self._texts or n > BOUND_ROWS:  # ONNX Runtime binds no strings
             return self._fed(rows)
@@ -72,12 +77,13 @@ class OnnxModel:
         try:
             if bound is None:
                 names = [name for _, name in self._numbers]
-                bound = self._bound[n] = _Bound(self._session, names, self._output[0], n)
-            return bound.scores(rows)
+                bound = _Bound(self._session, names, self._output[0], (n, *self._row_shape))
+                self._bound[n] = bound
+            return self._answers.of_output(bound.run(rows))
         except Exception as error:
             raise _failed(error) from error
 
-    def _fed(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+    def _fed(self, rows: Sequence[Sequence[Value]]) -> Sequence[Answer]:
         """Run with arrays of its own."""
         n = len(rows)
         feed: dict[str, Any] = {}
@@ -91,39 +97,39 @@ class OnnxModel:
             for i, name in self._texts:
                 texts = ["" if value is None else value for value in columns[i]]
                 feed[name] = np.array(texts, object).reshape(n, 1)
-            (probabilities,) = self._session.run(self._output, feed)
+            (output,) = self._session.run(self._output, feed)
         except Exception as error:
             raise _failed(error) from error
-        if probabilities.shape != (n, 2):
-            raise ModelFailedError(
-                "model_failed",
-                f"the model gave probabilities of shape {probabilities.shape}, not ({n}, 2)",
-            )
-        return probabilities[:, 1].tolist()
+        self._answers.require_shape(output.shape, n)
+        self._row_shape = output.shape[1:]
+        return self._answers.of_output(output)
 
 
 class _Bound:
     """A session whose inputs and output lie in the same arrays at each run.
 
-    To describe twelve inputs anew takes ONNX Runtime longer than to score a row by them.
+    To describe twelve inputs anew takes ONNX Runtime longer than to answer a row by them.
     """
 
-    def __init__(self, session: Any, inputs: Sequence[str], output: str, rows: int) -> None:
+    def __init__(
+        self, session: Any, inputs: Sequence[str], output: str, shape: tuple[int, ...]
+    ) -> None:
+        rows = shape[0]
         self._session = session
         self._numbers = np.empty((len(inputs), rows), np.float32)
-        self._probabilities = np.empty((rows, 2), np.float32)
+        self._output = np.empty(shape, np.float32)
         self._binding = session.io_binding()
         for name, column in zip(inputs, self._numbers, strict=True):
             self._binding.bind_input(name, "cpu", 0, np.float32, (rows, 1), column.ctypes.data)
-        at = self._probabilities.ctypes.data
-        self._binding.bind_output(output, "cpu", 0, np.float32, (rows, 2), at)
+        at = self._output.ctypes.data
+        self._binding.bind_output(output, "cpu", 0, np.float32, shape, at)
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
-        """The probability of the second class of each row."""
+    def run(self, rows: Sequence[Sequence[Value]]) -> Any:
+        """The output, which the next run overwrites."""
         # NumPy turns None into NaN by itself.
         self._numbers[:] = list(zip(*rows, strict=True))
         self._session.run_with_iobinding(self._binding)
-        return self._probabilities[:, 1].tolist()
+        return self._output
 
 
 def _failed(error: Exception) -> ModelFailedError:

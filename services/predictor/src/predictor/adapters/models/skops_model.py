@@ -7,7 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+from event_schemas.task import BINARY, Target
 from predictor.adapters.models import skops_worker
+from predictor.domain.answer import Answer
 from predictor.domain.errors import CannotAnswerError, LoadError, ModelFailedError
 from predictor.domain.features import Input, Value, require_an_answer, trial_rows
 from servicekit.errors import UnavailableError
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 START_SECONDS = 60.0
 """Longest start of a process, which imports scikit-learn, and longest first load of a file."""
 
-Scores = list[float | ModelFailedError]
+Found = Sequence[Answer | ModelFailedError]
 
 
 class SkopsPool:
@@ -52,18 +54,18 @@ class SkopsPool:
         self._lock = threading.Lock()
         self._under_way = 0
 
-    def open(self, path: Path, inputs: Sequence[Input]) -> "SkopsModel":
+    def open(self, path: Path, inputs: Sequence[Input], target: Target = BINARY) -> "SkopsModel":
         """See `OpenModel`."""
-        file = skops_worker.File.of(path, inputs, self._trusted)
+        file = skops_worker.File.of(path, inputs, target, self._trusted)
         try:
-            scores = self._schedule(file, trial_rows(inputs), START_SECONDS).result()
+            found = self._schedule(file, trial_rows(inputs), START_SECONDS).result()
         except CannotAnswerError as error:  # a lost process is no fault of the file
             raise UnavailableError(error.message) from error
-        require_an_answer([s.message if isinstance(s, ModelFailedError) else None for s in scores])
+        require_an_answer([f.message if isinstance(f, ModelFailedError) else None for f in found])
         return SkopsModel(self, file)
 
-    def submit(self, file: skops_worker.File, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":
-        """Score rows; see `ChildModel.submit`.
+    def submit(self, file: skops_worker.File, rows: Sequence[Sequence[Value]]) -> "Future[Found]":
+        """Answer rows; see `ChildModel.submit`.
 
         Raises:
             CannotAnswerError: too many batches wait.
@@ -85,7 +87,7 @@ class SkopsPool:
 
     def _schedule(
         self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
-    ) -> "Future[Scores]":
+    ) -> "Future[Found]":
         with self._lock:
             try:
                 asked = self._threads.submit(self._run, file, rows, seconds)
@@ -95,13 +97,13 @@ class SkopsPool:
         asked.add_done_callback(self._count_down)
         return asked
 
-    def _count_down(self, _: "Future[Scores]") -> None:
+    def _count_down(self, _: "Future[Found]") -> None:
         with self._lock:
             self._under_way -= 1
 
     def _run(
         self, file: skops_worker.File, rows: Sequence[Sequence[Value]], seconds: float
-    ) -> Scores:
+    ) -> Found:
         process = self._free.get()
         try:
             answer = process.ask((file, rows), seconds)
@@ -114,10 +116,10 @@ class SkopsPool:
         if isinstance(answer, skops_worker.Refused):
             raise LoadError(answer.reason, answer.text)
         return [
-            ModelFailedError("model_failed", f"the model failed: {score}")
-            if isinstance(score, str)
-            else score
-            for score in answer
+            ModelFailedError("model_failed", f"the model failed: {each}")
+            if isinstance(each, str)
+            else each
+            for each in answer
         ]
 
 
@@ -128,15 +130,15 @@ class SkopsModel:
         self._pool = pool
         self._file = file
 
-    def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[Scores]":
+    def submit(self, rows: Sequence[Sequence[Value]]) -> "Future[Found]":
         """See `ChildModel.submit`."""
         return self._pool.submit(self._file, rows)
 
-    def scores(self, rows: Sequence[Sequence[Value]]) -> list[float]:
-        """See `Model.scores`."""
-        found: list[float] = []
-        for score in self.submit(rows).result():
-            if isinstance(score, ModelFailedError):
-                raise score
-            found.append(score)
+    def answers(self, rows: Sequence[Sequence[Value]]) -> Sequence[Answer]:
+        """See `Model.answers`."""
+        found: list[Answer] = []
+        for each in self.submit(rows).result():
+            if isinstance(each, ModelFailedError):
+                raise each
+            found.append(each)
         return found

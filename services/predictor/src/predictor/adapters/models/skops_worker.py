@@ -1,19 +1,21 @@
-"""Scores with scikit-learn pipelines out of skops files; runs in processes of its own.
+"""Answers with scikit-learn pipelines out of skops files; runs in processes of its own.
 
 What goes through the pipe is plain: lists, texts and numbers.
 """
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from event_schemas.task import Target
+from predictor.domain.answer import Answer, Answers, answers_of
 from predictor.domain.features import Input, Value
-from stores.child import Answer
+from stores import child
 from stores.skops import UntrustedTypesError, load
 
 
@@ -26,13 +28,16 @@ class File(NamedTuple):
     """Name of each input, and whether it is a number."""
     trusted: tuple[str, ...]
     """Types that the operator trusts."""
+    target: Target
 
     @classmethod
-    def of(cls, path: Path, inputs: Sequence[Input], trusted: tuple[str, ...]) -> "File":
+    def of(
+        cls, path: Path, inputs: Sequence[Input], target: Target, trusted: tuple[str, ...]
+    ) -> "File":
         """A file as it is now, and the inputs that it is to take."""
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         columns = tuple((each.name, each.kind == "number") for each in inputs)
-        return cls(str(path), digest, columns, trusted)
+        return cls(str(path), digest, columns, trusted, target)
 
 
 class Refused(NamedTuple):
@@ -42,31 +47,35 @@ class Refused(NamedTuple):
     text: str
 
 
-def prepare() -> Answer:
+def prepare() -> child.Answer:
     """Import what is not to count as time of a batch, and return what answers batches."""
     importlib.import_module("pandas")
     importlib.import_module("skops.io")
-    return lambda question: scores(*question)
+    return lambda question: answers(*question)
 
 
-def scores(file: File, rows: Sequence[Sequence[Value]]) -> list[float | str] | Refused:
-    """The probability of the positive class of each row, or why it has none."""
+def answers(file: File, rows: Sequence[Sequence[Value]]) -> list[Answer | str] | Refused:
+    """The answer to each row, or why it has none."""
+    method = "predict" if file.target.task == "regression" else "predict_proba"
     loaded = _load(file.path, file.sha256, file.trusted)
     if isinstance(loaded, Refused):
         return loaded
+    if not hasattr(loaded, method):
+        return Refused("signature", f"a {type(loaded).__name__} has no {method}")
+    ask, meaning = getattr(loaded, method), answers_of(file.target)
     try:
-        return _answers(loaded, file.columns, rows)
+        return _asked(ask, meaning, file.columns, rows)
     except Exception as error:  # a pipeline may raise anything
         if len(rows) == 1:
             return [f"{type(error).__name__}: {error}"]
     # One bad row is not to fail its neighbours.
-    answers: list[float | str] = []
+    found: list[Answer | str] = []
     for row in rows:
         try:
-            answers += _answers(loaded, file.columns, [row])
+            found += _asked(ask, meaning, file.columns, [row])
         except Exception as error:
-            answers.append(f"{type(error).__name__}: {error}")
-    return answers
+            found.append(f"{type(error).__name__}: {error}")
+    return found
 
 
 @lru_cache(maxsize=16)
@@ -86,14 +95,15 @@ def _load(path: str, sha256: str, trusted: tuple[str, ...]) -> Any:
         return Refused(
             "unreadable", f"no skops file that can be run: {type(error).__name__}: {error}"
         )
-    if not hasattr(pipeline, "predict_proba"):
-        return Refused("signature", f"a {type(pipeline).__name__} gives no probabilities")
     return pipeline
 
 
-def _answers(
-    pipeline: Any, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Value]]
-) -> list[float | str]:
+def _asked(
+    ask: Callable[[Any], Any],
+    meaning: Answers,
+    columns: Sequence[tuple[str, bool]],
+    rows: Sequence[Sequence[Value]],
+) -> list[Answer | str]:
     import pandas as pd
 
     # As in training: float32 for numbers (missing: NaN), str for categories (missing: "").
@@ -105,8 +115,6 @@ def _answers(
             for (name, number), column in zip(columns, zip(*rows, strict=True), strict=True)
         }
     )
-    probabilities = np.asarray(pipeline.predict_proba(frame))
-    if probabilities.shape != (len(rows), 2):
-        shape = probabilities.shape
-        raise ValueError(f"probabilities of shape {shape}, not ({len(rows)}, 2)")
-    return probabilities[:, 1].astype(float).tolist()
+    output = np.asarray(ask(frame)).astype(float)
+    meaning.require_shape(output.shape, len(rows))
+    return [*meaning.of_output(output)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from event_schemas.task import Target
 from predictor.adapters.models import skops_worker
 from predictor.adapters.models.onnx_model import OnnxModel, import_runtime
 from predictor.domain.errors import LoadError
@@ -53,18 +54,18 @@ class Trial:
     def first(self, kind: Format, open_model: OpenModel) -> OpenModel:
         """Opens a file here once it was opened, and has answered, in a process of its own."""
 
-        def opened(path: Path, inputs: Sequence[Input]) -> Model:
+        def opened(path: Path, inputs: Sequence[Input], target: Target) -> Model:
             with self._room:
-                self._try(kind, path, inputs)
-            return open_model(path, inputs)
+                self._try(kind, path, inputs, target)
+            return open_model(path, inputs, target)
 
         return opened
 
-    def _try(self, kind: Format, path: Path, inputs: Sequence[Input]) -> None:
+    def _try(self, kind: Format, path: Path, inputs: Sequence[Input], target: Target) -> None:
         child = Child(
             f"trial-{kind}", _PREPARE[kind], start_seconds=START_SECONDS, bounds=self._bounds
         )
-        question = path, tuple(inputs), self._trusted
+        question = path, tuple(inputs), target, self._trusted
         try:
             refused = child.ask(question, WALL * self._bounds.cpu_seconds)
         except ChildSpentError as error:
@@ -87,7 +88,7 @@ class Trial:
         raise LoadError(reason, text)
 
 
-Question = tuple[Path, tuple[Input, ...], tuple[str, ...]]
+Question = tuple[Path, tuple[Input, ...], Target, tuple[str, ...]]
 
 
 def _prepare_onnx() -> Answer:
@@ -96,9 +97,9 @@ def _prepare_onnx() -> Answer:
 
 
 def _try_onnx(question: Question) -> tuple[str, str] | None:
-    path, inputs, _ = question
+    path, inputs, target, _ = question
     try:
-        OnnxModel(path, inputs)
+        OnnxModel(path, inputs, target)
     except LoadError as error:
         return error.reason, str(error)
     return None
@@ -110,12 +111,13 @@ def _prepare_skops() -> Answer:
 
 
 def _try_skops(question: Question) -> tuple[str, str] | None:
-    path, inputs, trusted = question
-    scores = skops_worker.scores(skops_worker.File.of(path, inputs, trusted), trial_rows(inputs))
-    if isinstance(scores, skops_worker.Refused):
-        return scores.reason, scores.text
+    path, inputs, target, trusted = question
+    file = skops_worker.File.of(path, inputs, target, trusted)
+    found = skops_worker.answers(file, trial_rows(inputs))
+    if isinstance(found, skops_worker.Refused):
+        return found.reason, found.text
     try:
-        require_an_answer([score if isinstance(score, str) else None for score in scores])
+        require_an_answer([each if isinstance(each, str) else None for each in found])
     except LoadError as error:
         return error.reason, str(error)
     return None

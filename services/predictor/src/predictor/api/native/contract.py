@@ -74,8 +74,8 @@ class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
     instances: Annotated[list[Instance], Meta(description="At most 256, unless set otherwise.")]
 
 
-class PredictAnswer(msgspec.Struct):
-    """The prediction; it was logged before it was sent."""
+class _Answer(msgspec.Struct):
+    """What every prediction says of itself."""
 
     prediction_id: Annotated[
         str, Meta(description="Names the prediction; labels are sent under it.")
@@ -85,12 +85,53 @@ class PredictAnswer(msgspec.Struct):
     arm: Annotated[
         Literal["champion", "challenger"], Meta(description="The role in which it answered.")
     ]
-    prediction: Annotated[int, Meta(description="The class: 1 from a score of 0.5 on.", ge=0, le=1)]
-    score: Annotated[float, Meta(description="Probability of class 1.", ge=0, le=1)]
-    confidence: Annotated[float, Meta(description="max(score, 1 - score).", ge=0.5, le=1)]
+
+
+class PredictAnswer(_Answer):
+    """The prediction of a binary model; it was logged before it was sent."""
+
+    prediction: Annotated[
+        int | str,
+        Meta(
+            description="The class that is decided for: 1 from a score of 0.5 on, or where that is"
+            " cheaper by the model's costs; its name where the model names its classes."
+        ),
+    ]
+    score: Annotated[float, Meta(description="Probability of the positive class.", ge=0, le=1)]
+    confidence: Annotated[
+        float, Meta(description="Probability of the class that is decided for.", ge=0, le=1)
+    ]
     latency_ms: Annotated[
         float, Meta(description="From the request's arrival to this answer, in milliseconds.")
     ]
+
+
+class ClassAnswer(_Answer):
+    """The prediction of a multiclass model; it was logged before it was sent."""
+
+    prediction: Annotated[
+        str, Meta(description="The likeliest class, or the cheapest by the model's costs.")
+    ]
+    scores: Annotated[dict[str, float], Meta(description="Probability of each class.")]
+    confidence: Annotated[
+        float, Meta(description="Probability of the class that is decided for.", ge=0, le=1)
+    ]
+    latency_ms: Annotated[
+        float, Meta(description="From the request's arrival to this answer, in milliseconds.")
+    ]
+
+
+class NumberAnswer(_Answer):
+    """The prediction of a regression; it was logged before it was sent."""
+
+    prediction: Annotated[float, Meta(description="The number.")]
+    latency_ms: Annotated[
+        float, Meta(description="From the request's arrival to this answer, in milliseconds.")
+    ]
+
+
+OneAnswer = PredictAnswer | ClassAnswer | NumberAnswer
+"""The prediction for one entity, by the task of its model."""
 
 
 class ErrorDetail(msgspec.Struct, omit_defaults=True):
@@ -120,6 +161,8 @@ class ManyAnswer(msgspec.Struct):
                 "items": {
                     "anyOf": [
                         {"$ref": "#/components/schemas/PredictAnswer"},
+                        {"$ref": "#/components/schemas/ClassAnswer"},
+                        {"$ref": "#/components/schemas/NumberAnswer"},
                         {"$ref": "#/components/schemas/FailedInstance"},
                     ]
                 }

@@ -5,11 +5,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from predictor.api.native.contract import (
+    ClassAnswer,
     ErrorAnswer,
     FailedInstance,
     Instance,
     ManyAnswer,
     ManyRequest,
+    NumberAnswer,
     PredictAnswer,
     PredictRequest,
 )
@@ -36,6 +38,19 @@ _ANSWER = {
     "confidence": 0.82,
     "latency_ms": 2.4,
 }
+_OF_ALL = {key: _ANSWER[key] for key in ("prediction_id", "model", "version", "arm")}
+_EXAMPLES = {
+    "one": _ANSWER,
+    "multiclass": {
+        **_OF_ALL,
+        "model": "flight_outcome",
+        "prediction": "on_time",
+        "scores": {"cancelled": 0.02, "late": 0.18, "on_time": 0.8},
+        "confidence": 0.8,
+        "latency_ms": 2.4,
+    },
+    "regression": {**_OF_ALL, "model": "flight_minutes", "prediction": 12.5, "latency_ms": 2.4},
+}
 
 
 def document(app: FastAPI) -> Schema:
@@ -56,10 +71,12 @@ def document(app: FastAPI) -> Schema:
 
 def _prediction_paths(schemas: Schema) -> Schema:
     """The paths of predictions; their components are added to those that are there."""
-    types = [PredictRequest, PredictAnswer, ErrorAnswer, Instance, ManyRequest, ManyAnswer]
-    (request, answer, error, instance, many, answers, _), components = (
-        msgspec.json.schema_components([*types, FailedInstance], ref_template=REFERENCES)
+    one = [PredictAnswer, ClassAnswer, NumberAnswer]
+    types = [PredictRequest, ErrorAnswer, Instance, ManyRequest, ManyAnswer, FailedInstance]
+    (request, error, instance, many, answers, _, *of_tasks), components = (
+        msgspec.json.schema_components([*types, *one], ref_template=REFERENCES)
     )
+    answer = {"anyOf": of_tasks}
     schemas.update(components)
     failures = {
         status: (meaning, json_content(error, {"error": {"error": example}}))
@@ -73,7 +90,7 @@ def _prediction_paths(schemas: Schema) -> Schema:
             description=_ANSWERS,
             name="predict",
             request=json_content(request, {"one": {"model": "flight_delay", **_INSTANCE}}),
-            answer=_predicted(answer, {"one": _ANSWER}),
+            answer=_predicted(answer, _EXAMPLES),
             failures=failures,
         ),
         PREDICT_MODEL: post(
@@ -87,7 +104,7 @@ def _prediction_paths(schemas: Schema) -> Schema:
                 {"anyOf": [instance, many]},
                 {"one": _INSTANCE, "many": {"instances": [_INSTANCE, _INSTANCE]}},
             ),
-            answer=_predicted({"anyOf": [answer, answers]}, {"one": _ANSWER, "many": partly}),
+            answer=_predicted({"anyOf": [*of_tasks, answers]}, {**_EXAMPLES, "many": partly}),
             failures=failures,
         ),
     }

@@ -55,6 +55,8 @@ def _version(version: LoadedVersion) -> dict[str, Any]:
     return {
         "version": version.version,
         "sha256": version.sha256,
+        "task": version.target.task,
+        "classes": version.target.classes,
         "features": [
             {
                 "name": each.name,

@@ -14,19 +14,22 @@ from predictor.api.direct import Direct, DirectRequest, Handler
 from predictor.api.headers import Header, timeout
 from predictor.api.intake import Call
 from predictor.api.native.contract import (
+    ClassAnswer,
     FailedInstance,
     Instance,
     InvalidRequestError,
     MalformedError,
     ManyAnswer,
     ManyRequest,
+    NumberAnswer,
+    OneAnswer,
     PredictAnswer,
     decode_model_request,
     decode_request,
     encode,
 )
 from predictor.api.native.endpoint import JSON, Endpoint, encoded, error_detail
-from predictor.domain.answer import confidence, predicted_class
+from predictor.domain.answer import BinaryAnswers, ClassAnswers
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
 from predictor.serving.prediction import Prediction
 from servicekit.telemetry.tracing import TraceRequests
@@ -60,7 +63,7 @@ class MiddlewareBypass:
         await self._app(scope, receive, send)
 
 
-Answer = PredictAnswer | ManyAnswer
+Answer = OneAnswer | ManyAnswer
 Reply = Callable[[Answer | Exception], None]
 """Takes an answer, or why there is none."""
 
@@ -166,7 +169,7 @@ class PredictModel(_Predictions):
 
     def _begin_all(self, call: Call, instances: Sequence[Instance], reply: Reply) -> None:
         """Ask for each in one turn, so that they share one batch; the last answer is the reply."""
-        answers: list[PredictAnswer | FailedInstance | None] = [None] * len(instances)
+        answers: list[OneAnswer | FailedInstance | None] = [None] * len(instances)
         left = len(instances)
         failure: Exception | None = None
 
@@ -176,10 +179,10 @@ class PredictModel(_Predictions):
             if isinstance(answer, RefusalError):
                 self.intake.count_error(call.model, answer.code)
                 answers[i] = FailedInstance(error_detail(answer))
-            elif isinstance(answer, PredictAnswer):
-                answers[i] = answer
             elif isinstance(answer, Exception):
                 failure = answer
+            elif not isinstance(answer, ManyAnswer):
+                answers[i] = answer
             if not left:
                 reply(failure or ManyAnswer(answers))
 
@@ -203,18 +206,20 @@ def direct(predict: Predict, predict_model: PredictModel) -> Direct:
     return Direct(find, predict.intake.limits.body_bytes)
 
 
-def _answer(prediction: Prediction) -> PredictAnswer | Exception:
+def _answer(prediction: Prediction) -> OneAnswer | Exception:
     """What is sent for a prediction that is done."""
     if prediction.trouble is not None:
         return prediction.trouble
-    score = prediction.score or 0.0
-    return PredictAnswer(
-        prediction.prediction_id,
-        prediction.version.model,
-        prediction.version.version,
-        prediction.arm.name,
-        predicted_class(score),
-        score,
-        confidence(score),
-        round((time.perf_counter() - prediction.arrived) * 1000, 3),
-    )
+    version, answer = prediction.version, prediction.answer
+    answers = version.answers
+    of_all = prediction.prediction_id, version.model, version.version, prediction.arm.name
+    took = round((time.perf_counter() - prediction.arrived) * 1000, 3)
+    if isinstance(answers, ClassAnswers) and isinstance(answer, tuple):
+        decided, sure = answers.prediction(answer), answers.confidence(answer)
+        return ClassAnswer(*of_all, decided, answers.by_name(answer), sure, took)
+    if not isinstance(answer, float):
+        raise TypeError(f"{answer} is no answer of a {version.target.task} model")
+    if isinstance(answers, BinaryAnswers):
+        decided, sure = answers.prediction(answer), answers.confidence(answer)
+        return PredictAnswer(*of_all, decided, answer, sure, took)
+    return NumberAnswer(*of_all, answer, took)

@@ -1,20 +1,22 @@
 """Answers a request of the protocol, like any other: arms, features, log, limits."""
 
 import importlib.metadata
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from event_schemas.task import Target
 from predictor.api.headers import ARM
 from predictor.api.intake import Call, Intake
 from predictor.api.native.contract import InvalidRequestError
 from predictor.api.native.endpoint import status_of
 from predictor.api.oip.rows import (
     ABOUT,
-    OUTPUTS,
     datatype_of,
     instances,
     outputs,
+    outputs_of,
     require_outputs,
 )
 from predictor.api.oip.tensors import InferAnswer, InferRequest, refuse_extensions, shortest
@@ -64,7 +66,7 @@ class Inference:
     def metadata(self, model: str, version: str | None) -> dict[str, Any]:
         """What a version takes and gives; stored features are not to be sent."""
         route, arm = self.route(model), self.arm(model, version)
-        signature = arm.version.signature
+        signature, target = arm.version.signature, arm.version.target
         return {
             "name": model,
             "versions": [each.version for each in route.versions],
@@ -78,8 +80,15 @@ class Inference:
                 for each in signature.inputs
                 if not each.stored
             ],
-            "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS],
-            "properties": NOTE,
+            "outputs": [
+                {
+                    "name": each.name,
+                    "datatype": each.datatype,
+                    "shape": [-1] if each.width is None else [-1, each.width],
+                }
+                for each in outputs_of(target)
+            ],
+            "properties": {**NOTE, **_properties(target)},
         }
 
     def index(self) -> list[dict[str, str]]:
@@ -114,7 +123,8 @@ class Inference:
         arm = call.pinned or self.route(call.model).champion
         refuse_extensions(request.parameters, "parameters")
         call.seconds = shortest(call.seconds, request.parameters.get("timeout"))
-        require_outputs(request.outputs)
+        target = arm.version.target
+        require_outputs(request.outputs, target)
         signature = arm.version.signature
         asked = [each for each in signature.inputs if not each.stored]
         if not request.inputs:
@@ -143,8 +153,14 @@ class Inference:
             model=call.model,
             version=versions.pop() if len(versions) == 1 else None,
             id=request.id,
-            outputs=outputs(predictions, request.outputs),
+            outputs=outputs(predictions, request.outputs, target),
         )
+
+
+def _properties(target: Target) -> dict[str, str]:
+    """What tells the columns of `probabilities` apart."""
+    classes = {"classes": json.dumps(target.classes)} if target.classes else {}
+    return {"task": target.task, **classes}
 
 
 def http_status(refusal: RefusalError) -> int:

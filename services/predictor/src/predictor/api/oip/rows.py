@@ -8,29 +8,43 @@ rows are about: `entity_id`, `event_time` and `prediction_id`.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
 
+from event_schemas.task import Target
 from predictor.api.native.contract import Instance, InvalidRequestError
 from predictor.api.oip.datatypes import BYTES
 from predictor.api.oip.tensors import InferRequest, Tensor, TensorError
-from predictor.domain.answer import predicted_class
-from predictor.domain.errors import BadRequestError, shown
+from predictor.domain.errors import BadRequestError, CannotAnswerError, shown
 from predictor.domain.features import Input
 from predictor.serving.answering import Prediction
 
 ABOUT = ("entity_id", "event_time", "prediction_id")
 """What a row is about; never in the metadata, since clients would have to send all of it."""
-OUTPUTS = (
-    ("prediction", "INT64"),
-    ("probability", "FP64"),
-    ("prediction_id", BYTES),
-    ("version", BYTES),
-    ("arm", BYTES),
-)
-"""Name and datatype of each output; all are of shape [n]."""
+
+
+class Output(NamedTuple):
+    """One output: a value a row, or some."""
+
+    name: str
+    datatype: str
+    width: int | None = None
+    """Values of a row, whose shape is then [n, width]; None: one, of shape [n]."""
+
+
+_OF_ALL = (Output("prediction_id", BYTES), Output("version", BYTES), Output("arm", BYTES))
+
+
+def outputs_of(target: Target) -> Sequence[Output]:
+    """The outputs of a model, by its task."""
+    if target.task == "regression":
+        return (Output("prediction", "FP64"), *_OF_ALL)
+    decided = Output("prediction", BYTES if target.classes else "INT64")
+    if target.task == "binary":
+        return (decided, Output("probability", "FP64"), *_OF_ALL)
+    return (decided, Output("probabilities", "FP64", len(target.classes)), *_OF_ALL)
 
 
 _EXACT = {"FP32": 2**24, "FP16": 2**11, "BF16": 2**8}
@@ -97,28 +111,64 @@ def instances(
     ]
 
 
-def outputs(predictions: Sequence[Prediction], wanted: Sequence[str] | None) -> list[Tensor]:
-    """The wanted tensors of predictions, in their order; None: all."""
-    found: dict[str, list[Any]] = {
-        "prediction": [predicted_class(each.score or 0.0) for each in predictions],
-        "probability": [each.score or 0.0 for each in predictions],
-        "prediction_id": [each.prediction_id for each in predictions],
-        "version": [each.version.version for each in predictions],
-        "arm": [each.arm.name for each in predictions],
-    }
-    kinds = dict(OUTPUTS)
-    names = kinds if wanted is None else wanted
-    return [Tensor(name, kinds[name], [len(predictions)], found[name]) for name in names]
+def outputs(
+    predictions: Sequence[Prediction], wanted: Sequence[str] | None, target: Target
+) -> list[Tensor]:
+    """The wanted tensors of predictions, in their order; None: all.
+
+    Args:
+        predictions: all answered.
+        wanted: names of outputs.
+        target: what the metadata says that the model answers. A row that a version with other
+            classes answered has a probability of 0 for those that it lacks.
+
+    Raises:
+        CannotAnswerError: a version of another task answered a row.
+    """
+    for each in predictions:
+        if each.version.target.task != target.task:
+            raise CannotAnswerError(
+                "other_task",
+                f"version {each.version.version} is a {each.version.target.task} model, and the"
+                f" metadata is of a {target.task} model: name a version",
+            )
+    named = {each.name: each for each in outputs_of(target)}
+    found: list[Tensor] = []
+    for name in named if wanted is None else wanted:
+        output = named[name]
+        rows = [_cells(name, each, target) for each in predictions]
+        shape = [len(rows)] if output.width is None else [len(rows), output.width]
+        found.append(Tensor(name, output.datatype, shape, [cell for row in rows for cell in row]))
+    return found
 
 
-def require_outputs(wanted: Sequence[str] | None) -> None:
+def _cells(name: str, each: Prediction, target: Target) -> Sequence[Any]:
+    """What one row has in an output."""
+    version, answer = each.version, each.answer
+    match name:
+        case "prediction":
+            return (version.answers.prediction(answer),)
+        case "probability":
+            return (answer,)
+        case "probabilities":
+            by_class = version.answers.fields(answer).scores or {}
+            return [by_class.get(name, 0.0) for name in target.classes]
+        case "prediction_id":
+            return (each.prediction_id,)
+        case "version":
+            return (version.version,)
+        case _:
+            return (each.arm.name,)
+
+
+def require_outputs(wanted: Sequence[str] | None, target: Target) -> None:
     """Raise BadRequestError when a wanted output does not exist."""
-    kinds = dict(OUTPUTS)
+    known = [each.name for each in outputs_of(target)]
     for name in wanted or ():
-        if name not in kinds:
+        if name not in known:
             raise BadRequestError(
                 "unknown_output",
-                f"output {shown(name)} is unknown; known are {', '.join(kinds)}",
+                f"output {shown(name)} is unknown; known are {', '.join(known)}",
                 "outputs",
             )
 

@@ -9,6 +9,8 @@ import msgspec
 
 from event_schemas.model import ModelVersion
 from event_schemas.policy import Feature
+from event_schemas.task import BINARY, Target
+from predictor.domain.answer import Answers, answers_of
 from predictor.domain.errors import UnknownModelError, shown
 from predictor.domain.features import Input, Signature, Value
 from predictor.domain.routing import Arm, Route, Routes
@@ -27,7 +29,11 @@ class LoadedVersion:
     sampling_rate: float = 1.0
     """Share of its predictions that is logged."""
     cache_seconds: float | None = None
-    """How long its scores may be given again; None: never."""
+    """How long its answers may be given again; None: never."""
+    target: Target = BINARY
+
+    answers: Answers = field(init=False)
+    """What its answers mean."""
 
     child: ChildModel | None = field(init=False)
     """The scorer, when it runs in a child process."""
@@ -40,16 +46,18 @@ class LoadedVersion:
         """Find out once what each request needs to know."""
         child = self.scorer if isinstance(self.scorer, ChildModel) else None
         object.__setattr__(self, "child", child)
+        object.__setattr__(self, "answers", answers_of(self.target))
         reads_stores = bool(self.signature.lookups) or self.cache_seconds is not None
         object.__setattr__(self, "reads_stores", reads_stores)
         object.__setattr__(self, "name_values", naming(self.signature.names))
 
     def is_of(self, version: ModelVersion) -> bool:
-        """Whether this is the announced version: same file, same features."""
+        """Whether this is the announced version: same file, features and answers."""
         return (
             self.model == version.model
             and self.version == version.version
             and self.sha256 == version.artifact.sha256
+            and self.target == version.target
             and self.signature.inputs == inputs(version.features)
             and self.sampling_rate == version.policies.serving.sampling_rate
             and self.cache_seconds == version.policies.serving.cache_seconds

@@ -54,7 +54,7 @@ class Loader:
         with self._preparing:
             self._features.prepare(signature.lookups)
         path = self._artifacts.fetch(artifact.uri, artifact.sha256)
-        model = open_model(path, signature.inputs)
+        model = open_model(path, signature.inputs, version.target)
         took = time.perf_counter() - started
         LOAD_SECONDS.observe(took)
         log.info("loaded %s version %s in %.2f s", version.model, version.version, took)
@@ -66,6 +66,7 @@ class Loader:
             model,
             version.policies.serving.sampling_rate,
             version.policies.serving.cache_seconds,
+            version.target,
         )
 
 
