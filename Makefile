@@ -34,8 +34,8 @@ $(READY): locks/bootstrap.txt locks/dev.txt $(PYPROJECTS)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-build-isolation --no-deps $(EDITABLE)
 	@touch $@
 
-demo: $(READY) ## Replay the flights of 2013 and watch the loop turn (ARGS="--speed 0.5")
-	@$(BIN)/tailrace demo $(ARGS)
+demo: $(READY) ## Replay the flights of 2013, or MODEL="glucose ...", and watch the loop turn (ARGS=)
+	@$(BIN)/tailrace demo $(foreach m,$(MODEL),--model $(m)) $(ARGS)
 
 drill: $(READY) ## Lose a stack of its own, restore it, and see that it goes on (ARGS="--rto 60")
 	@$(BIN)/tailrace drill $(ARGS)

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from local.stack.services import SERVICES, Service
-from local.stack.settings import StackSettings, free_ports
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("tailrace")
@@ -54,18 +53,9 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, models: Path) -> dict[str, str]:
-    """A stack of its own: a folder, free ports, and nothing of what the shell exports."""
-    names = {name.upper() for name in StackSettings.model_fields}
-    ports = {name.upper(): str(port) for name, port in free_ports().items()}
-    return {
-        **{name: value for name, value in os.environ.items() if name not in names},
-        **ports,
-        "TAILRACE_HOME": str(tmp_path / "home"),
-        "MODELS_DIR": str(models),
-        "COLUMNS": "200",
-        "BROKER": os.environ.get("TEST_BROKER", "embedded"),
-    }
+def environment(stack_of: Callable[[Path], dict[str, str]], models: Path) -> dict[str, str]:
+    """A stack of its own with the eager models."""
+    return stack_of(models)
 
 
 class Demo:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 
 def demo(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Replay the cases that models/NAME/demo.py brings, for as many models at once as"
+            " are named; of the other options, --speed, --report and --keep count then."
+        ),
+    ] = None,
     start: Annotated[
         datetime,
         typer.Option(
@@ -43,10 +50,13 @@ def demo(
     ] = True,
     keep: Annotated[bool, typer.Option(help="Leave the stack up afterwards.")] = False,
 ) -> None:
-    """Replay the flights of 2013 and watch the loop turn."""
+    """Replay the flights of 2013, or the cases of other models, and watch the loop turn."""
     from local.stack.settings import stack_settings
     from tailrace.demo.options import DemoOptions, OptionsError
 
+    if model:
+        _demo_of_models(model, speed, report, keep=keep)
+        return
     begun = time.monotonic()
     try:
         options = DemoOptions(
@@ -60,6 +70,42 @@ def demo(
     with _stack(settings, keep=keep) as addresses:
         report_data = _play(settings, addresses, options, begun)
     _finish(report_data, options)
+
+
+def _demo_of_models(names: list[str], speed: float, folder: Path, *, keep: bool) -> None:
+    from uuid import uuid4
+
+    from local.stack.settings import stack_settings
+    from tailrace.bus import stack_bus
+    from tailrace.cases import report as reports
+    from tailrace.cases.play import Play, PlayError
+    from tailrace.cases.story import Story
+    from tailrace.cases.table import CasesError, ModelCases
+
+    let_sigterm_raise()
+    settings = stack_settings()
+    run = f"demo-{uuid4().hex[:8]}"
+    try:
+        cases = [ModelCases(settings.models_dir / name, run) for name in names]
+    except CasesError as error:
+        fail(str(error), 2)
+    settings = settings.model_copy(update={"tailrace_home": settings.home / "demo"})
+    with _stack(settings, keep=keep) as addresses:
+        bus = stack_bus(settings)
+        play = Play(cases, bus, addresses, out, Story(bus, run), speed=speed)
+        try:
+            asyncio.run(play.run())
+        except PlayError as error:
+            raise StackError(f"{error}; the logs are in {settings.layout.logs}") from error
+        found = reports.build(play)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(found, indent=2) + "\n")
+    reports.write_plot(found, folder / "loss.png")
+    for check, passed in found["checks"].items():
+        out.print(f"  {'[green]✓' if passed else '[red]✗'}[/] {check}")
+    out.print(f"Report: {folder}/report.json, {folder}/loss.png")
+    if not all(found["checks"].values()):
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,244 @@
+"""Replays the cases of some models against a platform that is up, all of them at once."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from rich.console import Console
+
+from event_schemas import RetrainRequested
+from local.errors import StackError
+from servicekit.bus import Bus
+from tailrace.bus import publish
+from tailrace.cases.story import Story
+from tailrace.cases.table import Case, ModelCases
+from tailrace.describe import describe
+from tailrace.flights.outbox import Outbox
+from tailrace.flights.platform import Platform
+
+PATIENCE_SECONDS = 180.0
+"""How long one thing is waited for before the play is given up."""
+LAG = timedelta(days=2)
+"""Event time that the monitor may be behind before the replay waits for it."""
+TICK = timedelta(hours=1)
+CONNECTIONS = 32
+SAY_SECONDS = 10.0
+"""Between two lines that say how far it is."""
+
+
+class PlayError(StackError):
+    """Something did not happen in time; the text says what, and where to look."""
+
+
+class Play:
+    """One replay.
+
+    Args:
+        cases: Of each model.
+        bus: The platform's broker.
+        addresses: Where its parts answer, by name.
+        console: Shows how far it is.
+        story: Reads what comes of it.
+        speed: Days of event time a second, at most.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[ModelCases],
+        bus: Bus,
+        addresses: Mapping[str, str],
+        console: Console,
+        story: Story,
+        *,
+        speed: float,
+    ) -> None:
+        self._cases = cases
+        self._bus = bus
+        self._addresses = addresses
+        self._console = console
+        self.story = story
+        self._speed = speed
+        self.start = max(each.start for each in cases)
+        self.asked: Counter[str] = Counter()
+        """Predictions asked for, by model."""
+        self.labels: Counter[str] = Counter()
+        """Labels sent, by model."""
+        self._told = 0
+        self._said = time.monotonic()
+        self._recorded: set[tuple[str, str]] = set()
+        """Datasets and entities whose record was sent: models may share a dataset."""
+
+    async def run(self) -> None:
+        """Play it all.
+
+        Raises:
+            PlayError: A part of the loop did not answer in time.
+        """
+        platform = Platform(self._addresses["predictor"], self._addresses["ingest"])
+        datasets = {each.dataset for each in self._cases}
+        self._records = {
+            name: Outbox(lambda rows, name=name: platform.records(name, rows)) for name in datasets
+        }
+        self._labels = Outbox(platform.labels)
+        self._platform = platform
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        try:
+            with self.story:
+                await self._history()
+                await self._first_versions()
+                await self._replay()
+                await self._settle()
+        finally:
+            for outbox in (*self._records.values(), self._labels):
+                await outbox.close()
+            await platform.close()
+
+    async def _history(self) -> None:
+        for each in self._cases:
+            known = [case for case in each.all if case.known_at < self.start]
+            self._record(each, known)
+        await self._drain()
+        await self.until(self._stored, "the history to reach the lake (see the log of ingest)")
+        rows = ", ".join(f"{count:,} of {name}" for name, count in sorted(self.story.rows.items()))
+        self._say(f"records until {self.start:%d %b %Y} are in the lake: {rows}")
+
+    async def _first_versions(self) -> None:
+        for each in self._cases:
+            request = RetrainRequested(
+                model=each.model, cause="manual", requested_by="demo", event_time=self.start
+            )
+            await asyncio.to_thread(publish, self._bus, "/tailrace/demo", request)
+        await self.until(
+            lambda: all(self.story.steps(each.model) for each in self._cases),
+            "first versions to be trained, approved and rolled out (see the log of trainer)",
+        )
+
+        async def loaded() -> bool:
+            found = str(await self._platform.models())
+            return all(f"'{each.model}'" in found for each in self._cases)
+
+        await self.until(loaded, "the predictor to load the first versions")
+        self._tell()
+
+    async def _replay(self) -> None:
+        waiting = {each.model: list[Case]() for each in self._cases}
+        begun = time.monotonic()
+        for hour, of_hour in self._hours():
+            await self._wait_for_platform(hour)
+            due = begun + (hour - self.start) / timedelta(days=1) / self._speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            for each in self._cases:
+                known = [case for case in waiting[each.model] if case.known_at <= hour]
+                waiting[each.model] = [c for c in waiting[each.model] if c.known_at > hour]
+                self._outcomes(each, known)
+            asking = [self._ask(each, case) for each, case in of_hour]
+            for each, case in of_hour:
+                waiting[each.model].append(case)
+            await asyncio.gather(*asking)
+            self._tell()
+        for each in self._cases:
+            self._outcomes(each, waiting[each.model])
+        await self._drain()
+
+    def _hours(self) -> Iterator[tuple[datetime, list[tuple[ModelCases, Case]]]]:
+        """The cases that are asked from `start` on, by the hour at whose end all was asked."""
+        pairs = [(each, c) for each in self._cases for c in each.all if c.asked_at >= self.start]
+        pairs.sort(key=lambda pair: pair[1].asked_at)
+
+        def end(pair: tuple[ModelCases, Case]) -> datetime:
+            whole = (pair[1].asked_at - self.start) // TICK
+            return self.start + (whole + 1) * TICK
+
+        for hour, found in groupby(pairs, end):
+            yield hour, list(found)
+
+    async def _ask(self, each: ModelCases, case: Case) -> None:
+        async with self._slots:
+            await self._platform.predict(dict(case.request))
+        self.asked[each.model] += 1
+
+    def _outcomes(self, each: ModelCases, cases: Sequence[Case]) -> None:
+        self._labels.put([dict(case.label) for case in cases])
+        self.labels[each.model] += len(cases)
+        self._record(each, cases)
+
+    def _record(self, each: ModelCases, cases: Sequence[Case]) -> None:
+        new = [c for c in cases if (each.dataset, c.record["entity"]) not in self._recorded]
+        self._recorded |= {(each.dataset, case.record["entity"]) for case in new}
+        self._records[each.dataset].put([dict(case.record) for case in new])
+
+    async def _drain(self) -> None:
+        for outbox in (*self._records.values(), self._labels):
+            await outbox.drain()
+
+    def _stored(self) -> bool:
+        sent = {name: outbox.sent for name, outbox in self._records.items()}
+        return all(self.story.rows[name] >= count for name, count in sent.items())
+
+    async def _wait_for_platform(self, hour: datetime) -> None:
+        """Wait until the platform is where it would be if the hours took their time.
+
+        Windows are measured up to some days ago, and what trains has been trained: a training takes
+        seconds, which here are days.
+        """
+        models = [each.model for each in self._cases]
+
+        def close() -> bool:
+            measured = [self.story.measured_until(model) or self.start for model in models]
+            return hour - min(measured) <= LAG and not any(map(self.story.in_training, models))
+
+        await self.until(
+            close, "the drift-monitor and the trainer to follow (see their logs)", every=0.01
+        )
+
+    async def _settle(self) -> None:
+        """Wait until all that was asked is in the log, and all that was sent is stored."""
+
+        def settled() -> bool:
+            logged = all(len(self.story.answered[m]) >= n for m, n in self.asked.items())
+            return logged and self._stored()
+
+        await self.until(settled, "the last predictions and records to arrive")
+        self._tell()
+
+    async def until(
+        self, happened: Callable[[], bool | Awaitable[bool]], what: str, *, every: float = 0.1
+    ) -> None:
+        """Wait for something.
+
+        Raises:
+            PlayError: It did not happen in time, or the topics could not be read.
+        """
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            if self.story.failure:
+                raise PlayError(f"reading the topics failed: {self.story.failure}")
+            found = happened()
+            if found if isinstance(found, bool) else await found:
+                return
+            if time.monotonic() > give_up:
+                raise PlayError(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
+            self._tell()
+            await asyncio.sleep(every)
+
+    def _tell(self) -> None:
+        """Print what has happened since the last time."""
+        turns = self.story.turns
+        while self._told < len(turns):
+            event = turns[self._told]
+            self._told += 1
+            moment = getattr(event.body, "event_time", None)
+            at = f"{moment:%d %b}  " if moment else ""
+            self._console.print(
+                f"  {at}{event.body.model}: {describe(event)}", markup=False, soft_wrap=True
+            )
+        if time.monotonic() - self._said > SAY_SECONDS:
+            self._said = time.monotonic()
+            counts = ", ".join(f"{n:,} of {model}" for model, n in sorted(self.asked.items()))
+            self._say(f"predictions: {counts or 'none yet'}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,7 @@
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def build_pipeline(seed: int):
+    return make_pipeline(StandardScaler(), LogisticRegression())
