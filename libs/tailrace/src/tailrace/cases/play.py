@@ -21,8 +21,8 @@ from tailrace.flights.platform import Platform
 
 PATIENCE_SECONDS = 180.0
 """How long one thing is waited for before the play is given up."""
-LAG = timedelta(days=2)
-"""Event time that the monitor may be behind before the replay waits for it."""
+LAG_HOURS = 60
+"""Hours with predictions that the monitor may be behind before the replay waits for it."""
 TICK = timedelta(hours=1)
 CONNECTIONS = 32
 SAY_SECONDS = 10.0
@@ -126,8 +126,10 @@ class Play:
     async def _replay(self) -> None:
         waiting = {each.model: list[Case]() for each in self._cases}
         begun = time.monotonic()
+        asked: list[datetime] = []
         for hour, of_hour in self._hours():
-            await self._wait_for_platform(hour)
+            await self._wait_for_platform(asked)
+            asked.append(hour)
             due = begun + (hour - self.start) / timedelta(days=1) / self._speed
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             for each in self._cases:
@@ -178,17 +180,19 @@ class Play:
         sent = {name: outbox.sent for name, outbox in self._records.items()}
         return all(self.story.rows[name] >= count for name, count in sent.items())
 
-    async def _wait_for_platform(self, hour: datetime) -> None:
-        """Wait until the platform is where it would be if the hours took their time.
+    async def _wait_for_platform(self, asked: Sequence[datetime]) -> None:
+        """Wait until the platform is where it would be if the hours that asked took their time.
 
-        Windows are measured up to some days ago, and what trains has been trained: a training takes
-        seconds, which here are days.
+        All but the newest are measured, and what trains has been trained: a training takes seconds,
+        which here are days. Hours count, and not the time between them: after a gap in the data the
+        monitor believes in the new time once enough predictions say so.
         """
         models = [each.model for each in self._cases]
+        due = asked[-LAG_HOURS] if len(asked) >= LAG_HOURS else self.start
 
         def close() -> bool:
             measured = [self.story.measured_until(model) or self.start for model in models]
-            return hour - min(measured) <= LAG and not any(map(self.story.in_training, models))
+            return min(measured) >= due and not any(map(self.story.in_training, models))
 
         await self.until(
             close, "the drift-monitor and the trainer to follow (see their logs)", every=0.01
