@@ -1,5 +1,6 @@
 """What a fitted pipeline becomes: ONNX where that answers as the pipeline does, otherwise skops."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,11 +10,15 @@ import numpy as np
 from event_schemas.policy import Feature, GatePolicy
 from event_schemas.task import Target
 from trainer.adapters import onnx_artifact, skops_artifact
+from trainer.adapters.odd_rows import odd_rows
 from trainer.domain.failure import TrainingError
 from trainer.domain.targets import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,8 @@ class Exported:
     answers: Floats
     """To the held-out rows, by the file itself."""
     parity: float
-    """Largest difference from the pipeline on them, and on rows as they are served, of numbers as a
-    share of the largest; NaN when there is none to take."""
+    """Largest difference from the pipeline on them, on rows as they are served, and on odd ones; of
+    numbers as a share of the largest; NaN when there is none to take."""
     why_not_onnx: str | None = None
 
 
@@ -49,7 +54,7 @@ def export(
     trusted: Collection[str] = (),
     served: Served | None = None,
 ) -> Exported:
-    """The file of a fitted pipeline, tried on held-out rows, and on some as they are served.
+    """The file of a fitted pipeline, tried on held-out rows, some as they are served, and odd ones.
 
     Where the policy allows nothing else, an ONNX file is given however far off it is: the parity
     gate then refuses it.
@@ -61,6 +66,7 @@ def export(
     trials = [_Trial(held, _expected(pipeline, held.loc[:, names], target))]
     if served is not None:
         trials.append(_Trial(served.served, _expected(pipeline, served.trained, target)))
+    trials += _odd_trials(pipeline, held, features, target)
     try:
         classifies = target.task != "regression"
         content = onnx_artifact.export(pipeline, features, classifies=classifies)
@@ -131,16 +137,44 @@ def _tried(
     """A file with its answers to the first trial, and its parity on all of them."""
     what = {"onnx": "ONNX file", "skops": "artifact"}[form]
     found = [answers(what, content, form, each.rows, features, target, trusted) for each in trials]
-    differences = [_difference(f, t.expected, target) for f, t in zip(found, trials, strict=True)]
+    unit = None
+    if target.task == "regression":
+        unit = float(np.max(np.abs(trials[0].expected), initial=0.0))
+    differences = [_difference(f, t.expected, unit) for f, t in zip(found, trials, strict=True)]
     # Unlike Python's, NumPy's maximum is NaN where one could not be taken.
     return Exported(content, form, found[0], float(np.max(differences)), why_not_onnx)
 
 
-def _difference(found: Floats, expected: Floats, target: Target) -> float:
+def _odd_trials(
+    pipeline: Any, held: "pd.DataFrame", features: Sequence[Feature], target: Target
+) -> list[_Trial]:
+    """Odd rows in one trial, as far as the pipeline answers them; elsewhere a file may say any."""
+    import pandas as pd
+
+    rows: list[pd.DataFrame] = []
+    expected: list[Floats] = []
+    for odd in odd_rows(held, features):
+        try:
+            found = _asked(pipeline, odd, target)
+        except Exception as error:  # the user's pipeline may raise anything
+            log.debug("the pipeline does not answer odd rows: %s", error)
+            continue
+        answered = np.flatnonzero(np.isfinite(found).reshape(len(found), -1).all(axis=1))
+        rows.append(odd.iloc[answered])
+        expected.append(found[answered])
+    if not sum(map(len, rows)):
+        return []
+    return [_Trial(pd.concat(rows, ignore_index=True), np.concatenate(expected))]
+
+
+def _difference(found: Floats, expected: Floats, unit: float | None) -> float:
+    """Largest difference; of numbers as a share of the answer, or of `unit` where that is more."""
     if not len(found):
         return float("nan")
-    largest = float(np.max(np.abs(expected))) if target.task == "regression" else 1.0
-    return float(np.max(np.abs(found - expected))) / (largest or 1.0)
+    differences = np.abs(found - expected)
+    if unit is not None:
+        differences /= np.maximum(np.abs(expected), unit or 1.0)
+    return float(np.max(differences))
 
 
 def _expected(pipeline: Any, frame: "pd.DataFrame", target: Target) -> Floats:
