@@ -1,9 +1,6 @@
 """What a predictor says of itself, in a line a model."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,32 +8,6 @@ import pytest
 from local.errors import StackError
 from local.process import free_port
 from tailrace.predictor import PredictorPages, Routing
-
-
-@pytest.fixture
-def answering() -> Iterator[Callable[[Any], str]]:
-    """A server on loopback that answers every GET with the same JSON."""
-    servers: list[HTTPServer] = []
-
-    def serve(page: Any) -> str:
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(page).encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Page)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def serving(url: str) -> list[str]:
@@ -61,6 +32,11 @@ def test_a_canary_is_shown_with_its_share(answering: Callable[[Any], str]) -> No
         "m: version 1 serves (stable)",
         "m: version 1 serves, version 2 at 10% (canary)",
     ]
+
+
+def test_the_task_is_named(answering: Callable[[Any], str]) -> None:
+    page = model(champion={"version": "1", "task": "regression"})
+    assert serving(answering({"models": [page]})) == ["m: version 1 serves (regression, stable)"]
 
 
 def test_a_version_that_was_not_loaded_is_shown_with_the_reason(

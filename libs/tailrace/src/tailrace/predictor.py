@@ -22,6 +22,8 @@ class Routing:
     shadow: float = 0.0
     """Share of the champion's predictions that the challenger scores unseen."""
     rollout_id: str = ""
+    task: str = ""
+    """What the champion answers; empty where the predictor does not say."""
 
     @property
     def versions(self) -> str:
@@ -79,7 +81,10 @@ class PredictorPages:
             StackError: see `ask`.
         """
         routings, failures = self._models()
-        lines = [f"{r.model}: {r.versions} ({r.phase})" for r in routings]
+        lines = [
+            f"{r.model}: {r.versions} ({', '.join(filter(None, (r.task, r.phase)))})"
+            for r in routings
+        ]
         lines += [
             f"{f['model']}: version {f['version']} not loaded: {f['message']}" for f in failures
         ]
@@ -106,4 +111,5 @@ def _routing(page: dict[str, Any]) -> Routing:
         challenger and challenger["version"],
         page.get("shadow", 0.0),
         page.get("rollout_id", ""),
+        page["champion"].get("task", ""),
     )

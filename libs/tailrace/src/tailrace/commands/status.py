@@ -3,7 +3,7 @@
 import json
 import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -42,13 +42,24 @@ def status(
         raise StackError("the stack is down: tailrace up starts it")
     parts = of(stack, layout)
     if as_json:
-        out.print_json(json.dumps([asdict(part) for part in parts]))
+        out.print_json(json.dumps([_row(part) for part in parts]))
     else:
         out.print(_table(parts))
         for line in _serving(parts):
             out.print(line, markup=False, soft_wrap=True)
     if not all(part.state.good for part in parts):
         raise typer.Exit(1)
+
+
+def _row(part: "PartStatus") -> dict[str, Any]:
+    """A part for programs; the predictor has what it serves, as `GET /v1/models` tells it."""
+    row = asdict(part)
+    if part.name == "predictor" and part.state.good:
+        try:
+            row["serves"] = PredictorPages(part.address, timeout=2.0).ask("/v1/models")
+        except StackError as error:
+            row["serves"] = {"error": str(error)}
+    return row
 
 
 def _serving(parts: "list[PartStatus]") -> list[str]:
