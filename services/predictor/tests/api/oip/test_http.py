@@ -205,3 +205,47 @@ def test_nan_and_null_are_missing_values(serving: Lab, asked: Json) -> None:
     asked["inputs"][2] = tensor("hour", "FP64", [None])
     assert post(serving, asked).status_code == 200
     assert serving.logged()[-1].features["hour"] in (None, 0.0)
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+def members(data: bytes, count: int) -> bytes:
+    size = -(-len(data) // count)
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    return b"".join(map(gzip.compress, parts))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("deflate", raw_deflate), *(("gzip", lambda d, n=n: members(d, n)) for n in (2, 60))],
+)
+def test_fault_6_15_members_and_bare_deflate_are_read(
+    serving: Lab, asked: Json, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(json.dumps(asked).encode())
+    assert post(serving, packed, headers={"Content-Encoding": encoding}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("encoding", "spoil", "told"),
+    [
+        ("gzip", lambda d: gzip.compress(d)[:-1], "ends before its gzip does"),
+        ("gzip", lambda d: gzip.compress(d)[:-9], "ends before its gzip does"),
+        ("gzip", lambda d: gzip.compress(d) + b"rest", "is no gzip"),
+        ("gzip", lambda d: members(d, len(d)), "more than 64 gzip members: send one"),
+        ("gzip", lambda d: b"", "ends before its gzip does"),
+        ("deflate", lambda d: zlib.compress(d)[:-1], "ends before its deflate does"),
+        ("deflate", lambda d: zlib.compress(d) + b"rest", "4 bytes follow the deflate"),
+    ],
+)
+def test_fault_6_15_a_body_that_is_cut_or_goes_on_is_refused(
+    serving: Lab, asked: Json, encoding: str, spoil: Callable[[bytes], bytes], told: str
+) -> None:
+    packed = spoil(json.dumps(asked).encode())
+    answer = post(serving, packed, headers={"Content-Encoding": encoding})
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+    assert not serving.logged()

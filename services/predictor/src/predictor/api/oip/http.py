@@ -22,6 +22,8 @@ INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
 _LENGTH = b"inference-header-content-length"
 _WINDOW = {b"gzip": 31, b"deflate": 15}
 """zlib's word for each encoding of a body."""
+MAX_MEMBERS = 64
+"""Members of a gzip body: each one costs a copy of what follows it."""
 
 
 class Infer(Endpoint):
@@ -77,21 +79,41 @@ def _headers(headers: Iterable[Header]) -> tuple[int | None, bytes | None]:
 
 
 def _expanded(body: bytes, encoding: bytes, limit: int) -> bytes:
-    """A compressed body as it was, no longer than the limit."""
+    """A compressed body as it was, whole and no longer than the limit.
+
+    Gzip may have several members (RFC 1952, 2.2), and deflate its zlib header or none: clients do
+    both.
+    """
     window = _WINDOW.get(encoding)
     if window is None:
         raise InvalidRequestError(
             f"Content-Encoding {shown(encoding.decode('latin-1'))} is unknown: send gzip, deflate"
             " or none"
         )
-    expander = zlib.decompressobj(window)
-    try:
-        found = expander.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise InvalidRequestError(f"the body is no {encoding.decode()}: {error}") from None
-    if len(found) > limit:
-        raise BodyTooLargeError(limit)
-    return found
+    if encoding == b"deflate" and not _has_zlib_header(body):
+        window = -window
+    found = b""
+    for _ in range(MAX_MEMBERS):
+        expander = zlib.decompressobj(window)
+        try:
+            found += expander.decompress(body, limit + 1 - len(found))
+        except zlib.error as error:
+            raise InvalidRequestError(f"the body is no {encoding.decode()}: {error}") from None
+        if len(found) > limit:
+            raise BodyTooLargeError(limit)
+        if not expander.eof:
+            raise InvalidRequestError(f"the body ends before its {encoding.decode()} does")
+        body = expander.unused_data
+        if not body:
+            return found
+        if encoding == b"deflate":
+            raise InvalidRequestError(f"{len(body)} bytes follow the deflate of the body")
+    raise InvalidRequestError(f"the body has more than {MAX_MEMBERS} gzip members: send one")
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    """Whether a body begins as RFC 1950, 2.2 says."""
+    return len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0
 
 
 def protocol_pages(inference: Inference, ready: Callable[[], bool]) -> APIRouter:
