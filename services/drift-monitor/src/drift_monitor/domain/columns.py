@@ -62,10 +62,10 @@ def category_array(values: Iterable[object]) -> NDArray[np.str_]:
 
     An array of text is as wide as its longest value, whose length a caller chooses.
     """
-    return np.array(["" if _absent(v) else _cut(str(v)) for v in values], dtype=np.str_)
+    return np.array(["" if _absent(v) else cut(str(v)) for v in values], dtype=np.str_)
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """A text of at most `MAX_CATEGORY` characters, and another one for another text."""
     if len(text) <= MAX_CATEGORY:
         return text

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
+from drift_monitor.domain.columns import cut
 from drift_monitor.domain.join import Waiting
 from drift_monitor.domain.plan import HOUR
 from drift_monitor.domain.sequences import Sequences
@@ -20,6 +21,10 @@ from servicekit.table import Table
 
 CHUNK_ROWS = 25
 """Rows of one record of the state topic: the last chunk is written again while it fills."""
+CHUNK_BYTES = 200_000
+"""Bytes from which on a chunk takes no more rows: Kafka takes a megabyte."""
+MAX_ROW_BYTES = 500_000
+"""Bytes of the largest row that is sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +188,9 @@ class RowsTable(Table[tuple[bytes, ...]]):
 
     @staticmethod
     def row(hashed: int, features: dict[str, Any]) -> bytes:
-        """One row: its hash, and its features as JSON on one line."""
-        return b"%016x" % hashed + json.dumps(features, separators=(",", ":")).encode()
+        """One row: its hash, and its features as JSON on one line, categories as they compare."""
+        compared = {k: cut(v) if isinstance(v, str) else v for k, v in features.items()}
+        return b"%016x" % hashed + json.dumps(compared, separators=(",", ":")).encode()
 
     @staticmethod
     def hash_of(row: bytes) -> int:
@@ -201,7 +207,7 @@ class RowsTable(Table[tuple[bytes, ...]]):
         if chunks:
             last = key_of(window, part, chunks - 1)
             rows = self[last]
-            if len(rows) < CHUNK_ROWS:
+            if len(rows) < CHUNK_ROWS and sum(map(len, rows)) + len(row) <= CHUNK_BYTES:
                 self.put(last, (*rows, row))
                 return chunks
         self.put(key_of(window, part, chunks), (row,))

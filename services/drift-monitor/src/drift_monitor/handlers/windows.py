@@ -21,6 +21,7 @@ from drift_monitor.handlers.events import micros, moment
 from drift_monitor.handlers.labels import Labels
 from drift_monitor.handlers.plans import Plans
 from drift_monitor.handlers.tables import (
+    MAX_ROW_BYTES,
     EventClock,
     JoinTable,
     RowsTable,
@@ -337,6 +338,9 @@ class WindowsHandlers:
         if hashed >= window.bar:
             return window.predicted(answer_bin, kept=False, chunks=window.chunks)
         row = RowsTable.row(hashed, body.features)
+        if len(row) > MAX_ROW_BYTES:
+            drop(body.model, "row too large to be compared")
+            return window.predicted(answer_bin, kept=False, chunks=window.chunks)
         chunks = self.state.rows.add(key, window.part, window.chunks, row)
         window = window.predicted(answer_bin, kept=True, chunks=chunks)
         if window.kept <= 2 * plan.sample_rows:
