@@ -105,6 +105,12 @@ class ModelVersion(Value):
     """The policies of the model as they were at training."""
 
     @property
+    def ignored_inputs(self) -> frozenset[str]:
+        """Inputs that it does not take any more, and that callers may still send."""
+        retired = self.policies.serving.retired_inputs
+        return frozenset(name for name, until in retired.items() if self.trained_at < until)
+
+    @property
     def target(self) -> Target:
         """What it answers."""
         return Target(self.task, self.classes, self.loss)

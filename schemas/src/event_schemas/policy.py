@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from event_schemas.base import Duration, FeatureValue, Probability, Value
+from event_schemas.base import Duration, FeatureValue, Probability, Timestamp, Value
 from event_schemas.values import category
 
 MarginUnit = Literal["loss", "share"]
@@ -157,6 +157,9 @@ class ServingPolicy(Value):
     cache_seconds: float | None = Field(default=None, gt=0)
     """How long a score may be given again by the same version to the same entity with the same
     features, from the prediction cache; None: never, each prediction is a run of the model."""
+    retired_inputs: dict[str, Timestamp] = Field(default_factory=dict)
+    """Inputs that the model had, and until when callers may still send them, in event time:
+    versions that are trained before ignore them, later ones refuse them."""
 
 
 class Policies(Value):

@@ -33,6 +33,8 @@ def contradictions(policies: Policies, features: Sequence[Feature] = ()) -> Iter
     if features:
         names = {feature.name for feature in features}
         yield from _of_size(policies, features)
+        if both := sorted(names & set(policies.serving.retired_inputs)):
+            yield f"serving.retired_inputs: {', '.join(both)} is a feature; drop it in one of both"
         answers = {"score", "prediction"}
         if strange := sorted(set(policies.drift.feature_thresholds) - names - answers):
             yield f"drift.feature_thresholds: {', '.join(strange)} is no feature"

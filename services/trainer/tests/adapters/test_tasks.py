@@ -11,6 +11,7 @@ import pytest
 import yaml
 from deltalake import write_deltalake
 
+from event_schemas.policy import Feature
 from trainer.adapters import sklearn_training
 from trainer.adapters.delta_history import HistorySource
 from trainer.adapters.model_folder import load_model
@@ -23,6 +24,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=41)
 ROWS = 2000
 CLASSES = ("hail", "rain", "sun")
+FEATURES = tuple(Feature(name=n, kind="number", source="request") for n in ("score", "y"))
 PIPELINE = """
 from sklearn.linear_model import {name}
 from sklearn.pipeline import make_pipeline
@@ -67,7 +69,7 @@ def train(source: HistorySource, tmp_path: Path):
         estimator = "LinearRegression" if task == "regression" else "LogisticRegression"
         (folder / "pipeline.py").write_text(PIPELINE.format(name=estimator))
         training = {"dataset": "skies", "label": label, "min_rows": 100}
-        inputs = [{"name": n, "kind": "number", "source": "request"} for n in ("score", "y")]
+        inputs = [{"name": f.name, "kind": f.kind, "source": f.source} for f in FEATURES]
         (folder / "model.yaml").write_text(
             yaml.safe_dump(
                 {
@@ -86,7 +88,7 @@ def train(source: HistorySource, tmp_path: Path):
             path = tmp_path / "champion.onnx"
             path.write_bytes(champion.artifact)
             rival = {
-                "champion_features": definition.features,
+                "champion_features": FEATURES,
                 "champion_name": "version 1",
                 "champion_target": champion.target,
             }
@@ -167,6 +169,18 @@ def test_classes_of_a_champion_are_read_by_name(train) -> None:
     first = train("multiclass", "sky", classes=["sun", "rain", "hail"])
     gate = train("multiclass", "sky", champion=first).gates[-1]
     assert gate.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_fault_4_6_inputs_that_callers_still_send_are_asked_about(train) -> None:
+    first = train("multiclass", "sky")
+    fewer = [{"name": "score", "kind": "number", "source": "request"}]
+    result = train("multiclass", "sky", champion=first, features=fewer)
+    [gate] = [gate for gate in result.gates if gate.name == "inputs"]
+    assert gate.verdict == "failed"
+    assert "input y is gone" in gate.reason
+    serving = {"retired_inputs": {"y": "2030-01-01T00:00:00Z"}}
+    result = train("multiclass", "sky", champion=first, features=fewer, serving=serving)
+    assert {gate.name: gate.verdict for gate in result.gates}["inputs"] == "passed"
 
 
 def test_a_champion_of_another_task_is_no_rival(train) -> None:

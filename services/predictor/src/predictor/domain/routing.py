@@ -45,7 +45,8 @@ class Route(Generic[V]):
     shadow: float = 0.0
     """Share of the champion's predictions that the challenger scores as well, unseen."""
     requested: frozenset[str] = frozenset()
-    """Features that callers may send: of all versions, since no caller knows which will answer."""
+    """Features that callers may send: of all versions, since no caller knows which will answer, and
+    those that the versions had once, and ignore for a time."""
 
     def arm(self, entity: str) -> Arm[V]:
         """The arm that answers for an entity."""

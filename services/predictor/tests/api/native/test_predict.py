@@ -9,6 +9,7 @@ import httpx
 import pytest
 from services.predictor.tests.lab import Features, Json, Lab, error
 
+from event_schemas.policy import ServingPolicy
 from predictor.domain.answer import Answer
 from predictor.domain.features import Value
 from servicekit.testing.metrics import metric_value
@@ -440,3 +441,17 @@ def test_fault_6_15_a_compressed_body_is_told_as_one(serving: Lab, body: Json, p
 
     error = refused(serving.run(ask), 415, "unsupported_encoding")
     assert error["field"] == "Content-Encoding"
+
+
+@pytest.mark.parametrize(("days", "status"), [(1, 200), (0, 422), (-1, 422)])
+def test_fault_4_6_a_retired_input_is_ignored_by_versions_that_were_trained_before(
+    lab: Lab, body: Json, days: int, status: int
+) -> None:
+    version = lab.version(1)
+    until = version.trained_at + timedelta(days=days)
+    version = lab.version(1, serving=ServingPolicy(retired_inputs={"gate": until}))
+    lab.announce(lab.step(0, version))
+    asked = {**body, "features": {**body["features"], "gate": "B12"}}
+    assert lab.post(asked).status_code == status
+    if status == 200:
+        assert "gate" not in lab.logged()[-1].features

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from event_schemas.policy import Feature
 from trainer.adapters import artifact
 from trainer.adapters.held_out import HeldOut
 from trainer.domain import gates, requirements, targets
+from trainer.domain.compatibility import RequestInput, compatibility
 from trainer.domain.gates import Gate, GateRules
 from trainer.domain.measures import Measure
 from trainer.domain.targets import Floats
@@ -43,7 +45,21 @@ def judge(
     for text in policy.require:
         yield requirements.judge(text, measured)
     if task.champion is not None:
+        yield from _of_inputs(task)
         yield _no_worse_than_champion(task, held, rules)
+
+
+def _of_inputs(task: TrainingTask) -> Iterator[Gate]:
+    """The gate of the inputs, where callers could notice a change."""
+
+    def sent(features: Sequence[Feature]) -> list[RequestInput]:
+        return [RequestInput(f.name, f.kind, f.required) for f in features if f.source == "request"]
+
+    definition = task.definition
+    retired = definition.policies.serving.retired_inputs
+    gate = compatibility(sent(task.champion_features), sent(definition.features), retired)
+    if gate is not None:
+        yield gate
 
 
 def _beats_constant(task: TrainingTask, held: HeldOut, train_truth: Floats) -> Gate:

@@ -309,6 +309,8 @@ def _route(
 ) -> LoadedRoute:
     """The step as a route; without its challenger, the champion answers everything."""
     versions = (champion, challenger) if challenger else (champion,)
+    announced = (step.champion, step.challenger) if challenger else (step.champion,)
+    ignored = (version.ignored_inputs for version in announced if version is not None)
     return LoadedRoute(
         model=step.model,
         rollout_id=step.rollout_id,
@@ -319,5 +321,7 @@ def _route(
         champion=Arm("champion", champion),
         challenger=Arm("challenger", challenger) if challenger else None,
         shadow=step.shadow if challenger else 0.0,
-        requested=frozenset().union(*(version.signature.requested for version in versions)),
+        requested=frozenset().union(
+            *(version.signature.requested for version in versions), *ignored
+        ),
     )
