@@ -32,7 +32,7 @@ from local.stack.settings import StackSettings, stack_settings
 from servicekit.kafka import KafkaBus
 from tailrace.commands.up import bring_up
 from tailrace.drill.isolation import isolated
-from tailrace.flights.platform import Platform
+from tailrace.traffic.platform import Platform
 
 RESULT = Path(__file__).parents[1] / "results" / "capacity.json"
 IDLE_SECONDS = 20.0

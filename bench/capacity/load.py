@@ -11,9 +11,10 @@ from event_schemas import ModelTrained, RetrainRequested
 from servicekit.kafka import KafkaBus
 from tailrace.bus import publish
 from tailrace.flights.dataset import WEATHER_LEAD, load
-from tailrace.flights.journal import Journal, Observer
-from tailrace.flights.platform import Platform
+from tailrace.flights.journal import Journal
 from tailrace.flights.replay import MODEL, Script
+from tailrace.traffic.observer import Observer
+from tailrace.traffic.platform import Platform
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
 START = datetime(2013, 1, 15, tzinfo=UTC)

@@ -10,27 +10,22 @@ from itertools import groupby
 from rich.console import Console
 
 from event_schemas import RetrainRequested
-from local.errors import StackError
 from servicekit.bus import Bus
 from tailrace.bus import publish
 from tailrace.cases.story import Story
 from tailrace.cases.table import Case, ModelCases
 from tailrace.describe import describe
-from tailrace.flights.outbox import Outbox
-from tailrace.flights.platform import Platform
+from tailrace.traffic.observer import Observer
+from tailrace.traffic.outbox import Outbox
+from tailrace.traffic.platform import Platform
+from tailrace.traffic.waiting import until
 
-PATIENCE_SECONDS = 180.0
-"""How long one thing is waited for before the play is given up."""
 LAG_HOURS = 60
 """Hours with predictions that the monitor may be behind before the replay waits for it."""
 TICK = timedelta(hours=1)
 CONNECTIONS = 32
 SAY_SECONDS = 10.0
 """Between two lines that say how far it is."""
-
-
-class PlayError(StackError):
-    """Something did not happen in time; the text says what, and where to look."""
 
 
 class Play:
@@ -41,7 +36,7 @@ class Play:
         bus: The platform's broker.
         addresses: Where its parts answer, by name.
         console: Shows how far it is.
-        story: Reads what comes of it.
+        story: Keeps what comes of it.
         speed: Days of event time a second, at most.
     """
 
@@ -60,6 +55,7 @@ class Play:
         self._addresses = addresses
         self._console = console
         self.story = story
+        self._observer = Observer(bus, story)
         self._speed = speed
         self.start = max(each.start for each in cases)
         self.asked: Counter[str] = Counter()
@@ -75,7 +71,7 @@ class Play:
         """Play it all.
 
         Raises:
-            PlayError: A part of the loop did not answer in time.
+            RunError: A part of the loop did not answer in time.
         """
         platform = Platform(self._addresses["predictor"], self._addresses["ingest"])
         datasets = {each.dataset for each in self._cases}
@@ -86,7 +82,7 @@ class Play:
         self._platform = platform
         self._slots = asyncio.Semaphore(CONNECTIONS)
         try:
-            with self.story:
+            with self._observer:
                 await self._history()
                 await self._first_versions()
                 await self._replay()
@@ -101,7 +97,7 @@ class Play:
             known = [case for case in each.all if case.known_at < self.start]
             self._record(each, known)
         await self._drain()
-        await self.until(self._stored, "the history to reach the lake (see the log of ingest)")
+        await self._until(self._stored, "the history to reach the lake (see the log of ingest)")
         rows = ", ".join(f"{count:,} of {name}" for name, count in sorted(self.story.rows.items()))
         self._say(f"records until {self.start:%d %b %Y} are in the lake: {rows}")
 
@@ -111,7 +107,7 @@ class Play:
                 model=each.model, cause="manual", requested_by="demo", event_time=self.start
             )
             await asyncio.to_thread(publish, self._bus, "/tailrace/demo", request)
-        await self.until(
+        await self._until(
             lambda: all(self.story.steps(each.model) for each in self._cases),
             "first versions to be trained, approved and rolled out (see the log of trainer)",
         )
@@ -120,7 +116,7 @@ class Play:
             found = str(await self._platform.models())
             return all(f"'{each.model}'" in found for each in self._cases)
 
-        await self.until(loaded, "the predictor to load the first versions")
+        await self._until(loaded, "the predictor to load the first versions")
         self._tell()
 
     async def _replay(self) -> None:
@@ -194,7 +190,7 @@ class Play:
             measured = [self.story.measured_until(model) or self.start for model in models]
             return min(measured) >= due and not any(map(self.story.in_training, models))
 
-        await self.until(
+        await self._until(
             close, "the drift-monitor and the trainer to follow (see their logs)", every=0.01
         )
 
@@ -205,28 +201,19 @@ class Play:
             logged = all(len(self.story.answered[m]) >= n for m, n in self.asked.items())
             return logged and self._stored()
 
-        await self.until(settled, "the last predictions and records to arrive")
+        await self._until(settled, "the last predictions and records to arrive")
         self._tell()
 
-    async def until(
+    async def _until(
         self, happened: Callable[[], bool | Awaitable[bool]], what: str, *, every: float = 0.1
     ) -> None:
-        """Wait for something.
+        """Wait for something, and tell what happens meanwhile; see `tailrace.traffic.waiting`."""
 
-        Raises:
-            PlayError: It did not happen in time, or the topics could not be read.
-        """
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            if self.story.failure:
-                raise PlayError(f"reading the topics failed: {self.story.failure}")
-            found = happened()
-            if found if isinstance(found, bool) else await found:
-                return
-            if time.monotonic() > give_up:
-                raise PlayError(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
+        def check() -> None:
+            self._observer.check()
             self._tell()
-            await asyncio.sleep(every)
+
+        await until(happened, what, check=check, every=every)
 
     def _tell(self) -> None:
         """Print what has happened since the last time."""

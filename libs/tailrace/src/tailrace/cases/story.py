@@ -1,56 +1,26 @@
 """What came of the replayed cases, as the topics tell it."""
 
-import logging
-import threading
 from collections import Counter, defaultdict
 from datetime import datetime
 from typing import Any
 
 import event_schemas as events
-from event_schemas.catalog import SERVICES
-from servicekit.bus import Bus, Message
+from servicekit.bus import Message
 from servicekit.cloudevents import decode
 from servicekit.event import Event
-from tailrace.bus import read
 from tailrace.dead_letters import DeadLetter
+from tailrace.traffic.observer import keep_newest
 
-log = logging.getLogger(__name__)
-
-TURNS: tuple[type[events.EventBody], ...] = (
-    events.RetrainRequested,
-    events.RetrainDecided,
-    events.ModelTrained,
-    events.ModelApproved,
-    events.ModelRejected,
-    events.TrainingFailed,
-    events.RolloutStep,
-    events.DriftDetected,
-    events.DriftCleared,
-)
 VERDICTS = (events.ModelApproved, events.ModelRejected, events.TrainingFailed)
-COUNTED: tuple[type[events.EventBody], ...] = (
-    events.ArmMeasured,
-    events.DataArrived,
-    events.DataQuarantined,
-    events.PredictionLogged,
-)
-TOPICS = (
-    *(body.topic() for body in (*TURNS, *COUNTED)),
-    *(f"{service}.dead" for service in SERVICES),
-)
 
 
 class Story:
-    """Reads the topics on a thread of its own; other threads may look meanwhile."""
+    """Takes messages one by one; other threads may look meanwhile."""
 
-    def __init__(self, bus: Bus, run: str) -> None:
-        self._bus = bus
-        self._run = run
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="story", daemon=True)
+    def __init__(self, run: str) -> None:
+        self._prefix = f"{run}."
         self._seen: set[str] = set()
         self._arms: dict[str, dict[tuple[Any, ...], events.ArmMeasured]] = defaultdict(dict)
-        self.failure: Exception | None = None
         self.turns: list[Event[Any]] = []
         """What tells the story, in the order in which it was read."""
         self.answered: dict[str, set[str]] = defaultdict(set)
@@ -58,14 +28,6 @@ class Story:
         self.rows: Counter[str] = Counter()
         """Rows in the lake or in quarantine, by dataset."""
         self.dead: list[str] = []
-
-    def __enter__(self) -> "Story":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
 
     def steps(self, model: str) -> list[events.RolloutStep]:
         """The steps of a model's rollouts."""
@@ -98,15 +60,8 @@ class Story:
         found = list(self._arms[model].values())
         return sum(arm.loss.n for arm in found if arm.arm != "shadow")
 
-    def _read(self) -> None:
-        try:
-            for message in read(self._bus, *TOPICS, until=self._stop.is_set):
-                self._take(message)
-        except Exception as error:
-            log.exception("the topics could not be read")
-            self.failure = error
-
-    def _take(self, message: Message) -> None:
+    def take(self, message: Message) -> None:
+        """Take one message."""
         if message.topic.endswith(".dead"):
             self.dead.append(f"{message.topic}: {DeadLetter(message).reason}")
             return
@@ -116,14 +71,13 @@ class Story:
         self._seen.add(event.id)
         match event.body:
             case events.PredictionLogged() as logged:
-                if logged.error is None and logged.prediction_id.startswith(f"{self._run}."):
+                if logged.error is None and logged.prediction_id.startswith(self._prefix):
                     self.answered[logged.model].add(logged.prediction_id)
             case events.DataArrived() | events.DataQuarantined() as data:
                 self.rows[data.dataset] += data.rows
             case events.ArmMeasured() as arm:
-                key = arm.version, arm.arm, arm.rollout_id, arm.weight, arm.window.start
-                known = self._arms[arm.model].get(key)
-                if known is None or arm.revision > known.revision:
-                    self._arms[arm.model][key] = arm
+                keep_newest(self._arms[arm.model], arm)
+            case events.DriftSuspected():
+                """The guess of one look, of which there are many."""
             case _:
                 self.turns.append(event)

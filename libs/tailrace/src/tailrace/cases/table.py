@@ -1,8 +1,9 @@
 """The cases of a model: what was asked when, and what came of it when.
 
-A model's folder brings them in `demo.py`: `cases()` returns a `pandas.DataFrame` with the columns
-of the dataset that the model is trained on, one row a case, and `START` is the moment (aware) from
-which on predictions are asked for; what was known before is history.
+The folder that describes the dataset of a model brings them in `demo.py`, for all models that are
+trained on it: `cases()` returns a `pandas.DataFrame` with the dataset's columns, one row a case,
+and `START` is the moment (aware) from which on predictions are asked for; what was known before is
+history.
 """
 
 import importlib.util
@@ -27,7 +28,7 @@ CASES_FILE = "demo.py"
 
 
 class CasesError(StackError):
-    """A model's folder brings no cases that could be replayed; the text says why."""
+    """There are no cases of a model that could be replayed; the text says why."""
 
 
 class _Plan(BaseModel):
@@ -69,7 +70,7 @@ class ModelCases:
         run: Begins the prediction ids, so that they are known among others.
 
     Raises:
-        CasesError: The folder brings none.
+        CasesError: There are none.
     """
 
     def __init__(self, folder: Path, run: str) -> None:
@@ -78,7 +79,7 @@ class ModelCases:
         self.dataset = described.training.dataset
         self._plan = described.training
         self._run = run
-        self._contract = _contract_of(folder.parent, self.dataset)
+        self._contract, source = _contract_of(folder.parent, self.dataset)
         self._asked_at = described.training.feature_time or self._contract.event_time
         stored = [f.name for f in described.features if f.source == "store"]
         if stored:
@@ -87,13 +88,13 @@ class ModelCases:
                 " is sent alone"
             )
         self._features = [feature.name for feature in described.features]
-        module = _module(folder / CASES_FILE)
+        module = _module(source / CASES_FILE)
         self.start: datetime = module.START
         self._frame: pd.DataFrame = module.cases()
         needed = {*self._features, self._plan.label, self._asked_at}
         needed |= {self._contract.entity, self._contract.event_time}
         if missing := sorted(needed - set(self._frame.columns)):
-            raise CasesError(f"{folder / CASES_FILE}: cases() has no column {', '.join(missing)}")
+            raise CasesError(f"{source / CASES_FILE}: cases() has no column {', '.join(missing)}")
 
     @cached_property
     def all(self) -> Sequence[Case]:
@@ -129,11 +130,12 @@ class ModelCases:
         )
 
 
-def _contract_of(models: Path, dataset: str) -> _Dataset:
+def _contract_of(models: Path, dataset: str) -> tuple[_Dataset, Path]:
+    """What describes a dataset, and the model's folder that it lies in."""
     for path in sorted(models.glob("*/datasets/*.yaml")):
         found = _read(_Dataset, path)
         if found.dataset == dataset:
-            return found
+            return found, path.parents[1]
     raise CasesError(f"{models}: no datasets/*.yaml describes the dataset {dataset}")
 
 

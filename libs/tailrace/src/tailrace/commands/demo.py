@@ -23,8 +23,8 @@ def demo(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Replay the cases that models/NAME/demo.py brings, for as many models at once as"
-            " are named; of the other options, --speed, --report and --keep count then."
+            help="Replay the cases that demo.py brings beside a model's dataset, of as many models"
+            " at once as are named; of the other options, --speed, --report and --keep count then."
         ),
     ] = None,
     start: Annotated[
@@ -78,9 +78,10 @@ def _demo_of_models(names: list[str], speed: float, folder: Path, *, keep: bool)
     from local.stack.settings import stack_settings
     from tailrace.bus import stack_bus
     from tailrace.cases import report as reports
-    from tailrace.cases.play import Play, PlayError
+    from tailrace.cases.play import Play
     from tailrace.cases.story import Story
     from tailrace.cases.table import CasesError, ModelCases
+    from tailrace.traffic.waiting import RunError
 
     let_sigterm_raise()
     settings = stack_settings()
@@ -92,10 +93,10 @@ def _demo_of_models(names: list[str], speed: float, folder: Path, *, keep: bool)
     settings = settings.model_copy(update={"tailrace_home": settings.home / "demo"})
     with _stack(settings, keep=keep) as addresses:
         bus = stack_bus(settings)
-        play = Play(cases, bus, addresses, out, Story(bus, run), speed=speed)
+        play = Play(cases, bus, addresses, out, Story(run), speed=speed)
         try:
             asyncio.run(play.run())
-        except PlayError as error:
+        except RunError as error:
             raise StackError(f"{error}; the logs are in {settings.layout.logs}") from error
         found = reports.build(play)
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def _play(
     from tailrace.demo.options import RUN_OUT
     from tailrace.demo.play import Play
     from tailrace.flights.dataset import load
-    from tailrace.flights.run import RunError
+    from tailrace.traffic.waiting import RunError
 
     flights = load(end=options.end + RUN_OUT)
     play = Play(options, flights, addresses, stack_bus(settings), out, begun)

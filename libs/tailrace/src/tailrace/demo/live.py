@@ -15,7 +15,7 @@ from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Quality, labelled, over
 from tailrace.describe import describe
 from tailrace.flights.journal import Journal
-from tailrace.flights.platform import Traffic
+from tailrace.traffic.platform import Traffic
 
 SHOWN_EVENTS = 9
 WINDOW = timedelta(days=14)

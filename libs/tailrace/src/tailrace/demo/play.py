@@ -20,9 +20,10 @@ from tailrace.demo.sabotage import sabotage
 from tailrace.demo.static import StaticModel
 from tailrace.flights.dataset import Flights
 from tailrace.flights.journal import Journal
-from tailrace.flights.outbox import Rows
 from tailrace.flights.replay import MODEL, Script
-from tailrace.flights.run import Run, RunError
+from tailrace.flights.run import Run
+from tailrace.traffic.outbox import Rows
+from tailrace.traffic.waiting import RunError
 
 LAG_DAYS = 4.0
 """Days of event time that the windows may be behind before the replay waits for them; the end of a

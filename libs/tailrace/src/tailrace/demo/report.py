@@ -10,7 +10,7 @@ import event_schemas as events
 from tailrace.demo.options import DemoOptions
 from tailrace.demo.quality import Period, by_month, by_week, labelled, over
 from tailrace.flights.journal import Journal
-from tailrace.flights.platform import Traffic
+from tailrace.traffic.platform import Traffic
 
 RETRAINING_EXPECTED_DAYS = 75
 """In a shorter replay the world may not have changed enough for a retraining."""

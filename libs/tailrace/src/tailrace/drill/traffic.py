@@ -17,10 +17,11 @@ from tailrace.bus import read
 from tailrace.drill.checks import Answer, Counted
 from tailrace.flights.dataset import WEATHER_LEAD, load
 from tailrace.flights.journal import Journal
-from tailrace.flights.outbox import Rows
-from tailrace.flights.platform import Platform
 from tailrace.flights.replay import MODEL, Script, iso
-from tailrace.flights.run import PATIENCE_SECONDS, Run, RunError
+from tailrace.flights.run import Run
+from tailrace.traffic.outbox import Rows
+from tailrace.traffic.platform import Platform
+from tailrace.traffic.waiting import PATIENCE_SECONDS, RunError
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
 START = datetime(2013, 1, 15, tzinfo=UTC)

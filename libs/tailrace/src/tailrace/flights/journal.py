@@ -1,7 +1,5 @@
 """What the demo has read from the topics: every prediction, and each turn of the loop."""
 
-import logging
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,29 +10,11 @@ import msgspec
 import numpy as np
 
 import event_schemas as events
-from event_schemas.catalog import SERVICES
-from servicekit.bus import Bus, Message
+from servicekit.bus import Message
 from servicekit.cloudevents import decode
 from servicekit.event import Event
-from tailrace.bus import read
 from tailrace.dead_letters import DeadLetter
-
-log = logging.getLogger(__name__)
-
-TURNS: tuple[type[events.EventBody], ...] = (
-    events.RetrainRequested,
-    events.RetrainDecided,
-    events.ModelTrained,
-    events.ModelApproved,
-    events.ModelRejected,
-    events.TrainingFailed,
-    events.RolloutStep,
-    events.DriftSuspected,
-    events.DriftDetected,
-    events.DriftCleared,
-    events.DataQuarantined,
-)
-"""Events that tell the story; there are few of them, so all are kept."""
+from tailrace.traffic.observer import keep_newest
 
 CHUNK = 2000
 Scorer = Callable[[list[dict[str, Any]]], np.ndarray]
@@ -167,44 +147,6 @@ class Journal:
             self.turns.append(event)
 
     def _take_arm(self, body: events.ArmMeasured) -> None:
-        key = (body.version, body.arm, body.rollout_id, body.weight, body.window.start)
-        known = self.arms.get(key)
-        if known is None or body.revision > known.revision:
-            self.arms[key] = body
+        keep_newest(self.arms, body)
         if self.measured_until is None or body.window.end > self.measured_until:
             self.measured_until = body.window.end
-
-
-class Observer:
-    """Reads the topics into a journal on a thread of its own, until it is stopped."""
-
-    TOPICS = (
-        *(body.topic() for body in TURNS),
-        events.ArmMeasured.topic(),
-        events.DataArrived.topic(),
-        events.PredictionLogged.topic(),
-        *(f"{service}.dead" for service in SERVICES),
-    )
-
-    def __init__(self, bus: Bus, journal: Journal) -> None:
-        self._bus = bus
-        self._journal = journal
-        self._stop = threading.Event()
-        self.failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
-
-    def __enter__(self) -> "Observer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        try:
-            for message in read(self._bus, *self.TOPICS, until=self._stop.is_set):
-                self._journal.take(message)
-        except Exception as error:
-            log.exception("the observer failed")
-            self.failure = error

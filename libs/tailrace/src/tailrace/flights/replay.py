@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tailrace.flights.dataset import LATE_AFTER_MINUTES, WEATHER_FIELDS, Flights
-from tailrace.flights.outbox import Outbox, Rows
-from tailrace.flights.platform import Platform
+from tailrace.traffic.outbox import Outbox, Rows
+from tailrace.traffic.platform import Platform
 
 MODEL = "flight_delay"
 TICK = timedelta(hours=1)

@@ -1,29 +1,23 @@
 """A run: flights that are played against a platform while its topics are read."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from event_schemas import RetrainRequested
-from local.errors import StackError
 from servicekit.bus import Bus
 from tailrace.bus import publish
-from tailrace.flights.journal import Journal, Observer
-from tailrace.flights.outbox import Rows
-from tailrace.flights.platform import Platform
+from tailrace.flights.journal import Journal
 from tailrace.flights.replay import MODEL, Replay, Script
+from tailrace.traffic.observer import Observer
+from tailrace.traffic.outbox import Rows
+from tailrace.traffic.platform import Platform
+from tailrace.traffic.waiting import PATIENCE_SECONDS, until
 
-PATIENCE_SECONDS = 180.0
-"""How long a run waits for one thing to happen before it gives up."""
 WEATHER_LAG = timedelta(hours=3)
 """Event time that the feature store may be behind before the replay waits for it. A report comes
 each hour, and the model takes one as missing that is more than six hours old."""
-
-
-class RunError(StackError):
-    """Something did not happen in time; the text says what, and where to look."""
 
 
 class Run:
@@ -121,20 +115,11 @@ class Run:
         Raises:
             RunError: It did not happen in time, or the topics could not be read.
         """
-        give_up = time.monotonic() + patience
-        while True:
-            self.check()
-            found = happened()
-            if found if isinstance(found, bool) else await found:
-                return
-            if time.monotonic() > give_up:
-                raise RunError(f"waited {patience:.0f} s in vain for {what}")
-            await asyncio.sleep(every)
+        await until(happened, what, check=self.check, patience=patience, every=every)
 
     def check(self) -> None:
         """Raise RunError when the topics could not be read."""
-        if self._observer.failure:
-            raise RunError(f"reading the topics failed: {self._observer.failure}")
+        self._observer.check()
 
     async def _weather(self, hour: datetime) -> None:
         await self.until(lambda: self.missing_reports(hour) <= 0, "ingest to follow", every=0.01)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tailrace.flights.outbox import Outbox, Rows
+from tailrace.traffic.outbox import Outbox, Rows
 
 
 def row(number: int) -> dict[str, int]:
