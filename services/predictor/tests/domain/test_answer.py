@@ -24,31 +24,34 @@ NUMBER = Target("regression", (), Loss(name="squared_error"))
 )
 def test_the_likelier_class_is_predicted(score: float, predicted: int, sure: float) -> None:
     answers = answers_of(BINARY)
-    assert (answers.prediction(score), answers.confidence(score)) == (predicted, sure)
-    assert answers.fields(score) == Fields(score=score)
+    assert answers.decide(score) == (predicted, sure)
+    assert answers.fields(score, answers.decide(score)) == Fields(score=score)
 
 
 @pytest.mark.parametrize(("score", "predicted"), [(0.16, "no"), (0.17, "yes")])
 def test_the_cheaper_class_is_predicted_under_its_name(score: float, predicted: str) -> None:
     answers = answers_of(Target("binary", ("no", "yes"), COSTS))
-    assert answers.prediction(score) == predicted
-    assert answers.confidence(score) == (score if predicted == "yes" else 1 - score)
-    assert answers.fields(score) == Fields(score=score), "the log has the score alone, as ever"
+    decided = answers.decide(score)
+    assert decided == (predicted, score if predicted == "yes" else 1 - score)
+    assert answers.fields(score, decided) == Fields(score=score), "the log has the score, as ever"
 
 
 def test_classes_are_answered_by_name() -> None:
     answers = answers_of(CLASSES)
-    found = answers.fields((0.2, 0.5, 0.3))
+    scores = (0.2, 0.5, 0.3)
+    assert answers.decide(scores) == ("b", 0.5)
+    found = answers.fields(scores, answers.decide(scores))
     assert found == Fields(scores={"a": 0.2, "b": 0.5, "c": 0.3}, prediction="b")
-    assert answers.confidence((0.2, 0.5, 0.3)) == 0.5
     dear = answers_of(Target("multiclass", CLASSES.classes, DEAR))
-    assert (dear.prediction((0.5, 0.4, 0.1)), dear.prediction((0.02, 0.02, 0.96))) == ("a", "c")
+    assert dear.decide((0.5, 0.4, 0.1)) == ("a", 0.5)
+    assert dear.decide((0.02, 0.02, 0.96)) == ("c", 0.96)
 
 
 def test_a_number_has_no_confidence() -> None:
     answers = answers_of(NUMBER)
-    assert answers.fields(-7.25) == Fields(prediction=-7.25)
-    assert answers.confidence(-7.25) is None
+    assert answers.decide(-7.25) == (-7.25, None)
+    assert answers.fields(-7.25, answers.decide(-7.25)) == Fields(prediction=-7.25)
+    assert answers.by_name(-7.25) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_scores_stay_as_they_are(scores: tuple[float, ...]) -> None:
     answers = answers_of(CLASSES)
     checked = answers.checked(scores)
     assert checked == scores
-    found = answers.fields(checked)
+    found = answers.fields(checked, answers.decide(checked))
     assert found.scores == dict(zip("abc", scores, strict=True))
     assert dict(found.scores or {})[str(found.prediction)] == max(scores)
 

@@ -316,14 +316,13 @@ def _answer_columns(
     given = [None if isinstance(each, RefusalError) else each for each in found]
     pairs = list(zip(versions, given, strict=True))
     columns: dict[str, list[Any]] = {
-        "prediction": [None if a is None else v.answers.prediction(a) for v, a in pairs]
+        "prediction": [None if a is None else v.answers.decide(a).prediction for v, a in pairs]
     }
     if target.task == "binary":
         columns["probability"] = given
     if target.task == "multiclass":
         columns["probabilities"] = [
-            None if a is None else list((v.answers.fields(a).scores or {}).items())
-            for v, a in pairs
+            None if a is None else list(v.answers.by_name(a).items()) for v, a in pairs
         ]
     return columns
 

@@ -22,6 +22,15 @@ Answer = float | tuple[float, ...]
 """What a model says of a row: a probability, those of all classes, or a number."""
 
 
+class Decision(NamedTuple):
+    """What follows from an answer."""
+
+    prediction: int | float | str
+    """The class that is decided for, or the number."""
+    confidence: float | None
+    """Probability of that class; None: there are no classes."""
+
+
 class Fields(NamedTuple):
     """Where an answer lies in `PredictionLogged`."""
 
@@ -56,16 +65,16 @@ class Answers(ABC):
         """
 
     @abstractmethod
-    def prediction(self, answer: Any) -> int | float | str:
-        """The class that is decided for, or the number."""
+    def decide(self, answer: Any) -> Decision:
+        """What follows from an answer; with costs it takes a product of all of them."""
 
     @abstractmethod
-    def confidence(self, answer: Any) -> float | None:
-        """Probability of the class that is decided for; None: there are no classes."""
+    def fields(self, answer: Any, decision: Decision) -> Fields:
+        """An answer as it is logged."""
 
-    @abstractmethod
-    def fields(self, answer: Any) -> Fields:
-        """The answer as it is logged."""
+    def by_name(self, answer: Any) -> dict[str, float]:
+        """Probabilities of a multiclass answer under the names of their classes; else none."""
+        return {}
 
     def require_shape(self, shape: Sequence[int], rows: int) -> None:
         """Raise when an output is not of the task.
@@ -100,22 +109,17 @@ class BinaryAnswers(Answers):
         """See `Answers.checked`."""
         return probability(answer)
 
-    def prediction(self, answer: float) -> int | str:
-        """See `Answers.prediction`: the likelier class, the positive one from one half on."""
-        return self._names[self._decided(answer)]
+    def decide(self, answer: float) -> Decision:
+        """See `Answers.decide`: the likelier class, the positive one from one half on."""
+        if self._by_cost:
+            place = decision(self.target.loss, (1.0 - answer, answer))
+        else:
+            place = 1 if answer >= 0.5 else 0
+        return Decision(self._names[place], answer if place else 1.0 - answer)
 
-    def confidence(self, answer: float) -> float:
-        """See `Answers.confidence`."""
-        return answer if self._decided(answer) else 1.0 - answer
-
-    def fields(self, answer: float) -> Fields:
+    def fields(self, answer: float, decision: Decision) -> Fields:
         """See `Answers.fields`."""
         return Fields(score=answer)
-
-    def _decided(self, answer: float) -> int:
-        if self._by_cost:
-            return decision(self.target.loss, (1.0 - answer, answer))
-        return 1 if answer >= 0.5 else 0
 
 
 class ClassAnswers(Answers):
@@ -133,21 +137,18 @@ class ClassAnswers(Answers):
         """See `Answers.checked`."""
         return tuple(map(probability, answer))
 
-    def prediction(self, answer: Sequence[float]) -> str:
-        """See `Answers.prediction`."""
-        return self.target.classes[decision(self.target.loss, answer)]
+    def decide(self, answer: Sequence[float]) -> Decision:
+        """See `Answers.decide`."""
+        place = decision(self.target.loss, answer)
+        return Decision(self.target.classes[place], answer[place])
 
-    def confidence(self, answer: Sequence[float]) -> float:
-        """See `Answers.confidence`."""
-        return answer[decision(self.target.loss, answer)]
+    def fields(self, answer: Sequence[float], decision: Decision) -> Fields:
+        """See `Answers.fields`."""
+        return Fields(scores=self.by_name(answer), prediction=decision.prediction)
 
     def by_name(self, answer: Sequence[float]) -> dict[str, float]:
-        """The probabilities under the names of their classes."""
+        """See `Answers.by_name`."""
         return dict(zip(self.target.classes, answer, strict=True))
-
-    def fields(self, answer: Sequence[float]) -> Fields:
-        """See `Answers.fields`."""
-        return Fields(scores=self.by_name(answer), prediction=self.prediction(answer))
 
 
 class NumberAnswers(Answers):
@@ -165,14 +166,11 @@ class NumberAnswers(Answers):
             return answer
         raise ModelFailedError("model_failed", f"the model answered {answer}, which is no number")
 
-    def prediction(self, answer: float) -> float:
-        """See `Answers.prediction`."""
-        return answer
+    def decide(self, answer: float) -> Decision:
+        """See `Answers.decide`."""
+        return Decision(answer, None)
 
-    def confidence(self, answer: float) -> None:
-        """See `Answers.confidence`."""
-
-    def fields(self, answer: float) -> Fields:
+    def fields(self, answer: float, decision: Decision) -> Fields:
         """See `Answers.fields`."""
         return Fields(prediction=answer)
 

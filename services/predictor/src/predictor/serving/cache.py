@@ -61,10 +61,12 @@ class PredictionCache:
             found = [None] * len(asked)
         misses: list[tuple[bytes, Prediction]] = []
         for (key, each), data in zip(asked, found, strict=True):
-            each.answer = unpacked(key, data, each.version.answers)
-            each.cached = each.answer is not None
-            if not each.cached:
+            answer = unpacked(key, data, each.version.answers)
+            each.cached = answer is not None
+            if answer is None:
                 misses.append((key, each))
+            else:
+                each.answered(answer)
         _count(asked)
         return misses
 

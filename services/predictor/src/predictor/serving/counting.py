@@ -50,8 +50,9 @@ def count_answers(answered: Iterable[Prediction]) -> None:
     for labels, group in groups.items():
         predictions, confidences, latency = _meters(*labels)
         predictions.inc(len(group))
-        sure = [p.version.answers.confidence(p.answer) for p in group if p.answer is not None]
-        observe_all(confidences, [each for each in sure if each is not None])
+        decided = (p.decision for p in group)
+        sure = [d.confidence for d in decided if d is not None and d.confidence is not None]
+        observe_all(confidences, sure)
         observe_all(latency, [now - p.arrived for p in group if not (traced and p.traceparent)])
         if not traced:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from predictor.domain.answer import Answer
+from predictor.domain.answer import Answer, Decision
 from predictor.domain.errors import RefusalError
 from predictor.domain.features import Value
 from predictor.domain.routing import Arm
@@ -59,6 +59,8 @@ class Prediction:
     sent: Mapping[str, Any] | None = None
     """What the caller sent, where a challenger in shadow is to see it as well."""
     answer: Answer | None = None
+    decision: Decision | None = None
+    """What follows from the answer."""
     cached: bool = False
     """Whether the answer came from the prediction cache."""
     error: RefusalError | None = None
@@ -72,6 +74,11 @@ class Prediction:
     def trouble(self) -> Exception | None:
         """Why it has no answer; None when it has one."""
         return self.failure or self.error
+
+    def answered(self, answer: Answer) -> None:
+        """Keep the answer, and what follows from it."""
+        self.answer = answer
+        self.decision = self.version.answers.decide(answer)
 
     def read(self, features: Mapping[str, Any]) -> None:
         """Make the row of what the caller sent, or note why that cannot be.

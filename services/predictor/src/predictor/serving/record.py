@@ -160,12 +160,13 @@ class PredictionLog:
                 route.salt,
                 route.rollout_id,
             )
-            answer = NOTHING if each.answer is None else version.answers.fields(each.answer)
+            decided = each.decision
+            fields = version.answers.fields(each.answer, decided) if decided else NOTHING
             logged = Logged(
                 prediction_id=each.prediction_id,
                 entity=each.entity,
                 features=version.name_values(each.row),
-                score=answer.score,
+                score=fields.score,
                 event_time=each.event_time,
                 latency=Latency(
                     each.features_ms,
@@ -175,8 +176,8 @@ class PredictionLog:
                 error=None if error is None else f"{error.code}: {error.message}",
                 replica=self._replica,
                 sequence=sequence,
-                scores=answer.scores,
-                prediction=answer.prediction,
+                scores=fields.scores,
+                prediction=fields.prediction,
                 pinned=each.pinned,
                 sampling_rate=each.sampling_rate,
                 cache_hit=each.cached,

@@ -90,7 +90,7 @@ def _give(
     for each, outcome in zip(group, found, strict=True):
         each.inference_ms = seconds * 1000
         if not isinstance(outcome, CannotAnswerError):
-            each.answer = outcome
+            each.answered(outcome)
             continue
         if isinstance(outcome, ModelFailedError):
             log.error("%s version %s: %s", version.model, version.version, outcome.message)

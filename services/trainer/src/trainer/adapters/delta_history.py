@@ -144,33 +144,26 @@ def _newest_labelled(rows: "pa.Table", definition: ModelDefinition, until: datet
         finite = definition.target.task == "regression"
         label = pc.field(plan.label)
         strange = label.is_nan() | label.isin([math.inf, -math.inf]) if finite else label.is_nan()
-        found = rows.filter(~strange)
-        if len(found) < len(rows):
-            log.warning(
-                "%d rows of %s are left out: their %s is no%s number",
-                len(rows) - len(found),
-                plan.dataset,
-                plan.label,
-                " finite" if finite else "",
-            )
-        rows = found
+        why = f"{plan.label} is no{' finite' if finite else ''} number"
+        rows = _those_that(~strange, rows, plan, why)
     kind = rows.schema.field(plan.feature_time).type
     if types.is_timestamp(kind):
         # A prediction that is asked for after all that is known decides nothing: one such row
         # would be all that a hold-out of a time holds.
         latest = pyarrow.scalar(until, pyarrow.timestamp("us", "UTC")).cast(kind)
-        found = rows.filter(pc.field(plan.feature_time) <= latest)
-        if len(found) < len(rows):
-            log.warning(
-                "%d rows of %s are left out: their %s is later than %s, up to where the training"
-                " reads",
-                len(rows) - len(found),
-                plan.dataset,
-                plan.feature_time,
-                until.isoformat(),
-            )
-        rows = found
+        why = (
+            f"{plan.feature_time} is later than {until.isoformat()}, up to where the training reads"
+        )
+        rows = _those_that(pc.field(plan.feature_time) <= latest, rows, plan, why)
     return rows.slice(max(0, len(rows) - plan.max_rows))
+
+
+def _those_that(keep: Any, rows: "pa.Table", plan: TrainingPlan, why: str) -> "pa.Table":
+    """The rows that an expression keeps; of the others it is told how many there are, and why."""
+    found = rows.filter(keep)
+    if out := len(rows) - len(found):
+        log.warning("%d rows of %s are left out: their %s", out, plan.dataset, why)
+    return found
 
 
 def _moments(rows: "pa.Table", plan: TrainingPlan) -> Any:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ OTHER_CLASS = "(other)"
 """Label of a row in the reference whose class the version does not know."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeldOut:
     """The rows that a version is judged on, oldest first."""
 
@@ -38,7 +39,7 @@ class HeldOut:
     moments: NDArray[np.int64]
     """Event time of each row, in microseconds since 1970."""
 
-    @property
+    @cached_property
     def losses(self) -> Floats:
         """Loss of each row."""
         return targets.losses(self.target, self.truth, self.answers)

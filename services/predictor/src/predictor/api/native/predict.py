@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,7 +30,6 @@ from predictor.api.native.contract import (
     encode,
 )
 from predictor.api.native.endpoint import JSON, Endpoint, encoded, error_detail
-from predictor.domain.answer import BinaryAnswers, ClassAnswers
 from predictor.domain.errors import BadRequestError, OverloadedError, RefusalError
 from predictor.serving.prediction import Prediction
 from servicekit.telemetry.tracing import TraceRequests
@@ -210,16 +210,18 @@ def _answer(prediction: Prediction) -> OneAnswer | Exception:
     """What is sent for a prediction that is done."""
     if prediction.trouble is not None:
         return prediction.trouble
-    version, answer = prediction.version, prediction.answer
-    answers = version.answers
+    version, decision = prediction.version, prediction.decision
+    if decision is None:
+        raise TypeError(f"prediction {prediction.prediction_id} ended without an answer")
+    # Of the types that the task has.
+    answer: Any = prediction.answer
+    decided: Any = decision.prediction
+    sure: Any = decision.confidence
     of_all = prediction.prediction_id, version.model, version.version, prediction.arm.name
     took = round((time.perf_counter() - prediction.arrived) * 1000, 3)
-    if isinstance(answers, ClassAnswers) and isinstance(answer, tuple):
-        decided, sure = answers.prediction(answer), answers.confidence(answer)
-        return ClassAnswer(*of_all, decided, answers.by_name(answer), sure, took)
-    if not isinstance(answer, float):
-        raise TypeError(f"{answer} is no answer of a {version.target.task} model")
-    if isinstance(answers, BinaryAnswers):
-        decided, sure = answers.prediction(answer), answers.confidence(answer)
+    task = version.target.task
+    if task == "binary":
         return PredictAnswer(*of_all, decided, answer, sure, took)
-    return NumberAnswer(*of_all, answer, took)
+    if task == "multiclass":
+        return ClassAnswer(*of_all, decided, version.answers.by_name(answer), sure, took)
+    return NumberAnswer(*of_all, decided, took)

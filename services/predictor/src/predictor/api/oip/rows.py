@@ -125,40 +125,42 @@ def outputs(
     Raises:
         CannotAnswerError: a version of another task answered a row.
     """
-    for each in predictions:
-        if each.version.target.task != target.task:
+    for version in {each.version for each in predictions}:
+        if version.target.task != target.task:
             raise CannotAnswerError(
                 "other_task",
-                f"version {each.version.version} is a {each.version.target.task} model, and the"
-                f" metadata is of a {target.task} model: name a version",
+                f"version {version.version} is a {version.target.task} model, and the metadata is"
+                f" of a {target.task} model: name a version",
             )
+    n = len(predictions)
     named = {each.name: each for each in outputs_of(target)}
-    found: list[Tensor] = []
-    for name in named if wanted is None else wanted:
-        output = named[name]
-        rows = [_cells(name, each, target) for each in predictions]
-        shape = [len(rows)] if output.width is None else [len(rows), output.width]
-        found.append(Tensor(name, output.datatype, shape, [cell for row in rows for cell in row]))
-    return found
+    return [
+        Tensor(
+            name,
+            named[name].datatype,
+            [n] if (width := named[name].width) is None else [n, width],
+            _cells(name, predictions, target),
+        )
+        for name in (named if wanted is None else wanted)
+    ]
 
 
-def _cells(name: str, each: Prediction, target: Target) -> Sequence[Any]:
-    """What one row has in an output."""
-    version, answer = each.version, each.answer
+def _cells(name: str, predictions: Sequence[Prediction], target: Target) -> list[Any]:
+    """What the rows have in an output, one after the other."""
     match name:
         case "prediction":
-            return (version.answers.prediction(answer),)
+            return [each.decision and each.decision.prediction for each in predictions]
         case "probability":
-            return (answer,)
+            return [each.answer for each in predictions]
         case "probabilities":
-            by_class = version.answers.fields(answer).scores or {}
-            return [by_class.get(name, 0.0) for name in target.classes]
+            rows = [each.version.answers.by_name(each.answer) for each in predictions]
+            return [row.get(name, 0.0) for row in rows for name in target.classes]
         case "prediction_id":
-            return (each.prediction_id,)
+            return [each.prediction_id for each in predictions]
         case "version":
-            return (version.version,)
+            return [each.version.version for each in predictions]
         case _:
-            return (each.arm.name,)
+            return [each.arm.name for each in predictions]
 
 
 def require_outputs(wanted: Sequence[str] | None, target: Target) -> None:
